@@ -1,0 +1,1 @@
+"""What every layer stands on: errors, values with provenance, strict specs, named random streams, result records."""

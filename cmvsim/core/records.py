@@ -1,0 +1,123 @@
+"""Result records that travel between layers: what an estimator returns, what is measured, what was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmvsim.core.canonical import digest
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+NUMBERS_VERSION = 1
+"""Raised when the same request gives other numbers; part of every request, listed in CHANGELOG under Changed numbers."""
+
+
+class Status(IntEnum):
+    """How an estimate came about, per replicate."""
+
+    OK = 0
+    NO_EVENTS = 1  # estimate 0; the interval is a documented exact bound
+    ALL_EVENTS = 2  # estimate 1; the interval is a documented exact bound
+    EMPTY = 3  # nobody entered the analysis
+    NOT_ESTIMABLE = 4
+    SEPARATION = 5
+    NOT_CONVERGED = 6
+    RAISED = 7  # the replicate raised; kept with its seed and message
+
+    @property
+    def usable(self) -> bool:
+        """Whether estimate and interval exist."""
+        return self in (Status.OK, Status.NO_EVENTS, Status.ALL_EVENTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """What an estimator returns: every array has the same leading (replicate) axes.
+
+    Attributes
+    ----------
+    estimate, se, ci_low, ci_high
+        float64; NaN where the status says there is none. `se` is on the scale named by `se_scale`.
+    n
+        Patients who entered the analysis.
+    events
+        Events of interest that count.
+    status
+        :class:`Status` codes, int64.
+    level
+        Confidence level of the interval.
+    se_scale
+        "plain" unless said otherwise.
+    method
+        The variance and interval by name, e.g. "aalen variance, cloglog interval".
+    """
+
+    estimate: FloatArray
+    se: FloatArray
+    ci_low: FloatArray
+    ci_high: FloatArray
+    n: IntArray
+    events: IntArray
+    status: IntArray
+    level: float
+    method: str
+    se_scale: str = "plain"
+
+
+class Measure(StrEnum):
+    """The enumerated measures of ``results.json``."""
+
+    MEAN_ESTIMATE = "mean_estimate"
+    EMPIRICAL_SE = "empirical_se"
+    MODEL_SE = "model_se"
+    HALF_WIDTH = "half_width"
+    HALF_WIDTH_Q80 = "half_width_q80"
+    P_HALF_WIDTH_LE = "p_half_width_le"
+    BIAS = "bias"
+    BIAS_LATENT = "bias_latent"
+    COVERAGE = "coverage"
+    COVERAGE_LATENT = "coverage_latent"
+    EXPECTED_EVENTS = "expected_events"
+    EXPECTED_EVALUABLE = "expected_evaluable"
+    EXPECTED_SAMPLES = "expected_samples"
+    P_NO_EVENT = "p_no_event"
+    P_NOT_ESTIMABLE = "p_not_estimable"
+    UPPER_BOUND_NO_EVENT = "upper_bound_no_event"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked: everything that may change a number, and nothing that may not.
+
+    Jobs, backend and output place are no part of it.
+    """
+
+    verb: str
+    scenario: str
+    scenario_digest: str
+    content: dict[str, Any]
+    seed: int
+    numbers_version: int = NUMBERS_VERSION
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "verb": self.verb,
+            "scenario": self.scenario,
+            "scenario_digest": self.scenario_digest,
+            **self.content,
+            "seed": self.seed,
+            "numbers_version": self.numbers_version,
+        }
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical form."""
+        return digest(self.as_dict())

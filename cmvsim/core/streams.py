@@ -1,0 +1,154 @@
+"""Named random streams: the same number whenever and by whomever it is asked.
+
+A stream is ``Generator(PCG64DXSM(SeedSequence(seed, spawn_key=(role, chunk, stable_hash(name), index))))``. The key
+holds no scenario, strategy, arm, sample size, worker or order, so the same patient under two strategies, or in two
+processes, meets the same chance. Every chance decision of the simulation has its own name in :data:`STREAMS`; leaving
+a process out shifts no other draw.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import IntEnum
+
+import numpy as np
+
+from cmvsim.core.errors import InputError
+
+CHUNK_REPLICATES = 64
+"""Consecutive replicates that share one set of streams (a stream costs about 10 us to make). Part of the numbers."""
+
+MAX_SEED = 2**128
+_KEY_LIMIT = 2**32
+
+
+class Role(IntEnum):
+    """What the random numbers serve; cohorts of different roles are independent."""
+
+    STUDY = 0
+    CONFIRMATION = 1
+    TRUTH = 2
+    CALIBRATION = 3
+    DECISION = 4
+    PARAMETERS = 5
+    ANALYSIS = 6
+
+
+class Kind(IntEnum):
+    """The three samplers whose consumption depends on no parameter."""
+
+    UNIFORM = 0
+    NORMAL = 1
+    EXPONENTIAL = 2
+
+
+STREAMS: dict[str, Kind] = {
+    # population (model.md 1)
+    "population.stratum": Kind.UNIFORM,
+    "population.age": Kind.UNIFORM,
+    "population.sex": Kind.UNIFORM,
+    "population.product": Kind.UNIFORM,
+    "population.score": Kind.NORMAL,
+    "population.prior_hct": Kind.NORMAL,
+    "population.lymphocytes": Kind.NORMAL,
+    "population.aciclovir": Kind.UNIFORM,
+    "population.site": Kind.UNIFORM,
+    "population.part": Kind.UNIFORM,
+    # toxicity windows (3)
+    "toxicity.severity": Kind.NORMAL,
+    "toxicity.corticosteroids.use": Kind.NORMAL,
+    "toxicity.corticosteroids.start": Kind.NORMAL,
+    "toxicity.corticosteroids.duration": Kind.NORMAL,
+    "toxicity.tocilizumab.use": Kind.NORMAL,
+    "toxicity.tocilizumab.start": Kind.NORMAL,
+    "toxicity.tocilizumab.duration": Kind.NORMAL,
+    # CMV onset and load (5, 6); index = episode where a decision is per episode
+    "cmv.prevalent": Kind.UNIFORM,
+    "cmv.prevalent_age": Kind.UNIFORM,
+    "cmv.onset": Kind.EXPONENTIAL,
+    "cmv.doubling_time": Kind.NORMAL,
+    "cmv.matrix_offset": Kind.NORMAL,
+    "cmv.set_point": Kind.NORMAL,
+    "cmv.plateau": Kind.NORMAL,
+    "cmv.self_limited": Kind.UNIFORM,
+    "cmv.decay": Kind.NORMAL,
+    # monitoring (7); index = nominal study day
+    "monitoring.attendance": Kind.UNIFORM,
+    "monitoring.jitter": Kind.UNIFORM,
+    "monitoring.noise": Kind.NORMAL,
+    # pre-emptive therapy (8); index = episode
+    "treatment.accepted": Kind.UNIFORM,
+    "treatment.half_life": Kind.NORMAL,
+    "treatment.regrowth": Kind.UNIFORM,
+    # follow-up (12)
+    "follow_up.relapse": Kind.EXPONENTIAL,
+    "follow_up.new_therapy": Kind.UNIFORM,
+    "follow_up.hct": Kind.EXPONENTIAL,
+    "follow_up.loss": Kind.EXPONENTIAL,
+    "follow_up.withdrawal": Kind.EXPONENTIAL,
+    "follow_up.non_relapse_death": Kind.EXPONENTIAL,
+    "follow_up.death_after_relapse": Kind.EXPONENTIAL,
+    # resampling in analyses
+    "analysis.bootstrap": Kind.UNIFORM,
+}
+"""Every stream that exists, with its sampler. Names are part of the numbers: a rename changes results."""
+
+
+def stable_hash(name: str) -> int:
+    """First four bytes of SHA-256 of the name (Python's own ``hash`` is salted per process)."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+
+
+def day_index(day: int) -> int:
+    """Stream index of a nominal study day; days before infusion wrap to the top of the 32-bit range."""
+    return day % _KEY_LIMIT
+
+
+def check_seed(seed: int) -> int:
+    """Return the seed, or raise :class:`InputError` when it is outside [0, 2^128)."""
+    if not 0 <= seed < MAX_SEED:
+        raise InputError(f"seed {seed} is out of range (allowed: 0 to 2^128 - 1)")
+    return seed
+
+
+def generator(seed: int, role: Role, chunk: int, name: str, index: int = 0) -> np.random.Generator:
+    """Open the stream `name` of a chunk.
+
+    Parameters
+    ----------
+    seed
+        The run's seed, in [0, 2^128).
+    role
+        What the numbers serve.
+    chunk
+        Index of the chunk of 64 replicates, below 2^32.
+    name
+        A key of :data:`STREAMS`.
+    index
+        Nominal study day (through :func:`day_index`), episode, dimension, or 0; below 2^32.
+
+    Returns
+    -------
+    numpy.random.Generator
+        At its beginning.
+
+    Raises
+    ------
+    KeyError
+        If the name is not in the list.
+    """
+    if name not in STREAMS:
+        raise KeyError(f"no random stream is named {name!r}")
+    key = (int(role), chunk, stable_hash(name), index)
+    if not all(0 <= part < _KEY_LIMIT for part in key):
+        raise ValueError(f"stream key {key} has an element outside [0, 2^32)")
+    return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(check_seed(seed), spawn_key=key)))
+
+
+def draw(rng: np.random.Generator, kind: Kind, size: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Draw `size` variates of `kind`: one per patient per decision, in fixed order."""
+    if kind is Kind.UNIFORM:
+        return rng.random(size)
+    if kind is Kind.NORMAL:
+        return rng.standard_normal(size)
+    return rng.standard_exponential(size)

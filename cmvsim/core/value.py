@@ -1,0 +1,298 @@
+"""Numbers with provenance: what a value is, where it comes from, and how little we know of it.
+
+A scenario file writes a number in one of four ways::
+
+    patients = 250                                                   the user's own
+    lloq     = "@lloq_plasma"                                        an entry of the evidence catalogue
+    value    = { value = 0.93, assumed = "why" }                     an assumption, listed first in every report
+    value    = { value = 0.30, uncertain = { beta = [24, 55] } }     what we do not know (sampled by assurance and PSA)
+
+and a quantity that differs *between patients* as ``{ median = 4.3, varies = { sdlog = 0.84 } }`` or
+``{ mean = 1.2, varies = { sd = 0.6 } }``. Evidence ids are replaced by their entries before validation, so this module
+needs no catalogue. One hand-written validator gives one message per mistake.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import numpy as np
+from pydantic import BeforeValidator, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+from scipy import special, stats
+
+from cmvsim.core.errors import did_you_mean
+from cmvsim.core.records import FloatArray
+from cmvsim.core.spec import Spec
+
+PROVENANCE = ("evidence", "assumed", "uncertain")
+
+
+class Uncertain(Spec):
+    """A distribution of what we do not know, each kind with one meaning.
+
+    ``beta`` [a, b] on proportions; ``normal`` [mean, sd]; ``lognormal`` [median, sdlog]; ``interval95`` [low, high]:
+    a normal (log-normal when `log` scale quantity is positive, logit-normal for proportions is *not* assumed) whose
+    central 95% is the interval; ``gamma`` [shape, scale].
+    """
+
+    kind: Literal["beta", "normal", "lognormal", "interval95", "gamma"]
+    parameters: tuple[float, float]
+
+    def quantile(self, u: FloatArray) -> FloatArray:
+        """Invert uniforms `u` in (0, 1); any shape. No sampler whose consumption depends on a parameter is used."""
+        a, b = self.parameters
+        if self.kind == "beta":
+            return np.asarray(stats.beta.ppf(u, a, b))
+        if self.kind == "normal":
+            return a + b * special.ndtri(u)
+        if self.kind == "lognormal":
+            return a * np.exp(b * special.ndtri(u))
+        if self.kind == "gamma":
+            return np.asarray(stats.gamma.ppf(u, a, scale=b))
+        half = (b - a) / (2 * special.ndtri(0.975))
+        return (a + b) / 2 + half * special.ndtri(u)
+
+    def interval95(self) -> tuple[float, float]:
+        """Central 95% of the distribution."""
+        low, high = self.quantile(np.array([0.025, 0.975]))
+        return float(low), float(high)
+
+
+class Value(Spec):
+    """A number with its provenance.
+
+    Attributes
+    ----------
+    value
+        Used by ordinary runs.
+    evidence
+        Id in the evidence catalogue, if it comes from there.
+    assumed
+        Why it was assumed, if no paper stands behind it.
+    uncertain
+        What we do not know of it; only assurance and PSA sample it.
+    """
+
+    value: float
+    evidence: str | None = None
+    assumed: str | None = None
+    uncertain: Uncertain | None = None
+
+    def __float__(self) -> float:
+        return self.value
+
+
+class Between(Spec):
+    """A quantity that differs between patients: log-normal around a median, or normal around a mean.
+
+    Attributes
+    ----------
+    law
+        "lognormal" (centre = median, spread = sd of the natural log) or "normal" (centre = mean, spread = sd).
+    low, high
+        Truncation, if any.
+    """
+
+    law: Literal["lognormal", "normal"]
+    centre: float
+    spread: float
+    low: float | None = None
+    high: float | None = None
+    evidence: str | None = None
+    assumed: str | None = None
+    uncertain: Uncertain | None = None
+
+    def of_normal(self, z: FloatArray) -> FloatArray:
+        """Map standard normals to the law (any shape); a truncated law by inversion of the normal probability."""
+        if self.low is not None or self.high is not None:
+            below = special.ndtr(self._standard(self.low)) if self.low is not None else 0.0
+            above = special.ndtr(self._standard(self.high)) if self.high is not None else 1.0
+            z = special.ndtri(below + (above - below) * special.ndtr(z))
+        if self.law == "lognormal":
+            return self.centre * np.exp(self.spread * z)
+        return self.centre + self.spread * z
+
+    def _standard(self, x: float) -> float:
+        """Standardise a bound of the truncation."""
+        if self.spread == 0:
+            return math.copysign(math.inf, x - self.centre)
+        if self.law == "lognormal":
+            return math.log(x / self.centre) / self.spread if x > 0 else -math.inf
+        return (x - self.centre) / self.spread
+
+
+T = TypeVar("T")
+
+
+class Stated(Spec, Generic[T]):
+    """A choice that is no number (a matrix, a schedule), with its provenance."""
+
+    value: T
+    evidence: str | None = None
+    assumed: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_human(cls, raw: Any) -> Any:
+        return raw if isinstance(raw, Mapping) and "value" in raw else {"value": raw}
+
+
+def _fail(message: str, allowed: str) -> PydanticCustomError:
+    return PydanticCustomError("value", "{message}", {"message": message, "allowed": allowed})
+
+
+def _number(raw: Any, unit: str, low: float, high: float, open_low: bool, whole: bool) -> float:
+    allowed = _allowed(unit, low, high, open_low, whole)
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise _fail(f"{raw!r} is not a number", f"allowed: {allowed}")
+    outside = not math.isfinite(raw) or raw < low or raw > high or (open_low and raw == low)
+    if outside or (whole and raw != int(raw)):
+        raise _fail(f"{raw!r} is not allowed", f"allowed: {allowed}")
+    return float(raw)
+
+
+def _allowed(unit: str, low: float, high: float, open_low: bool, whole: bool) -> str:
+    noun = "a whole number" if whole else "a number"
+    if math.isinf(low) and math.isinf(high):
+        span = ""
+    elif math.isinf(high):
+        span = f" above {low:g}" if open_low else f" of at least {low:g}"
+    else:
+        span = f" {'above' if open_low else 'from'} {low:g} to {high:g}"
+    return f"{noun}{span}{', ' + unit if unit else ''}"
+
+
+def _unknown_keys(raw: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for key in raw:
+        if key not in known:
+            raise _fail(f"unknown key '{key}' in a value", did_you_mean(str(key), known))
+
+
+def _provenance(raw: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: raw[key] for key in PROVENANCE if raw.get(key) is not None}
+    if not isinstance(found.get("assumed", ""), str):
+        raise _fail("'assumed' must say why, in words", 'allowed: assumed = "reason"')
+    if "uncertain" in found:
+        found["uncertain"] = _uncertain(found["uncertain"])
+    return found
+
+
+def _uncertain(raw: Any) -> Any:
+    if isinstance(raw, Uncertain):
+        return raw
+    if isinstance(raw, Mapping) and set(raw) == {"kind", "parameters"}:  # the resolved form
+        raw = {raw["kind"]: raw["parameters"]}
+    kinds = ("beta", "normal", "lognormal", "interval95", "gamma")
+    if not isinstance(raw, Mapping) or len(raw) != 1:
+        raise _fail("'uncertain' names one distribution", f"allowed: {', '.join(kinds)}, each with two numbers")
+    ((kind, pair),) = raw.items()
+    if kind not in kinds:
+        raise _fail(f"unknown distribution '{kind}'", did_you_mean(kind, kinds))
+    if isinstance(pair, Mapping) and set(pair) == {"median", "sdlog"} and kind == "lognormal":
+        pair = [pair["median"], pair["sdlog"]]
+    numbers = isinstance(pair, list | tuple) and len(pair) == 2 and all(
+        isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in pair)
+    if not numbers:
+        raise _fail(f"'{kind}' takes two numbers, not {pair!r}", "e.g. beta = [24, 55]")
+    a, b = (float(x) for x in pair)
+    positive = {"beta": a > 0 and b > 0, "gamma": a > 0 and b > 0, "normal": b >= 0, "lognormal": a > 0 and b >= 0,
+                "interval95": a <= b}[kind]
+    if not positive:
+        raise _fail(f"{kind} = [{a:g}, {b:g}] is no distribution", "positive spread, low before high")
+    return Uncertain(kind=kind, parameters=(a, b))
+
+
+def _value_validator(unit: str, low: float, high: float, open_low: bool, whole: bool) -> Callable[[Any], Any]:
+    def parse(raw: Any) -> Any:
+        if isinstance(raw, Value):
+            return raw
+        if not isinstance(raw, Mapping):
+            return Value(value=_number(raw, unit, low, high, open_low, whole))
+        if "varies" in raw or "median" in raw or "mean" in raw:
+            raise _fail("one value is needed here, not a quantity that differs between patients",
+                        f"allowed: {_allowed(unit, low, high, open_low, whole)}")
+        _unknown_keys(raw, ("value", *PROVENANCE))
+        if "value" not in raw:
+            raise _fail("the key 'value' is missing", "e.g. { value = 7, assumed = \"why\" }")
+        return Value(value=_number(raw["value"], unit, low, high, open_low, whole), **_provenance(raw))
+
+    return parse
+
+
+def _between_validator(unit: str, low: float, open_low: bool) -> Callable[[Any], Any]:
+    def parse(raw: Any) -> Any:
+        if isinstance(raw, Between):
+            return raw
+        if not isinstance(raw, Mapping):
+            return Between(law="normal", centre=_number(raw, unit, low, math.inf, open_low, False), spread=0.0)
+        if "law" in raw:  # the resolved form
+            _unknown_keys(raw, ("law", "centre", "spread", "low", "high", *PROVENANCE))
+            raw = {"median" if raw["law"] == "lognormal" else "mean": raw.get("centre"),
+                   "varies": {"sdlog" if raw["law"] == "lognormal" else "sd": raw.get("spread"),
+                              **{key: raw[key] for key in ("low", "high") if raw.get(key) is not None}},
+                   **{key: raw[key] for key in PROVENANCE if key in raw}}
+        if "value" in raw:  # the same in all patients
+            _unknown_keys(raw, ("value", *PROVENANCE))
+            return Between(law="normal", centre=_number(raw["value"], unit, low, math.inf, open_low, False), spread=0.0,
+                           **_provenance(raw))
+        _unknown_keys(raw, ("median", "mean", "varies", *PROVENANCE))
+        return _between(raw, unit, low, open_low)
+
+    return parse
+
+
+def _between(raw: Mapping[str, Any], unit: str, low: float, open_low: bool) -> Between:
+    example = "e.g. { median = 4.3, varies = { sdlog = 0.84 } } or { mean = 1.2, varies = { sd = 0.6 } }"
+    centre_key = "median" if "median" in raw else "mean"
+    if centre_key not in raw or not isinstance(raw.get("varies"), Mapping):
+        raise _fail("a quantity that differs between patients needs a centre and 'varies'", example)
+    spread_key = "sdlog" if centre_key == "median" else "sd"
+    varies = raw["varies"]
+    _unknown_keys(varies, (spread_key, "low", "high"))
+    if spread_key not in varies:
+        raise _fail(f"'varies' needs '{spread_key}' beside '{centre_key}'", example)
+    bounds = {key: _number(varies[key], unit, -math.inf, math.inf, False, False) for key in ("low", "high") if key in varies}
+    if len(bounds) == 2 and bounds["low"] >= bounds["high"]:
+        raise _fail("the truncation is empty", "low must be below high")
+    lognormal = centre_key == "median"
+    return Between(
+        law="lognormal" if lognormal else "normal",
+        centre=_number(raw[centre_key], unit, 0.0 if lognormal else low, math.inf, lognormal or open_low, False),
+        spread=_number(varies[spread_key], "", 0.0, math.inf, False, False), **bounds, **_provenance(raw))
+
+
+def _schema(description: str) -> WithJsonSchema:
+    """The human form in the JSON Schema: number, evidence id, or table."""
+    table = {"type": "object", "properties": {"value": {"type": "number"}, "assumed": {"type": "string"},
+                                              "evidence": {"type": "string"}, "uncertain": {"type": "object"},
+                                              "median": {"type": "number"}, "mean": {"type": "number"},
+                                              "varies": {"type": "object"}}, "additionalProperties": False}
+    return WithJsonSchema({"description": description,
+                           "anyOf": [{"type": "number"}, {"type": "string", "pattern": "^@"}, table]})
+
+
+# Units are fixed by these types; a scenario file never writes one.
+Probability = Annotated[Value, BeforeValidator(_value_validator("a proportion", 0, 1, False, False)),
+                        _schema("a proportion from 0 to 1")]
+Days = Annotated[Value, BeforeValidator(_value_validator("days", 0, math.inf, False, False)), _schema("days, at least 0")]
+PositiveDays = Annotated[Value, BeforeValidator(_value_validator("days", 0, math.inf, True, False)), _schema("days above 0")]
+StudyDay = Annotated[Value, BeforeValidator(_value_validator("day from infusion", -math.inf, math.inf, False, False)),
+                     _schema("day from infusion")]
+Count = Annotated[Value, BeforeValidator(_value_validator("", 0, math.inf, False, True)), _schema("a whole number, at least 0")]
+Ratio = Annotated[Value, BeforeValidator(_value_validator("a ratio", 0, math.inf, True, False)), _schema("a ratio above 0")]
+Positive = Annotated[Value, BeforeValidator(_value_validator("", 0, math.inf, True, False)), _schema("a number above 0")]
+NonNegative = Annotated[Value, BeforeValidator(_value_validator("", 0, math.inf, False, False)),
+                        _schema("a number, at least 0")]
+ViralLoad = Annotated[Value, BeforeValidator(_value_validator("IU/mL", 0, math.inf, True, False)), _schema("IU/mL above 0")]
+Log10Load = Annotated[Value, BeforeValidator(_value_validator("log10 IU/mL", -math.inf, math.inf, False, False)),
+                      _schema("log10 IU/mL")]
+Number = Annotated[Value, BeforeValidator(_value_validator("", -math.inf, math.inf, False, False)), _schema("a number")]
+VaryingDays = Annotated[Between, BeforeValidator(_between_validator("days", 0, False)),
+                        _schema("days, differing between patients")]
+VaryingLog10 = Annotated[Between, BeforeValidator(_between_validator("log10 IU/mL", -math.inf, False)),
+                         _schema("log10 IU/mL, differing between patients")]
+VaryingPositive = Annotated[Between, BeforeValidator(_between_validator("", 0, True)),
+                            _schema("a number above 0, differing between patients")]
