@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from enum import IntEnum
+from typing import Protocol
 
 import numpy as np
 
 from cmvsim.core.errors import InputError
+from cmvsim.core.records import FloatArray
 
 CHUNK_REPLICATES = 64
 """Consecutive replicates that share one set of streams (a stream costs about 10 us to make). Part of the numbers."""
@@ -145,10 +147,18 @@ def generator(seed: int, role: Role, chunk: int, name: str, index: int = 0) -> n
     return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(check_seed(seed), spawn_key=key)))
 
 
-def draw(rng: np.random.Generator, kind: Kind, size: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def draw(rng: np.random.Generator, kind: Kind, size: int) -> FloatArray:
     """Draw `size` variates of `kind`: one per patient per decision, in fixed order."""
     if kind is Kind.UNIFORM:
         return rng.random(size)
     if kind is Kind.NORMAL:
         return rng.standard_normal(size)
     return rng.standard_exponential(size)
+
+
+class Draws(Protocol):
+    """Chance, asked by name: standard variates of one chunk as a flat array in patient-major order."""
+
+    def __call__(self, name: str, index: int = 0) -> FloatArray:
+        """Variates of the stream `name`: shape (patients x replicates,), replicates of a patient side by side."""
+        ...

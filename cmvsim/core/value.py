@@ -290,6 +290,8 @@ ViralLoad = Annotated[Value, BeforeValidator(_value_validator("IU/mL", 0, math.i
 Log10Load = Annotated[Value, BeforeValidator(_value_validator("log10 IU/mL", -math.inf, math.inf, False, False)),
                       _schema("log10 IU/mL")]
 Number = Annotated[Value, BeforeValidator(_value_validator("", -math.inf, math.inf, False, False)), _schema("a number")]
+Correlation = Annotated[Value, BeforeValidator(_value_validator("a correlation", -1, 1, False, False)),
+                        _schema("a correlation from -1 to 1")]
 VaryingDays = Annotated[Between, BeforeValidator(_between_validator("days", 0, False)),
                         _schema("days, differing between patients")]
 VaryingLog10 = Annotated[Between, BeforeValidator(_between_validator("log10 IU/mL", -math.inf, False)),

@@ -1,0 +1,33 @@
+"""Endpoints of the protocol, one registry. Adding one costs a file, a line here, a test file, an evidence entry."""
+
+from __future__ import annotations
+
+from cmvsim.core.errors import InputError, Problem, did_you_mean
+from cmvsim.endpoints.analysis import AnalysisSpec, Definition, read_analysis, write_analysis
+from cmvsim.endpoints.base import Endpoint, Estimand, EstimatorChoice, TimeToEvent
+from cmvsim.endpoints.reactivation import Reactivation
+
+ENDPOINTS: dict[str, Endpoint] = {
+    "cmv_reactivation": Reactivation("cmv_reactivation", "CMV reactivation", "rate of CMV reactivation within 3 months"),
+    "cmv_leukaemia": Reactivation("cmv_leukaemia", "CMV reactivation, leukaemia",
+                                  "rate of CMV reactivation in B-cell acute lymphoblastic leukaemia", "leukaemia"),
+    "cmv_lymphoma": Reactivation("cmv_lymphoma", "CMV reactivation, lymphoma",
+                                 "rate of CMV reactivation in diffuse large B-cell lymphoma", "lymphoma"),
+}
+
+
+def endpoint(name: str) -> Endpoint:
+    """Look up an endpoint by id.
+
+    Raises
+    ------
+    InputError
+        If there is none of that id.
+    """
+    if name not in ENDPOINTS:
+        raise InputError(Problem(f"there is no endpoint '{name}'", allowed=did_you_mean(name, ENDPOINTS)))
+    return ENDPOINTS[name]
+
+
+__all__ = ["ENDPOINTS", "AnalysisSpec", "Definition", "Endpoint", "Estimand", "EstimatorChoice", "TimeToEvent",
+           "endpoint", "read_analysis", "write_analysis"]

@@ -1,0 +1,140 @@
+"""The AnalysisSpec: how a study is analysed. It holds no parameter of the disease.
+
+It is the ``[analysis]`` section of a scenario, and ``analysis.toml`` beside study tables: `simulate` writes it,
+`estimate` reads it, `power` uses it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from cmvsim.core.errors import InputError, Problem, did_you_mean
+from cmvsim.core.spec import Spec
+
+NAMED_DEFINITIONS = ("detected", "quantifiable", "clinically_significant")
+
+
+class Definition(Spec):
+    """What counts as reactivation.
+
+    Attributes
+    ----------
+    name
+        "detected" (any DNAemia), "quantifiable" (at or above the lower limit of quantification), "at_least" (a level),
+        or "clinically_significant" (treated, or disease).
+    level
+        IU/mL of the sampled matrix, for "at_least".
+    """
+
+    name: Literal["detected", "quantifiable", "at_least", "clinically_significant"]
+    level: float | None = None
+
+    def __str__(self) -> str:
+        return f"at least {self.level:g} IU/mL" if self.level is not None else self.name.replace("_", " ")
+
+    def human(self) -> Any:
+        """The form of scenario files."""
+        return {"at_least": self.level} if self.name == "at_least" else self.name
+
+
+def _definition(raw: Any) -> Any:
+    allowed = 'allowed: "detected", "quantifiable", "clinically_significant", or { at_least = 1000 }'
+    if isinstance(raw, Definition):
+        return raw
+    if isinstance(raw, dict) and set(raw) == {"name", "level"}:  # the resolved form
+        raw = {"at_least": raw["level"]} if raw["name"] == "at_least" else raw["name"]
+    if isinstance(raw, str):
+        if raw in NAMED_DEFINITIONS:
+            return Definition(name=raw)  # type: ignore[arg-type]
+        raise PydanticCustomError("value", "{message}", {"message": f"there is no definition '{raw}'",
+                                                         "allowed": did_you_mean(raw, NAMED_DEFINITIONS)})
+    level = raw.get("at_least") if isinstance(raw, dict) and set(raw) == {"at_least"} else None
+    if isinstance(level, int | float) and not isinstance(level, bool) and level > 0:
+        return Definition(name="at_least", level=float(level))
+    raise PydanticCustomError("value", "{message}", {"message": f"{raw!r} is no definition", "allowed": allowed})
+
+
+HumanDefinition = Annotated[Definition, BeforeValidator(_definition), WithJsonSchema({"anyOf": [
+    {"enum": list(NAMED_DEFINITIONS)},
+    {"type": "object", "properties": {"at_least": {"type": "number", "exclusiveMinimum": 0}}, "required": ["at_least"],
+     "additionalProperties": False}]})]
+
+
+class AnalysisSpec(Spec):
+    """How the endpoints are derived and estimated.
+
+    Attributes
+    ----------
+    endpoints
+        Ids, the primary one first.
+    window
+        Events count on study days 1 to this day.
+    closing_window
+        The closing visit (planned on the last day of the window) counts when made within so many days of it, at
+        min(day, window).
+    prevalent
+        DNAemia at or before infusion: leave the patient out of incidence ("exclude"), or count an event at day 0.
+    relapse
+        "treatment_policy" follows patients through relapse; "competing" ends follow-up by an event; "censor" censors.
+    hct
+        Allogeneic transplantation ends CMV follow-up as a competing event or as censoring.
+    level
+        Confidence level.
+    variance, interval
+        Of the cumulative incidence, by name.
+    """
+
+    endpoints: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    window: Annotated[int, Field(ge=1, le=365)] = 90
+    closing_window: Annotated[int, Field(ge=0, le=60)] = 7
+    definition: HumanDefinition = Definition(name="quantifiable")
+    prevalent: Literal["exclude", "count"] = "exclude"
+    relapse: Literal["treatment_policy", "competing", "censor"] = "treatment_policy"
+    hct: Literal["competing", "censor"] = "competing"
+    level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    variance: Literal["aalen", "ij", "greenwood"] = "aalen"
+    interval: Literal["cloglog", "log", "plain"] = "cloglog"
+
+    @property
+    def primary(self) -> str:
+        """Id of the primary endpoint."""
+        return self.endpoints[0]
+
+    def human(self) -> dict[str, Any]:
+        """The form of ``analysis.toml``, every choice explicit."""
+        tree = self.model_dump(mode="json")
+        tree["definition"] = self.definition.human()
+        return tree
+
+
+def write_analysis(plan: AnalysisSpec, path: Path) -> None:
+    """Write ``analysis.toml``."""
+    text = tomli_w.dumps({"format": 1, "analysis": plan.human()})
+    path.write_text("# How this study is analysed: read by `cmvsim estimate`.\n" + text, encoding="utf-8", newline="\n")
+
+
+def read_analysis(path: Path) -> AnalysisSpec:
+    """Read ``analysis.toml``, or the ``[analysis]`` section of a scenario file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, no TOML, or holds a mistake.
+    """
+    try:
+        tree = tomllib.loads(path.read_bytes().decode("utf-8"))
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise InputError(Problem(f"cannot be read: {error.strerror}", str(path))) from None
+    except UnicodeDecodeError:
+        raise InputError(Problem("is not a text file", str(path))) from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(Problem(f"is not valid TOML: {error}", str(path))) from None
+    if not isinstance(tree.get("analysis"), dict):
+        raise InputError(Problem("has no [analysis] section", str(path), allowed="`cmvsim simulate` writes one"))
+    return AnalysisSpec.parse(tree["analysis"], where=str(path))

@@ -1,0 +1,216 @@
+"""The primary endpoint, CMV reactivation within 3 months, and the two rates by disease."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmvsim.core.records import Estimates, FloatArray
+from cmvsim.data.study import EndReason, Result, Study
+from cmvsim.endpoints.analysis import AnalysisSpec
+from cmvsim.endpoints.base import (CENSORED, DEATH, EVENT, EXCLUDED, HCT, RELAPSE, Estimand, EstimatorChoice, Sizes,
+                                   TimeToEvent)
+from cmvsim.models.history import History, Process
+
+ANTIVIRALS = ("valganciclovir", "ganciclovir", "foscarnet", "maribavir")
+
+
+def aalen_johansen_at_window(derived: TimeToEvent, plan: AnalysisSpec, sizes: Sizes) -> Estimates:
+    """Cumulative incidence at the end of the window."""
+    from cmvsim.estimators.competing import aalen_johansen
+
+    return aalen_johansen(derived.time, derived.cause, float(plan.window), variance=plan.variance,
+                          interval=plan.interval, level=plan.level, nested=sizes)
+
+
+def crude_proportion(method: str) -> object:
+    """Proportion with an event among those who entered, however long they were followed."""
+
+    def estimate(derived: TimeToEvent, plan: AnalysisSpec, sizes: Sizes) -> Estimates:
+        from cmvsim.estimators.proportions import proportion
+
+        last = [n - 1 for n in sizes]
+        happened = np.cumsum(derived.cause == EVENT, axis=1)[:, last]
+        entered = np.cumsum(derived.cause >= 0, axis=1)[:, last]
+        return proportion(happened, entered, method=method, level=plan.level)
+
+    return estimate
+
+
+def one_minus_kaplan_meier(derived: TimeToEvent, plan: AnalysisSpec, sizes: Sizes) -> Estimates:
+    """1 - KM with competing events censored: biased upwards, shown because it is often done."""
+    from cmvsim.estimators.survival import kaplan_meier
+
+    event = np.where(derived.cause < 0, -1, derived.cause == EVENT)
+    survival = kaplan_meier(derived.time, event, float(plan.window), interval=plan.interval, level=plan.level, nested=sizes)
+    return Estimates(1 - survival.estimate, survival.se, 1 - survival.ci_high, 1 - survival.ci_low, survival.n,
+                     survival.events, survival.status, survival.level, "1 - Kaplan-Meier, " + survival.method)
+
+
+ESTIMATORS = (
+    EstimatorChoice("aalen_johansen", "Cumulative incidence (Aalen-Johansen)", aalen_johansen_at_window),
+    EstimatorChoice("crude_wilson", "Crude proportion, Wilson", crude_proportion("wilson")),  # type: ignore[arg-type]
+    EstimatorChoice("crude_clopper_pearson", "Crude proportion, Clopper-Pearson",
+                    crude_proportion("clopper-pearson")),  # type: ignore[arg-type]
+    EstimatorChoice("one_minus_km", "1 - Kaplan-Meier", one_minus_kaplan_meier,
+                    note="biased: treats competing deaths as censored"),
+    EstimatorChoice("relapse_competing", "Cumulative incidence, relapse competing", aalen_johansen_at_window,
+                    plan={"relapse": "competing"}),
+    EstimatorChoice("relapse_censored", "Cumulative incidence, censored at relapse", aalen_johansen_at_window,
+                    plan={"relapse": "censor"}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reactivation:
+    """First qualifying CMV sample in the window; death and transplantation compete.
+
+    Parameters
+    ----------
+    disease
+        Only patients of this disease; None for all.
+    """
+
+    id: str
+    label: str
+    objective: str
+    disease: str | None = None
+
+    @property
+    def estimand(self) -> Estimand:
+        """ICH E9(R1) attributes."""
+        who = f"CMV-seropositive CAR-T recipients with {self.disease}" if self.disease else "CMV-seropositive CAR-T recipients"
+        return Estimand(
+            population=f"{who} without DNAemia at infusion", variable="day of the first qualifying sample, days 1 to 90",
+            intercurrent_events="death and allogeneic transplantation compete; relapse and its treatment: treatment policy",
+            summary="cumulative incidence at day 90")
+
+    @property
+    def needs(self) -> frozenset[Process]:
+        """All processes of the foundation."""
+        return frozenset({Process.TOXICITY, Process.CMV, Process.FOLLOW_UP, Process.DEATH})
+
+    @property
+    def estimators(self) -> tuple[EstimatorChoice, ...]:
+        """Aalen-Johansen first."""
+        return ESTIMATORS
+
+    def derive(self, study: Study, plan: AnalysisSpec) -> TimeToEvent:
+        """Day and cause per patient, from the tables.
+
+        Order within a day: sample, treatment start, relapse, death; so an event on the day of death counts.
+        """
+        first, at_baseline = first_qualifying(study, plan)
+        time, cause = _end_of_follow_up(study, plan)
+        counted = first <= time
+        time = np.where(counted, first, time)
+        cause = np.where(counted, np.int8(EVENT), cause)
+        if plan.prevalent == "count":
+            time = np.where(at_baseline, 0.0, time)
+            cause = np.where(at_baseline, np.int8(EVENT), cause)
+            excluded = {}
+        else:
+            cause = np.where(at_baseline, np.int8(EXCLUDED), cause)
+            excluded = {"DNAemia at or before infusion": at_baseline}
+        if self.disease is not None:
+            other = ~np.array([name == self.disease for name in study.subjects.diseases])[study.subjects.stratum]
+            cause = np.where(other, np.int8(EXCLUDED), cause)
+            excluded = {"other disease": other, **{why: who & ~other for why, who in excluded.items()}}
+        return TimeToEvent(time, cause, excluded)
+
+    def latent(self, history: History, plan: AnalysisSpec) -> FloatArray:
+        """Whether the realised, error-free load reached the level in the window before a competing event."""
+        first = _latent_time(history, plan)
+        competing = history.death.copy()
+        if plan.hct == "competing":
+            competing = np.minimum(competing, history.observation.hct)
+        if plan.relapse == "competing":
+            competing = np.minimum(competing, history.observation.relapse)
+        happened = (first > 0) & (first <= plan.window) & (first <= competing)
+        value = happened.astype(np.float64)
+        value = np.where(first <= 0, 1.0 if plan.prevalent == "count" else np.nan, value)
+        if self.disease is not None:
+            mine = np.array([name == self.disease for name in history.diseases])[history.view(history.population.stratum)]
+            value = np.where(mine, value, np.nan)
+        return value
+
+
+def first_qualifying(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.ndarray]:
+    """First qualifying day in the window (+inf if none), and whether there was DNAemia at or before infusion.
+
+    A closing sample made within its window counts at min(day, window).
+    """
+    s = study.samples
+    definition = plan.definition.name
+    if definition == "detected":
+        positive = s.result >= Result.BELOW_LLOQ
+    elif definition == "at_least":
+        positive = s.load >= plan.definition.level
+    else:
+        positive = s.result == Result.QUANTIFIED
+    some = positive.any(axis=-1)
+    first = np.full(some.shape, np.inf)
+    at_baseline = np.zeros(some.shape, dtype=bool)
+    r, n = np.nonzero(some)  # most patients have no positive sample: look at the days of the others only
+    if r.size:
+        day = np.where(positive[r, n], s.day[r, n], np.inf)
+        closing = (s.nominal[r, n] == plan.window) & (np.abs(day - plan.window) <= plan.closing_window)
+        day = np.where(closing, np.minimum(day, plan.window), day)
+        at_baseline[r, n] = (day <= 0).any(axis=-1)
+        day = np.where((day > 0) & (day <= plan.window), day, np.inf)
+        first[r, n] = day.min(axis=-1)
+    if definition == "clinically_significant":
+        first = _first_treatment_or_disease(study, plan)
+    return first, at_baseline
+
+
+def _first_treatment_or_disease(study: Study, plan: AnalysisSpec) -> FloatArray:
+    """First day of pre-emptive treatment or CMV disease in the window, +inf if none."""
+    first = np.full(study.disposition.end.shape, np.inf)
+    for drug in ANTIVIRALS:
+        if drug in study.exposures and study.exposures[drug].start.shape[-1]:
+            start = study.exposures[drug].start
+            first = np.fmin(first, np.fmin.reduce(np.where(start > 0, start, np.inf), axis=-1))
+    if "cmv_disease" in study.events:
+        disease = study.events["cmv_disease"]
+        first = np.fmin(first, np.where(disease > 0, disease, np.inf))
+    return np.where(first <= plan.window, first, np.inf)
+
+
+def _end_of_follow_up(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.ndarray]:
+    """Day and cause with which follow-up for CMV ends within the window, were there no CMV."""
+    end, reason = study.disposition.end, study.disposition.reason
+    time = np.minimum(end, plan.window)
+    inside = end <= plan.window
+    cause = np.full(time.shape, CENSORED, dtype=np.int8)
+    cause[inside & (reason == EndReason.DEATH)] = DEATH
+    if plan.hct == "competing":
+        cause[inside & (reason == EndReason.HCT)] = HCT
+    if plan.relapse != "treatment_policy" and "relapse" in study.events:
+        relapse = study.events["relapse"]
+        earlier = relapse <= time
+        time = np.where(earlier, relapse, time)
+        cause = np.where(earlier, np.int8(RELAPSE if plan.relapse == "competing" else CENSORED), cause)
+    return time, cause
+
+
+def _latent_time(history: History, plan: AnalysisSpec) -> FloatArray:
+    """True time of first reaching the definition's level, +inf if never."""
+    assert history.samples is not None
+    if plan.definition.name == "clinically_significant":
+        start = np.where(history.antiviral_start > 0, history.antiviral_start, np.nan)
+        first = np.fmin.reduce(start, axis=-1, initial=np.inf)
+        open_before = _reaching(history, history.samples.lloq) <= 0
+        return np.where(open_before, 0.0, first)
+    level = {"detected": history.samples.lod, "quantifiable": history.samples.lloq}.get(
+        plan.definition.name, plan.definition.level)
+    assert level is not None
+    return _reaching(history, level)
+
+
+def _reaching(history: History, level: float) -> FloatArray:
+    """First time at which the true load in the sampled matrix is at or above `level` IU/mL."""
+    if history.episodes is None:
+        raise ValueError("a latent functional needs a history with the path of the load")
+    return history.episodes.first_reaching(np.log10(level) - history.episodes.offset)

@@ -1,0 +1,30 @@
+"""Solved baseline hazards: what calibration finds from a scenario's targets and what the engines run on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Baseline hazards, solved once and then held fixed.
+
+    Attributes
+    ----------
+    onset_amplitude
+        A: total cumulative onset hazard of a patient without factors.
+    onset_median
+        m: median of the onset-time law, days since inclusion.
+    non_relapse_hazard, after_relapse_hazard
+        Hazards of death per day, by stratum in the scenario's order.
+    """
+
+    onset_amplitude: float
+    onset_median: float
+    non_relapse_hazard: tuple[float, ...]
+    after_relapse_hazard: tuple[float, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return asdict(self)

@@ -1,0 +1,162 @@
+"""Section 1, population: strata, age, sex, product, prior transplantation, lymphocytes, and the immunosuppression score.
+
+Traits are linked by a Gaussian copula with one factor: the score Z, a standard normal per patient that loads on
+lymphocytes and prior transplantation and, as the shared frailty, on the CMV hazard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+from scipy import special
+
+from cmvsim.core.records import BoolArray, FloatArray, IntArray
+from cmvsim.core.spec import Spec
+from cmvsim.core.streams import Draws
+from cmvsim.core.value import Correlation, Count, Probability, Value, VaryingPositive
+
+Disease = Literal["leukaemia", "lymphoma"]
+AgeRange = Annotated[tuple[float, float], Field(strict=False)]
+SHARES_TOLERANCE = 1e-9
+
+
+class StratumSpec(Spec):
+    """One stratum: disease x age class, with its product mix."""
+
+    label: str
+    share: Probability
+    disease: Disease
+    age: AgeRange
+    products: dict[str, Probability]
+    prior_allogeneic_hct: Probability
+    lymphocytes: VaryingPositive
+
+    @model_validator(mode="after")
+    def _check(self) -> StratumSpec:
+        if not 0 <= self.age[0] <= self.age[1] <= 120:
+            raise ValueError(f"age {list(self.age)} must be [youngest, oldest] in years, 0 to 120")
+        total = sum(float(share) for share in self.products.values())
+        if abs(total - 1) > SHARES_TOLERANCE:
+            raise ValueError(f"product shares add up to {total:g}; they must add up to 1")
+        return self
+
+
+class ScoreLoadings(Spec):
+    """Correlation of traits with the immunosuppression score Z (positive: more immunosuppressed)."""
+
+    prior_allogeneic_hct: Correlation
+    lymphocytes: Correlation
+
+
+class PopulationSpec(Spec):
+    """Who is enrolled. All are CMV-seropositive; `seronegative_share` only tells how many are screened for them."""
+
+    strata: dict[str, StratumSpec]
+    seronegative_share: Probability
+    female_share: Probability
+    score_loadings: ScoreLoadings
+    retrospective_share: Probability
+    sites: Count
+
+    @model_validator(mode="after")
+    def _check(self) -> PopulationSpec:
+        if not self.strata:
+            raise ValueError("at least one stratum is needed")
+        total = sum(float(stratum.share) for stratum in self.strata.values())
+        if abs(total - 1) > SHARES_TOLERANCE:
+            raise ValueError(f"the strata's shares add up to {total:g}; they must add up to 1")
+        if float(self.sites) < 1:
+            raise ValueError("sites must be at least 1")
+        return self
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """All products in the order of their first mention."""
+        return tuple(dict.fromkeys(name for stratum in self.strata.values() for name in stratum.products))
+
+
+@dataclass(frozen=True)
+class Population:
+    """Baseline traits of a chunk, each drawn when first asked for; flat arrays, patient-major."""
+
+    spec: PopulationSpec
+    draws: Draws
+
+    @cached_property
+    def stratum(self) -> IntArray:
+        """Index of the stratum."""
+        cuts = np.cumsum([float(stratum.share) for stratum in self.spec.strata.values()])[:-1]
+        return np.searchsorted(cuts, self.draws("population.stratum"), side="right").astype(np.int64)
+
+    @cached_property
+    def product(self) -> IntArray:
+        """Index into :attr:`PopulationSpec.products`."""
+        names = self.spec.products
+        u = self.draws("population.product")
+        chosen = np.zeros(u.shape, dtype=np.int64)
+        cumulative = np.zeros(len(self.spec.strata))
+        shares = np.array([[float(stratum.products[name]) if name in stratum.products else 0.0 for name in names]
+                           for stratum in self.spec.strata.values()])
+        for index in range(len(names) - 1):
+            cumulative = cumulative + shares[:, index]
+            chosen += u >= cumulative[self.stratum]
+        return np.minimum(chosen, self._last_product[self.stratum])
+
+    @cached_property
+    def _last_product(self) -> IntArray:
+        """Last product with a positive share per stratum: where rounding of the cumulative shares must not go beyond."""
+        names = self.spec.products
+        return np.array([max(i for i, name in enumerate(names) if float(stratum.products.get(name, Value(value=0.0))) > 0)
+                         for stratum in self.spec.strata.values()], dtype=np.int64)
+
+    @cached_property
+    def age(self) -> FloatArray:
+        """Age in whole years, uniform over the stratum's range (its published distribution was not found)."""
+        low, high = np.array([stratum.age for stratum in self.spec.strata.values()]).T
+        span = high - low + 1
+        return np.floor(low[self.stratum] + span[self.stratum] * self.draws("population.age"))
+
+    @cached_property
+    def female(self) -> BoolArray:
+        """Whether the patient is female."""
+        return self.draws("population.sex") < float(self.spec.female_share)
+
+    @cached_property
+    def score(self) -> FloatArray:
+        """Immunosuppression score Z, standard normal."""
+        return self.draws("population.score")
+
+    @cached_property
+    def prior_allogeneic_hct(self) -> BoolArray:
+        """Whether there was an allogeneic transplantation before."""
+        share = np.array([float(stratum.prior_allogeneic_hct) for stratum in self.spec.strata.values()])
+        latent = self._loaded("prior_allogeneic_hct", "population.prior_hct")
+        return latent > special.ndtri(1 - share)[self.stratum]
+
+    @cached_property
+    def lymphocytes(self) -> FloatArray:
+        """Lymphocytes before lymphodepletion, 10^9/L."""
+        z = self._loaded("lymphocytes", "population.lymphocytes")
+        by_stratum = [stratum.lymphocytes.of_normal(z) for stratum in self.spec.strata.values()]
+        return np.choose(self.stratum, by_stratum)
+
+    @cached_property
+    def retrospective(self) -> BoolArray:
+        """Whether the patient belongs to the retrospective part."""
+        return self.draws("population.part") < float(self.spec.retrospective_share)
+
+    @cached_property
+    def site(self) -> IntArray:
+        """Site, numbered from 1; sites enrol equally."""
+        return 1 + np.floor(float(self.spec.sites) * self.draws("population.site")).astype(np.int64)
+
+    def _loaded(self, trait: str, stream: str) -> FloatArray:
+        """A standard normal that correlates with the score by the trait's loading (one-factor Gaussian copula)."""
+        loading = float(getattr(self.spec.score_loadings, trait))
+        own = self.draws(stream)
+        return own if loading == 0 else loading * self.score + np.sqrt(1 - loading**2) * own
+

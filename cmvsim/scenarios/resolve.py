@@ -1,0 +1,55 @@
+"""From the human form to the resolved form: follow evidence ids, validate, check across families."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cmvsim.core.errors import InputError, Problem
+from cmvsim.core.spec import key_path
+from cmvsim.evidence import parameter
+from cmvsim.scenarios.load import apply_overrides, load_tree
+from cmvsim.scenarios.scenario import FORMAT, ResolvedScenario, Scenario
+
+
+def resolve(name: str, overrides: Sequence[str] = ()) -> ResolvedScenario:
+    """Load, override, follow references, validate.
+
+    Parameters
+    ----------
+    name
+        Catalogue id or path of a TOML file.
+    overrides
+        ``KEY=VALUE`` texts, applied in order.
+
+    Raises
+    ------
+    InputError
+        With every mistake found: file, key path, what is wrong, what is allowed.
+    """
+    tree = apply_overrides(load_tree(name), overrides)
+    where = f"{name} with --set" if overrides else name
+    if tree.get("format") != FORMAT:
+        found = repr(tree["format"]) if "format" in tree else "no key 'format'"
+        raise InputError(Problem(f"{found}: this version reads format = {FORMAT}", where, "format"))
+    problems: list[Problem] = []
+    followed = _follow(tree, (), where, problems)
+    if problems:
+        raise InputError(problems)
+    spec = Scenario.parse(followed, where=where)
+    spec.check(where)
+    return ResolvedScenario(spec, name, tuple(overrides))
+
+
+def _follow(tree: Any, path: tuple[str | int, ...], where: str, problems: list[Problem]) -> Any:
+    """Replace every ``"@id"`` by its evidence entry."""
+    if isinstance(tree, Mapping):
+        return {key: _follow(value, (*path, key), where, problems) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_follow(value, (*path, index), where, problems) for index, value in enumerate(tree)]
+    if isinstance(tree, str) and tree.startswith("@"):
+        try:
+            return parameter(tree[1:]).human()
+        except InputError as error:
+            problems += [Problem(p.message, where, key_path(path), p.allowed) for p in error.problems]
+    return tree

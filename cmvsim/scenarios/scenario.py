@@ -1,0 +1,155 @@
+"""The scenario: the families' specifications composed, and its resolved form with a digest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from cmvsim.core.canonical import digest
+from cmvsim.core.errors import InputError, Problem, did_you_mean
+from cmvsim.core.spec import Spec
+from cmvsim.core.value import PositiveDays, StudyDay
+from cmvsim.designs import SingleArmPrecision
+from cmvsim.endpoints import ENDPOINTS, AnalysisSpec
+from cmvsim.models.cmv import CmvSpec
+from cmvsim.models.follow_up import FollowUpSpec
+from cmvsim.models.monitoring import MonitoringSpec
+from cmvsim.models.population import PopulationSpec
+from cmvsim.models.strategies import StrategySpec
+from cmvsim.models.toxicity import ToxicitySpec
+from cmvsim.models.treatment import TreatmentSpec
+
+FORMAT = 1
+
+
+class StudySpec(Spec):
+    """The study as registered.
+
+    Attributes
+    ----------
+    patients
+        Patients enrolled, all arms together.
+    inclusion
+        Study day of inclusion (lymphodepletion), at or before infusion.
+    horizon
+        Last simulated day.
+    """
+
+    registry: str = ""
+    patients: Annotated[int, Field(ge=1, le=1_000_000)]
+    inclusion: StudyDay
+    horizon: PositiveDays
+
+
+class Scenario(Spec):
+    """A validated scenario: every reference followed, every default explicit."""
+
+    format: Literal[1]
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+    title: str
+    study: StudySpec
+    population: PopulationSpec
+    toxicity: ToxicitySpec
+    cmv: CmvSpec
+    monitoring: MonitoringSpec
+    preemptive_therapy: TreatmentSpec
+    follow_up: FollowUpSpec
+    strategies: dict[str, StrategySpec]
+    analysis: AnalysisSpec
+    designs: dict[str, SingleArmPrecision]
+
+    def check(self, where: str) -> None:
+        """Check what no family can see alone.
+
+        Raises
+        ------
+        InputError
+            With every problem.
+        """
+        strata = tuple(self.population.strata)
+        problems = self.follow_up.check(strata, where) + self.toxicity.check(self.population, where)
+        problems += [Problem(f"there is no endpoint '{name}'", where, "analysis.endpoints", did_you_mean(name, ENDPOINTS))
+                     for name in self.analysis.endpoints if name not in ENDPOINTS]
+        problems += self._check_days(where)
+        stop = self.preemptive_therapy.stop_after
+        if float(stop.maximum_days) < float(stop.minimum_days):
+            problems.append(Problem(f"maximum_days ({float(stop.maximum_days):g}) is below minimum_days "
+                                    f"({float(stop.minimum_days):g})", where, "preemptive_therapy.stop_after"))
+        for matrix in {self.monitoring.matrix.value, *(target.measured_by.matrix for target in self.cmv.targets)}:
+            if matrix not in self.cmv.matrices:
+                problems.append(Problem(f"the matrix '{matrix}' is sampled but not described", where, "cmv.matrices"))
+        level = self.analysis.definition.level
+        if level is not None and level < float(self.monitoring.lloq):
+            problems.append(Problem(f"at_least = {level:g} is below the limit of quantification of the assay "
+                                    f"({float(self.monitoring.lloq):g} IU/mL)", where, "analysis.definition"))
+        for name, table in (("strategies", self.strategies), ("designs", self.designs)):
+            if not table:
+                problems.append(Problem("at least one is needed", where, name))
+        if problems:
+            raise InputError(problems)
+
+    def _check_days(self, where: str) -> list[Problem]:
+        problems = []
+        days, window, horizon = self.monitoring.days, self.analysis.window, float(self.study.horizon)
+        last = days[-1] + float(self.monitoring.jitter)
+        if last > horizon:
+            problems.append(Problem(f"the last visit may fall on day {last:g}, after the horizon ({horizon:g})", where,
+                                    "study.horizon", "a later horizon"))
+        if window > horizon:
+            problems.append(Problem(f"the window ends on day {window}, after the horizon ({horizon:g})", where, "study.horizon"))
+        if days[-1] < window - self.analysis.closing_window:
+            problems.append(Problem(f"the last visit is on day {days[-1]}, but events are counted to day {window}", where,
+                                    "monitoring.schedule", f"a visit at day {window}, e.g. {{ at = {window} }}"))
+        if float(self.study.inclusion) > 0:
+            problems.append(Problem("inclusion is at or before infusion", where, "study.inclusion", "allowed: 0 or negative"))
+        elif any(day < float(self.study.inclusion) for day in self.monitoring.baseline.value):
+            problems.append(Problem("a baseline sample is planned before inclusion", where, "monitoring.baseline"))
+        return problems
+
+
+@dataclass(frozen=True)
+class ResolvedScenario:
+    """A scenario ready to run.
+
+    Attributes
+    ----------
+    spec
+        The validated specification.
+    source
+        Catalogue id or file that it came from.
+    overrides
+        ``--set`` as given, in order.
+    """
+
+    spec: Scenario
+    source: str
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Id of the scenario."""
+        return self.spec.id
+
+    def as_dict(self) -> dict[str, Any]:
+        """The resolved form: JSON-ready, nothing left to default."""
+        return self.spec.model_dump(mode="json")
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what is simulated and analysed; titles and reasons in words are no part of it."""
+        return digest(_without_words(self.as_dict()))
+
+
+_WORDS = frozenset({"title", "label", "assumed", "evidence", "registry", "id"})
+
+
+def _without_words(tree: Any) -> Any:
+    if isinstance(tree, Mapping):
+        return {key: _without_words(value) for key, value in tree.items() if key not in _WORDS or isinstance(value, Mapping)}
+    if isinstance(tree, list):
+        return [_without_words(item) for item in tree]
+    return tree
