@@ -1,0 +1,5 @@
+"""Evidence: the numbers of the literature, each with its paper, its grade and the reason it is used."""
+
+from cmvsim.evidence.registry import Parameter, Source, Varies, parameter, parameters, sources
+
+__all__ = ["Parameter", "Source", "Varies", "parameter", "parameters", "sources"]

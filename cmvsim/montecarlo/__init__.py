@@ -1,0 +1,1 @@
+"""Monte Carlo: experiments in chunks over workers, stored replicates, stopping and standard errors."""

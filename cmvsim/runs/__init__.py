@@ -1,0 +1,1 @@
+"""Run folders on disk: locked, continued after any interruption, finished at once, with provenance."""

@@ -1,0 +1,216 @@
+"""Every problem of a study's folder at once: structure, cells, rows, and what tables say of one another."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmvsim.core.errors import InputError, Problem
+from cmvsim.core.records import BoolArray, FloatArray, IntArray
+from cmvsim.data.cells import Finding, ObjectArray, read_cells
+from cmvsim.data.parsing import Values, parse
+from cmvsim.data.rules import row_findings
+from cmvsim.data.schema import DISPOSITION, EVENTS_TABLE, EXPOSURES, LAST_DAY, SAMPLES, SUBJECTS, TABLES
+
+MOST_STRATA = int(np.iinfo(np.int8).max)
+_MOST_TO_COMPARE = 5000  # looking for the nearest name costs time in proportion
+_DATED = ((SAMPLES, "day", "sample"), (EVENTS_TABLE, "day", "event"), (EXPOSURES, "start_day", "course"))
+
+Tables = Mapping[str, Values]
+
+
+def check_study(folder: Path) -> dict[str, Values]:
+    """Read and check a study's tables without building the arrays; nothing is written.
+
+    Parameters
+    ----------
+    folder
+        Folder of the tables.
+
+    Returns
+    -------
+    dict of str to Values
+        The values by table name; optional tables that are absent are not there.
+
+    Raises
+    ------
+    InputError
+        With every problem found, in the order of tables, rows and columns.
+    """
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "no such folder"
+        raise InputError(
+            Problem(
+                what, where=str(folder), allowed="a folder with subjects.csv, samples.csv, disposition.csv"
+            )
+        )
+    tables: dict[str, Values] = {}
+    findings: list[Finding] = []
+    for table in TABLES:
+        cells, faults = read_cells(folder, table)
+        findings += faults
+        if cells is not None:
+            tables[table.name], faults = parse(cells)
+            findings += faults
+            findings += row_findings(tables[table.name])
+    findings += _subject_findings(tables)
+    findings += _sample_findings(tables)
+    findings += _patient_findings(tables)
+    findings += _after_death(tables)
+    if findings:
+        raise InputError([finding.problem() for finding in sorted(findings, key=_place)])
+    return tables
+
+
+def _place(finding: Finding) -> tuple[int, int, int]:
+    index = next(i for i, table in enumerate(TABLES) if table.name == finding.table)
+    names = TABLES[index].names
+    return index, finding.row, names.index(finding.column) if finding.column in names else -1
+
+
+def positions(patients: ObjectArray, known: ObjectArray) -> IntArray:
+    """Index of each patient in `known`, a list without repeats; -1 where unknown."""
+    index = pd.Index(known, dtype=object).get_indexer(pd.Index(patients, dtype=object))
+    return np.asarray(index, dtype=np.int64)
+
+
+def _first(keys: ObjectArray | IntArray) -> tuple[IntArray, IntArray]:
+    """Group of each entry, by first appearance, and the index of the first entry of each group."""
+    codes, _ = pd.factorize(keys)
+    _, first = np.unique(codes, return_index=True)
+    return codes.astype(np.int64), first.astype(np.int64)
+
+
+def _repeats(keys: ObjectArray | IntArray, among: BoolArray) -> Iterator[tuple[int, int]]:
+    """Pairs (a repeat, its first) of indices with equal keys, of those `among`."""
+    indices = np.flatnonzero(among)
+    if indices.size:
+        codes, first = _first(keys[indices])
+        for repeat in np.flatnonzero(first[codes] != np.arange(codes.size)):
+            yield int(indices[repeat]), int(indices[first[codes[repeat]]])
+
+
+def _subject_findings(tables: Tables) -> Iterator[Finding]:
+    """Find patients there twice, and strata that belong to two diseases."""
+    for table in (SUBJECTS, DISPOSITION):
+        values = tables.get(table.name)
+        if values is None or not values.has("patient"):
+            continue
+        patients = values.texts["patient"]
+        for repeat, first in _repeats(patients, patients != ""):
+            message = f"patient '{patients[repeat]}' has a row already (row {values.rows[first]})"
+            yield Finding(table.name, message, "one row per patient", int(values.rows[repeat]), "patient")
+    values = tables.get(SUBJECTS.name)
+    if values is None or not values.has("stratum", "disease"):
+        return
+    known = np.flatnonzero(values.usable("stratum", "disease"))
+    strata, diseases = values.texts["stratum"][known], values.texts["disease"][known]
+    codes, firsts = _first(strata)
+    if firsts.size > MOST_STRATA:
+        yield Finding(SUBJECTS.name, f"{firsts.size} strata", f"at most {MOST_STRATA}", column="stratum")
+    for index in np.flatnonzero(diseases != diseases[firsts[codes]]):
+        origin = firsts[codes[index]]
+        message = (
+            f"stratum '{strata[index]}' has disease {diseases[index]} here and {diseases[origin]} in row "
+            f"{values.rows[known[origin]]}"
+        )
+        yield Finding(
+            SUBJECTS.name, message, "one disease per stratum", int(values.rows[known[index]]), "disease"
+        )
+
+
+def _sample_findings(tables: Tables) -> Iterator[Finding]:
+    """Find planned samples there twice, and what must be the same in the whole study."""
+    values = tables.get(SAMPLES.name)
+    if values is None:
+        return
+    if values.has("patient", "nominal_day"):
+        nominal = values.numbers["nominal_day"]
+        planned = values.usable("patient", "nominal_day") & ~np.isnan(nominal)
+        codes, _ = _first(values.texts["patient"])
+        keys = codes * (2 * LAST_DAY + 1) + np.where(planned, nominal, 0).astype(np.int64)
+        for repeat, first in _repeats(keys, planned):
+            message = (
+                f"the sample planned for {nominal[repeat]:.0f} has a row already (row {values.rows[first]})"
+            )
+            hint = "one row per planned sample; further ones are clinical, with an empty nominal_day"
+            yield Finding(SAMPLES.name, message, hint, int(values.rows[repeat]), "nominal_day")
+    for column, what in (("matrix", "matrices"), ("lloq_iu_ml", "limits of quantification")):
+        if not values.has(column):
+            continue
+        given = np.flatnonzero(~np.isnan(values.numbers[column]))
+        # Rows that could not be read were named already: say this only where all are readable and empty.
+        if not given.size and values.rows.size and values.good[column].all():
+            yield Finding(SAMPLES.name, f"no sample has a {column}", "at least one row", column=column)
+        others = given[values.numbers[column][given] != values.numbers[column][given[:1]]]
+        if others.size:
+            texts, rows = values.texts[column], values.rows
+            message = (
+                f"two {what} in one study: {texts[given[0]]} (row {rows[given[0]]}) and {texts[others[0]]} "
+                f"(row {rows[others[0]]}, {others.size} rows differ)"
+            )
+            yield Finding(
+                SAMPLES.name, message, "one per study; split the study", int(rows[others[0]]), column
+            )
+
+
+def _patient_findings(tables: Tables) -> Iterator[Finding]:
+    """Find rows of patients who are no subjects, and subjects without a disposition."""
+    subjects = tables.get(SUBJECTS.name)
+    if subjects is None or not subjects.has("patient") or not subjects.rows.size:
+        return
+    # A subject whose row could not be read is a subject all the same: its rows elsewhere are no mistake.
+    named = np.flatnonzero(subjects.texts["patient"] != "")
+    _, first = _first(subjects.texts["patient"][named])
+    origin = named[first]
+    known = subjects.texts["patient"][origin]
+    for name, values in tables.items():
+        if name == SUBJECTS.name or not values.has("patient"):
+            continue
+        texts = values.texts["patient"]
+        strangers = np.flatnonzero((positions(texts, known) < 0) & values.good["patient"])
+        hints = {patient: _near_patient(patient, known) for patient in set(texts[strangers])}
+        for index in strangers:
+            message = f"patient '{texts[index]}' is not in subjects.csv"
+            yield Finding(name, message, hints[texts[index]], int(values.rows[index]), "patient")
+    disposition = tables.get(DISPOSITION.name)
+    if disposition is None or not disposition.has("patient") or not disposition.rows.size:
+        return
+    for index in np.flatnonzero(positions(known, pd.unique(disposition.texts["patient"])) < 0):
+        message = f"patient '{known[index]}' (subjects.csv, row {subjects.rows[origin[index]]}) has no row"
+        yield Finding(DISPOSITION.name, message, "one row per patient", column="patient")
+
+
+def _near_patient(patient: str, known: ObjectArray) -> str:
+    if known.size <= _MOST_TO_COMPARE:
+        near = difflib.get_close_matches(patient, known.tolist(), n=1, cutoff=0.6)
+        if near:
+            return f"did you mean '{near[0]}'?"
+    return "a patient of subjects.csv"
+
+
+def _after_death(tables: Tables) -> Iterator[Finding]:
+    """Find samples, events and courses dated after the patient's death; the day of death is possible."""
+    disposition = tables.get(DISPOSITION.name)
+    if disposition is None or not disposition.has("patient", "death_day"):
+        return
+    dead = np.flatnonzero(disposition.good["patient"] & ~np.isnan(disposition.numbers["death_day"]))
+    if not dead.size:
+        return
+    patients, death = disposition.texts["patient"][dead], disposition.numbers["death_day"][dead]
+    _, first = _first(patients)
+    for table, column, what in _DATED:
+        values = tables.get(table.name)
+        if values is None or not values.has("patient", column):
+            continue
+        at = positions(values.texts["patient"], patients[first])
+        died: FloatArray = np.where(at >= 0, death[first][at], np.nan)
+        for index in np.flatnonzero(values.numbers[column] > died):
+            day = values.texts[column][index]
+            message = f"the {what} is dated {day}, after death on {died[index]:.0f}"
+            hint = "days up to that of death"
+            yield Finding(table.name, message, hint, int(values.rows[index]), column)

@@ -1,0 +1,260 @@
+"""Study -> tables: one replicate as the CSV files that a real study would hand over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmvsim.core.errors import InputError, Problem, did_you_mean
+from cmvsim.core.records import BoolArray, FloatArray, IntArray
+from cmvsim.data.cells import ObjectArray, number_text
+from cmvsim.data.parsing import text_fault
+from cmvsim.data.schema import (
+    COVARIATES,
+    DISPOSITION,
+    DRUGS,
+    END_REASONS,
+    EVENTS,
+    EVENTS_TABLE,
+    EXPOSURES,
+    RESULTS,
+    SAMPLES,
+    SUBJECTS,
+    TABLES,
+    Kind,
+    Table,
+)
+from cmvsim.data.study import Int8Array, Result, Study, Subjects
+
+Columns = dict[str, ObjectArray]
+
+
+def write_study(study: Study, replicate: int, folder: Path) -> list[Path]:
+    """Write one replicate of a study as CSV tables.
+
+    The bytes depend on the arrays only: UTF-8, line feeds, numbers in the shortest form that reads back
+    exactly. Padding and visits planned after the end of monitoring are no rows; a planned sample missed under
+    monitoring is one. Patients without identifiers are called P1, P2, ... with leading zeros.
+
+    Parameters
+    ----------
+    study
+        A batch of studies.
+    replicate
+        Which one.
+    folder
+        Where; made if need be. Tables of the same names are replaced.
+
+    Returns
+    -------
+    list of Path
+        The files written. Events and exposures are written when the study has any kind, be it without a day.
+
+    Raises
+    ------
+    InputError
+        When the folder holds an optional table that this study does not have: it would be read as part of it.
+    ValueError
+        When the study holds what its tables cannot say, e.g. a covariate that no column of the schema names.
+    """
+    if not 0 <= replicate < study.replicates:
+        raise ValueError(f"replicate {replicate} of {study.replicates}")
+    patients = _patients(study)
+    tables = {
+        SUBJECTS.name: _subjects(study.subjects, replicate, patients),
+        SAMPLES.name: _samples(study, replicate, patients),
+        DISPOSITION.name: _disposition(study, replicate, patients),
+    }
+    if study.exposures:
+        tables[EXPOSURES.name] = _exposures(study, replicate, patients)
+    if study.events:
+        tables[EVENTS_TABLE.name] = _events(study, replicate, patients)
+    stale = [table.file for table in TABLES if table.name not in tables and (folder / table.file).exists()]
+    if stale:
+        raise InputError(
+            Problem("is there already and is no part of this study", f, "", "another folder") for f in stale
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return [_write(table, tables[table.name], folder) for table in TABLES if table.name in tables]
+
+
+def _write(table: Table, columns: Columns, folder: Path) -> Path:
+    names = [name for name in table.names if name in columns]
+    frame = pd.DataFrame({name: columns[name] for name in names}, dtype=object)
+    path = folder / table.file
+    frame.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+    return path
+
+
+def _patients(study: Study) -> ObjectArray:
+    given = study.subjects.patients
+    width = len(str(study.patients))
+    names = given or [f"P{number:0{width}d}" for number in range(1, study.patients + 1)]
+    if len(names) != study.patients or len(set(names)) != len(names):
+        raise ValueError(f"{len(set(names))} different identifiers for {study.patients} patients")
+    return _names(names, "patients")
+
+
+def _names(names: Sequence[str], what: str) -> ObjectArray:
+    """Check that names read back as they are."""
+    for name in names:
+        fault = text_fault(name) or (
+            "" if name and name == name.strip() else f"{name!r} is blank or has blanks around it"
+        )
+        if fault:
+            raise ValueError(f"{what}: {fault}")
+    out = np.empty(len(names), dtype=np.object_)
+    out[:] = list(names)
+    return out
+
+
+def _texts(values: FloatArray, text: Callable[[float], str], what: str, empty: bool) -> ObjectArray:
+    """Text of each number, made once per distinct number; NaN is an empty cell where that is allowed."""
+    out = np.full(values.shape, "", dtype=np.object_)
+    given = ~np.isnan(values)
+    if not empty and not given.all():
+        raise ValueError(f"{what}: missing values")
+    distinct, inverse = np.unique(values[given], return_inverse=True)
+    words = np.empty(distinct.size, dtype=np.object_)
+    words[:] = [text(value) for value in distinct.tolist()]
+    out[given] = words[inverse]
+    return out
+
+
+def _days(values: FloatArray, what: str, empty: bool = False) -> ObjectArray:
+    def text(day: float) -> str:
+        if not day.is_integer():
+            raise ValueError(f"{what}: {day} is not a whole day")
+        return number_text(day)
+
+    return _texts(values, text, what, empty)
+
+
+def _numbers(values: FloatArray, what: str, empty: bool = False) -> ObjectArray:
+    def text(number: float) -> str:
+        if np.isinf(number):
+            raise ValueError(f"{what}: infinite")
+        return number_text(number)
+
+    return _texts(values, text, what, empty)
+
+
+def _coded(
+    codes: FloatArray | Int8Array, labels: Sequence[str], what: str, empty: bool = False
+) -> ObjectArray:
+    def text(code: float) -> str:
+        if not (code.is_integer() and 0 <= code < len(labels)):
+            raise ValueError(f"{what}: code {code:g} of {len(labels)}")
+        return labels[int(code)]
+
+    return _texts(np.asarray(codes, dtype=np.float64), text, what, empty)
+
+
+def _known(given: Iterable[str], names: Sequence[str], what: str) -> None:
+    for name in given:
+        if name not in names:
+            raise ValueError(f"no table has a place for {what} '{name}' ({did_you_mean(name, names)})")
+
+
+def _subjects(subjects: Subjects, replicate: int, patients: ObjectArray) -> Columns:
+    stratum = subjects.stratum[replicate]
+    columns: Columns = {
+        "patient": patients,
+        "stratum": _coded(stratum, _names(subjects.strata, "strata").tolist(), "stratum"),
+        "disease": _coded(stratum, subjects.diseases, "disease"),
+    }
+    _known(subjects.diseases, SUBJECTS.column("disease").allowed, "disease")
+    _known(subjects.covariates, [column.name for column in COVARIATES], "covariate")
+    for column in COVARIATES:
+        if column.name not in subjects.covariates:
+            continue
+        values = subjects.covariates[column.name][replicate]
+        if column.kind is Kind.NUMBER:
+            columns[column.name] = _numbers(values, column.name, empty=True)
+            continue
+        labels = subjects.labels.get(column.name, column.allowed)
+        if column.allowed:
+            _known(labels, column.allowed, column.name)
+        columns[column.name] = _coded(values, _names(labels, column.name).tolist(), column.name, empty=True)
+    return columns
+
+
+def _samples(study: Study, replicate: int, patients: ObjectArray) -> Columns:
+    samples = study.samples
+    nominal, day, result = samples.nominal[replicate], samples.day[replicate], samples.result[replicate]
+    taken: BoolArray = result != Result.NONE
+    # A comparison with NaN is false: padding and clinical tests never made are no rows.
+    rows = taken | (nominal <= study.disposition.end[replicate][:, np.newaxis])
+    patient, visit = np.nonzero(rows)
+    taken, nominal, day = taken[rows], nominal[rows], np.where(taken, day, np.nan)[rows]
+    if np.isnan(day[taken]).any():
+        raise ValueError("samples: taken without a day")
+    order = np.lexsort((np.where(taken, day, nominal), patient))
+    patient, visit, nominal, day = patient[order], visit[order], nominal[order], day[order]
+    result = result[patient, visit]
+    load = np.where(result == Result.QUANTIFIED, samples.load[replicate][patient, visit], np.nan)
+    _known([samples.matrix], SAMPLES.column("matrix").allowed, "matrix")
+    planned = np.where(np.isnan(nominal), 1.0, 0.0)
+    return {
+        "patient": patients[patient],
+        "nominal_day": _days(nominal, "nominal_day", empty=True),
+        "day": _days(day, "day", empty=True),
+        "matrix": np.full(patient.size, samples.matrix, dtype=np.object_),
+        "result": _coded(result, RESULTS, "result"),
+        "load_iu_ml": _numbers(load, "load_iu_ml", empty=True),
+        "lloq_iu_ml": np.full(patient.size, number_text(float(samples.lloq)), dtype=np.object_),
+        "reason": _coded(planned, SAMPLES.column("reason").allowed, "reason"),
+    }
+
+
+def _stacked(parts: Sequence[tuple[FloatArray | IntArray, ...]]) -> list[FloatArray]:
+    return [
+        np.concatenate([np.asarray(part[i], dtype=np.float64) for part in parts])
+        for i in range(len(parts[0]))
+    ]
+
+
+def _exposures(study: Study, replicate: int, patients: ObjectArray) -> Columns:
+    _known(study.exposures, DRUGS, "drug")
+    parts: list[tuple[FloatArray | IntArray, ...]] = []
+    for name, courses in study.exposures.items():
+        start, stop = courses.start[replicate], courses.stop[replicate]
+        patient, course = np.nonzero(~np.isnan(start))
+        code = np.full(patient.size, DRUGS.index(name))
+        parts.append((patient, code, start[patient, course], stop[patient, course]))
+    who, drug, first, last = _stacked(parts)
+    order = np.lexsort((drug, first, who))
+    return {
+        "patient": patients[who[order].astype(np.intp)],
+        "drug": _coded(drug[order], DRUGS, "drug"),
+        "start_day": _days(first[order], "start_day"),
+        "stop_day": _days(last[order], "stop_day", empty=True),
+    }
+
+
+def _events(study: Study, replicate: int, patients: ObjectArray) -> Columns:
+    _known(study.events, EVENTS, "event")
+    parts: list[tuple[FloatArray | IntArray, ...]] = []
+    for name, days in study.events.items():
+        patient = np.flatnonzero(~np.isnan(days[replicate]))
+        parts.append((patient, np.full(patient.size, EVENTS.index(name)), days[replicate][patient]))
+    who, event, day = _stacked(parts)
+    order = np.lexsort((event, day, who))
+    return {
+        "patient": patients[who[order].astype(np.intp)],
+        "event": _coded(event[order], EVENTS, "event"),
+        "day": _days(day[order], "day"),
+    }
+
+
+def _disposition(study: Study, replicate: int, patients: ObjectArray) -> Columns:
+    disposition = study.disposition
+    return {
+        "patient": patients,
+        "end_day": _days(disposition.end[replicate], "end_day"),
+        "reason": _coded(disposition.reason[replicate], END_REASONS, "reason"),
+        "death_day": _days(disposition.death[replicate], "death_day", empty=True),
+    }

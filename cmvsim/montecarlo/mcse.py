@@ -1,0 +1,215 @@
+"""Monte Carlo standard errors: how far a simulated figure may be from that of infinitely many replicates.
+
+Every function takes a column of numbers with the column of their status codes. Means, quantiles and standard
+deviations go over the usable replicates (status usable and number present), with their count beside them; a
+proportion says whether failed replicates count as not met or are left out.
+
+Sources
+-------
+Morris TP, White IR, Crowther MJ (2019), Using simulation studies to evaluate statistical methods, Stat Med
+38:2074, table 6. Wilson EB (1927), JASA 22:209. David HA, Nagaraja HN (2003), Order Statistics, 7.1. Mood AM,
+Graybill FA, Boes DC (1974), Introduction to the Theory of Statistics, VI.2.3. Busing FMTA, Meijer E, van der
+Leeden R (1999), Stat Comput 9:3 (delete-m_j jackknife).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from cmvsim.core.records import BoolArray, FloatArray, Status
+from cmvsim.core.streams import CHUNK_REPLICATES
+
+_Z = 1.959963984540054
+"""Normal quantile of the 95% intervals whose half-widths are expressed as standard errors."""
+
+_USABLE = tuple(float(status) for status in Status if status.usable)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A simulated figure.
+
+    Attributes
+    ----------
+    value
+        NaN when no replicate is usable.
+    mcse
+        Its Monte Carlo standard error; NaN when it cannot be estimated.
+    n_ok
+        Usable replicates.
+    n_failed
+        The others.
+    """
+
+    value: float
+    mcse: float
+    n_ok: int
+    n_failed: int
+
+
+def usable(status: FloatArray, *columns: FloatArray) -> BoolArray:
+    """Mark the replicates whose status is usable and whose numbers are present."""
+    mask: BoolArray = np.isin(status, _USABLE)
+    for column in columns:
+        mask &= ~np.isnan(column)
+    return mask
+
+
+def mean(column: FloatArray, status: FloatArray) -> Summary:
+    """Mean over usable replicates; MCSE = SD / sqrt(n) (Morris, table 6, bias)."""
+    mask = usable(status, column)
+    values = column[mask]
+    if values.size == 0:
+        return _summary(np.nan, np.nan, mask)
+    mcse = values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else np.nan
+    return _summary(values.mean(), mcse, mask)
+
+
+def proportion(met: BoolArray, status: FloatArray, *, among: Literal["all", "usable"] = "all") -> Summary:
+    """Proportion of replicates that meet a criterion.
+
+    Parameters
+    ----------
+    met
+        Whether each replicate meets it; what it says of an unusable replicate is ignored.
+    status
+        Status codes.
+    among
+        "all": a replicate that failed did not meet it. "usable": failed replicates are left out.
+
+    Returns
+    -------
+    Summary
+        MCSE = half-width of Wilson's 95% score interval / 1.96, which is sqrt(p(1 - p)/n) for large n and
+        stays positive at 0 and 1, where the Wald form of Morris' table 6 claims certainty.
+    """
+    mask = usable(status)
+    total = mask.size if among == "all" else int(mask.sum())
+    if total == 0:
+        return _summary(np.nan, np.nan, mask)
+    share = np.count_nonzero(met & mask) / total
+    return _summary(share, wilson_se(share, total), mask)
+
+
+def wilson_se(share: float, total: int) -> float:
+    """Half-width of Wilson's 95% interval divided by its normal quantile."""
+    variance = share * (1 - share) / total + _Z**2 / (4 * total**2)
+    return float(np.sqrt(variance) / (1 + _Z**2 / total))
+
+
+def quantile(column: FloatArray, status: FloatArray, level: float) -> Summary:
+    """Quantile over usable replicates.
+
+    The 95% interval between two order statistics whose ranks are binomial quantiles (David and Nagaraja, 7.1)
+    needs no density; its half-width over 1.96 is the MCSE. NaN where the interval would reach beyond the
+    sample. Infinite values take part.
+    """
+    mask = usable(status, column)
+    values = np.sort(column[mask])
+    n = values.size
+    if n == 0:
+        return _summary(np.nan, np.nan, mask)
+    # Of the inverse empirical distribution function, so that no two values are mixed (one may be infinite).
+    value = values[min(n - 1, max(0, int(np.ceil(n * level)) - 1))]
+    tail = stats.norm.sf(_Z)
+    low = int(stats.binom.ppf(tail, n, level))
+    high = int(stats.binom.ppf(1 - tail, n, level)) + 1
+    if low < 1 or high > n:
+        return _summary(value, np.nan, mask)
+    below, above = values[low - 1], values[high - 1]
+    mcse = 0.0 if below == above else (above - below) / (2 * _Z)
+    return _summary(value, mcse, mask)
+
+
+def standard_deviation(column: FloatArray, status: FloatArray) -> Summary:
+    """Empirical standard error: SD over usable replicates.
+
+    MCSE by the delta method from Var(s^2) = (m4 - s^4 (n - 3)/(n - 1)) / n (Mood, Graybill and Boes), valid
+    for any distribution with a fourth moment. Under normality it is SD / sqrt(2(n - 1)), the form of Morris'
+    table 6, which is too small for heavy-tailed estimates.
+    """
+    mask = usable(status, column)
+    values = column[mask]
+    n = values.size
+    if n < 2:
+        return _summary(np.nan, np.nan, mask)
+    deviation = values - values.mean()
+    variance = float(deviation @ deviation) / (n - 1)
+    if variance == 0:
+        return _summary(0.0, 0.0, mask)
+    fourth = float(np.mean(deviation**4))
+    # The estimated variance of s^2 can be slightly negative for two-point distributions.
+    variance_of_variance = max(0.0, (fourth - variance**2 * (n - 3) / (n - 1)) / n)
+    return _summary(np.sqrt(variance), np.sqrt(variance_of_variance) / (2 * np.sqrt(variance)), mask)
+
+
+def root_mean_square(column: FloatArray, status: FloatArray) -> Summary:
+    """Average model SE, sqrt(mean(SE^2)); MCSE = sqrt(Var(SE^2) / (4 n mean(SE^2))) (Morris, table 6)."""
+    squared = mean(column**2, status)
+    root = np.sqrt(squared.value)
+    mcse = squared.mcse / (2 * root) if root > 0 else (0.0 if root == 0 else np.nan)
+    return Summary(float(root), float(mcse), squared.n_ok, squared.n_failed)
+
+
+def ratio(numerator: FloatArray, denominator: FloatArray, status: FloatArray) -> Summary:
+    """Ratio of means over usable replicates; MCSE by the jackknife over chunks.
+
+    Replicates where either number is missing are left out of both. Chunks are deleted rather than replicates
+    because they are the independent units when parameters are drawn per chunk, and because there are few of
+    them.
+    """
+    mask = usable(status, numerator, denominator)
+    sums = np.column_stack([np.where(mask, numerator, 0.0), np.where(mask, denominator, 0.0)])
+    return _jackknife(sums, mask, lambda total: total[..., 0] / total[..., 1])
+
+
+def relative_se_error(estimate: FloatArray, se: FloatArray, status: FloatArray) -> Summary:
+    """Relative error of the model SE, sqrt(mean(SE^2)) / SD(estimate) - 1; MCSE by the jackknife over chunks.
+
+    Morris' table 6 gives a formula that takes the estimates as normal and as independent of their SEs; the
+    jackknife needs neither.
+    """
+    mask = usable(status, estimate, se)
+    # Centred, or the sum of squares would cancel when the estimates are far from 0.
+    centre = estimate[mask].mean() if mask.any() else 0.0
+    centred = np.where(mask, estimate - centre, 0.0)
+    squared_se = np.where(mask, se, 0.0) ** 2
+    sums = np.column_stack([squared_se, centred, centred**2, mask.astype(np.float64)])
+
+    def statistic(total: FloatArray) -> FloatArray:
+        model, first, second, n = np.moveaxis(total, -1, 0)
+        empirical = (second - first**2 / n) / (n - 1)
+        error: FloatArray = np.sqrt(model / n / empirical) - 1
+        return error
+
+    return _jackknife(sums, mask, statistic)
+
+
+def _jackknife(terms: FloatArray, mask: BoolArray, statistic: Callable[[FloatArray], FloatArray]) -> Summary:
+    """Delete-a-chunk jackknife of a function of sums; the last chunk may be shorter (Busing et al.)."""
+    n = mask.size
+    if not mask.any():
+        return _summary(np.nan, np.nan, mask)
+    starts = np.arange(0, n, CHUNK_REPLICATES)
+    by_chunk = np.add.reduceat(terms, starts, axis=0)
+    total = by_chunk.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(statistic(total))
+        if starts.size < 2:
+            return _summary(value, np.nan, mask)
+        without = statistic(total - by_chunk)
+    sizes = np.diff(np.append(starts, n))
+    weight = n / sizes
+    centre = starts.size * value - np.sum((1 - sizes / n) * without)
+    pseudo = weight * value - (weight - 1) * without
+    return _summary(value, np.sqrt(np.mean((pseudo - centre) ** 2 / (weight - 1))), mask)
+
+
+def _summary(value: float, mcse: float, mask: BoolArray) -> Summary:
+    n_ok = int(np.count_nonzero(mask))
+    return Summary(float(value), float(mcse), n_ok, mask.size - n_ok)

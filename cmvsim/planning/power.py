@@ -1,0 +1,330 @@
+"""Precision and sample size of a cohort study: the work behind ``cmvsim power``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from cmvsim.calibration import Calibration
+from cmvsim.core.errors import InputError
+from cmvsim.core.records import BoolArray, Measure
+from cmvsim.core.streams import Role
+from cmvsim.designs import PrecisionTarget
+from cmvsim.montecarlo import mcse
+from cmvsim.montecarlo.estimand_values import EstimandValue, estimand_values
+from cmvsim.montecarlo.experiment import Failure, RowKey
+from cmvsim.montecarlo.run import Backend, MonteCarloResult, open_store, run
+from cmvsim.montecarlo.stopping import Stopping, doubling_checkpoints
+from cmvsim.planning.characteristics import Row, characteristics, half_widths
+from cmvsim.planning.closed_forms import assured_precision_patients, precision_patients
+from cmvsim.planning.experiment import CohortExperiment
+from cmvsim.planning.search import Crossing, find_crossing, isotonic
+from cmvsim.planning.sizes import LARGEST, grid_around, local_grid
+from cmvsim.runs.chunk_store import ChunkStore
+from cmvsim.scenarios import ResolvedScenario
+from cmvsim.simulation.model import Model
+
+CONFIRMED_WITHIN = 0.01
+MAX_CONFIRMATIONS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a scenario.
+
+    Attributes
+    ----------
+    sizes
+        Sample sizes to report; None with `search` lets the closed form choose the grid.
+    target
+        Precision wanted; None reports without a criterion.
+    search
+        Whether the smallest N for the target is looked for.
+    replicates
+        Exact number, or the maximum with `mcse_target`.
+    mcse_target
+        Stop when the criterion's Monte Carlo SE is this small.
+    sensitivity
+        All estimators of each endpoint.
+    """
+
+    design: str
+    endpoints: tuple[str, ...]
+    sizes: tuple[int, ...] | None
+    target: PrecisionTarget | None
+    search: bool
+    replicates: int
+    mcse_target: float | None
+    sensitivity: bool
+    seed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """What goes into the request: everything that may change a number."""
+        return {"design": self.design, "endpoints": list(self.endpoints),
+                "sizes": list(self.sizes) if self.sizes is not None else None,
+                "target": self.target.model_dump() if self.target is not None else None, "search": self.search,
+                "replicates": self.replicates, "mcse_target": self.mcse_target, "sensitivity": self.sensitivity}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One point of the criterion's curve."""
+
+    n: int
+    value: float
+    mcse: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The sample size that was looked for.
+
+    Attributes
+    ----------
+    n, ci_low, ci_high
+        Smallest N and the interval of the crossing (Monte Carlo only); None if not reached.
+    status
+        "confirmed", "not reached" or "not confirmed".
+    confirmation
+        The criterion at N - step, N and N + step on new streams: the figures to report.
+    """
+
+    endpoint: str
+    criterion: dict[str, Any]
+    n: int | None
+    ci_low: float | None
+    ci_high: float | None
+    interval_method: str
+    status: str
+    confirmation: tuple[Point, ...]
+    closed_form: dict[str, Any]
+    why_different: tuple[str, ...]
+    enrolled: int | None
+    screened: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PowerResult:
+    """Everything that ``power`` reports."""
+
+    question: Question
+    sizes: tuple[int, ...]
+    rows: tuple[Row, ...]
+    estimands: tuple[EstimandValue, ...]
+    answers: tuple[Answer, ...]
+    curve: tuple[Point, ...]
+    replicates: int
+    stopped: str
+    failures: tuple[Failure, ...]
+    chunks: int
+
+
+class Work(Protocol):
+    """What the planner needs of its caller: chunk stores by name, workers, and a voice."""
+
+    jobs: int
+    backend: Backend
+
+    def store(self, name: str, experiment: CohortExperiment) -> ChunkStore:
+        """The store of a stage."""
+        ...
+
+    def progress(self, label: str) -> Any:
+        """A context that yields a function (done, total)."""
+        ...
+
+
+class Planner:
+    """Runs the stages of one question: truth, nested curve, local grid, confirmation.
+
+    Parameters
+    ----------
+    scenario, calibration
+        What is simulated.
+    question
+        What is asked.
+    work
+        Stores, workers, progress.
+    """
+
+    def __init__(self, scenario: ResolvedScenario, calibration: Calibration, question: Question, work: Work) -> None:
+        self.scenario = scenario
+        self.baseline = calibration.baseline
+        self.question = question
+        self.work = work
+        self.primary = RowKey(question.endpoints[0], strategy=next(iter(scenario.spec.strategies)),
+                              estimator="aalen_johansen", at=float(scenario.spec.analysis.window))
+        self.chunks = 0
+        self._replicates = question.replicates
+
+    def answer(self) -> PowerResult:
+        """Run all stages."""
+        estimands = self._truth()
+        expected = next(v.value for v in estimands if v.endpoint == self.question.endpoints[0] and v.kind == "protocol")
+        sizes = self.question.sizes or (grid_around(self._closed_form(expected)) if self.question.search
+                                        else (self.scenario.spec.study.patients,))
+        result = self._run("study", sizes)
+        answers: tuple[Answer, ...] = ()
+        reported: dict[int, MonteCarloResult] = dict.fromkeys(sizes, result)
+        if self.question.search:
+            answer, found = self._search(result, expected)
+            answers = (answer,)
+            if found is not None and answer.n is not None and answer.n not in reported:
+                reported[answer.n] = found
+        rows = [row for size in sorted(reported) for row in self._rows(reported[size], size, estimands)]
+        return PowerResult(self.question, tuple(sorted(reported)), tuple(rows), estimands, answers,
+                           self._curve(reported), result.replicates, result.stopped, tuple(result.failures()), self.chunks)
+
+    def _truth(self) -> tuple[EstimandValue, ...]:
+        model = Model.of(self.scenario.spec, self.baseline)
+        with self.work.progress("estimand values on a large cohort") as tick:
+            return estimand_values(model, self.scenario.spec.analysis, self.primary.strategy, self.question.endpoints,
+                                   progress=tick)
+
+    def _experiment(self, sizes: tuple[int, ...], role: Role = Role.STUDY, attempt: int = 0) -> CohortExperiment:
+        return CohortExperiment(self.scenario, self.baseline, sizes, self.question.endpoints, self.question.sensitivity,
+                                self.question.seed, role, attempt)
+
+    def _run(self, stage: str, sizes: tuple[int, ...], role: Role = Role.STUDY, attempt: int = 0) -> MonteCarloResult:
+        experiment = self._experiment(sizes, role, attempt)
+        stopping = None
+        if self.question.mcse_target is not None and stage == "study":
+            stopping = Stopping(self.question.mcse_target, self._worst_mcse, doubling_checkpoints(self.question.replicates))
+        label = f"{stage}: n = {sizes[0]}" + (f" to {sizes[-1]}" if len(sizes) > 1 else "")
+        replicates = self._replicates if stage != "study" else self.question.replicates
+        with self.work.progress(label) as tick:
+            result = run(experiment, replicates=replicates, store=self.work.store(stage, experiment), jobs=self.work.jobs,
+                         backend=self.work.backend, stopping=stopping, progress=lambda done, total, _rate: tick(done, total))
+        if stage == "study":
+            self._replicates = result.replicates
+        self.chunks += math.ceil(result.replicates / 64)
+        return result
+
+    def _worst_mcse(self, result: MonteCarloResult) -> float:
+        """Largest MCSE of the criterion over the sizes (of the expected half-width when there is no target)."""
+        return max(self._criterion(result, size).mcse for size in result.experiment.sizes)
+
+    def _criterion(self, result: MonteCarloResult, size: int) -> mcse.Summary:
+        status = result.column(size, self.primary, "status")
+        width = half_widths(result, size, self.primary)
+        if self.question.target is None:
+            return mcse.mean(width, status)
+        return mcse.proportion(width <= self.question.target.half_width, status)
+
+    def _rows(self, result: MonteCarloResult, size: int, estimands: tuple[EstimandValue, ...]) -> list[Row]:
+        target = self.question.target
+        return characteristics(result, (size,), estimands, half_width=target.half_width if target else None,
+                               level=self.scenario.spec.analysis.level)
+
+    def _curve(self, reported: dict[int, MonteCarloResult]) -> tuple[Point, ...]:
+        points = []
+        for size in sorted(reported):
+            summary = self._criterion(reported[size], size)
+            points.append(Point(size, summary.value, summary.mcse))
+        return tuple(points)
+
+    # --- the search -------------------------------------------------------------------------------------------------
+
+    @property
+    def _target(self) -> PrecisionTarget:
+        if self.question.target is None:
+            raise InputError("a sample size is looked for, but no precision is wanted: give --half-width")
+        return self.question.target
+
+    def _closed_form(self, incidence: float) -> int:
+        return assured_precision_patients(incidence, self._target.half_width, self.scenario.spec.analysis.level,
+                                          self._target.probability)
+
+    def _met(self, result: MonteCarloResult, size: int) -> BoolArray:
+        """Whether each replicate met the criterion; a failed one did not."""
+        status = result.column(size, self.primary, "status")
+        return (half_widths(result, size, self.primary) <= self._target.half_width) & mcse.usable(status)
+
+    def _search(self, coarse: MonteCarloResult, incidence: float) -> tuple[Answer, MonteCarloResult | None]:
+        bracket = self._bracket(coarse)
+        if bracket is None:
+            return self._answer(incidence, None, "not reached", ()), None
+        low, high = bracket
+        fine = self._run("local", local_grid(low, high))
+        grid = fine.experiment.sizes
+        met = np.column_stack([self._met(fine, size) for size in grid])
+        crossing = find_crossing(grid, met, self._target.probability, self.question.seed)
+        if crossing is None:
+            return self._answer(incidence, None, "not reached", ()), None
+        step = max(1, round(0.02 * crossing.n))
+        n, points, confirmed = self._confirm(min(s for s in grid if s >= crossing.n), step)
+        if n not in grid:
+            fine = self._run("answer", (n,))
+        answer = self._answer(incidence, replace(crossing, n=n), "confirmed" if confirmed else "not confirmed", points)
+        return answer, fine
+
+    def _bracket(self, coarse: MonteCarloResult) -> tuple[int, int] | None:
+        """Sizes around the crossing, wide enough for the interval; the grid is extended where the crossing is outside."""
+        sizes = coarse.experiment.sizes
+        result = coarse
+        for attempt in range(20):
+            curve = isotonic(np.array([self._met(result, size).mean() for size in sizes]))
+            above = np.flatnonzero(curve >= self._target.probability)
+            if above.size and (above[0] > 0 or sizes[0] <= 2):
+                j = int(above[0])
+                gap = max(sizes[j] - sizes[max(j - 1, 0)], round(0.04 * sizes[j]), 2)
+                return max(1, sizes[max(j - 1, 0)] - gap), sizes[j] + gap
+            if self.question.sizes is not None and not above.size:
+                return None  # the user's own grid ends before the target is reached
+            if above.size:
+                lower = max(1, sizes[0] // 2)
+                sizes = tuple(sorted({*range(lower, sizes[0], max(1, lower // 5)), sizes[0]}))
+            else:
+                if sizes[-1] * 2 > LARGEST:
+                    return None
+                sizes = grid_around(sizes[-1] * 2)
+            result = self._run(f"widened-{attempt}", sizes)
+        return None
+
+    def _confirm(self, n: int, step: int) -> tuple[int, tuple[Point, ...], bool]:
+        """New streams at N - step, N, N + step: accept, or move N up and try again on further new streams."""
+        points: tuple[Point, ...] = ()
+        for attempt in range(MAX_CONFIRMATIONS):
+            sizes = tuple(size for size in (n - step, n, n + step) if size > 0)
+            result = self._run(f"confirmation-{attempt}", sizes, Role.CONFIRMATION, attempt)
+            points = tuple(Point(size, s.value, s.mcse) for size in sizes for s in (self._criterion(result, size),))
+            here = next(point for point in points if point.n == n)
+            if here.value - 1.959963984540054 * here.mcse > self._target.probability - CONFIRMED_WITHIN:
+                return n, points, True
+            n += step
+        return n, points, False
+
+    def _answer(self, incidence: float, crossing: Crossing | None, status: str, points: tuple[Point, ...]) -> Answer:
+        spec, level = self.scenario.spec, self.scenario.spec.analysis.level
+        target = self._target
+        n = crossing.n if crossing else None
+        closed = {"name": "Wald precision with assurance", "n": self._closed_form(incidence),
+                  "incidence": incidence, "without_assurance": precision_patients(incidence, target.half_width, level)}
+        seronegative = float(spec.population.seronegative_share)
+        return Answer(
+            endpoint=self.question.endpoints[0],
+            criterion={"measure": Measure.P_HALF_WIDTH_LE.value, "half_width": target.half_width,
+                       "probability": target.probability},
+            n=n, ci_low=crossing.low if crossing else None, ci_high=crossing.high if crossing else None,
+            interval_method=crossing.method if crossing else "", status=status, confirmation=points, closed_form=closed,
+            why_different=why_different(self.scenario), enrolled=n,
+            screened=math.ceil(n / (1 - seronegative)) if n is not None and seronegative < 1 else None)
+
+
+def why_different(scenario: ResolvedScenario) -> tuple[str, ...]:
+    """What the closed form does not know and this scenario has."""
+    spec = scenario.spec
+    reasons: list[tuple[bool, str]] = [
+        (any(float(v) > 0 for v in spec.follow_up.death_by_90.values()), "death competes with reactivation"),
+        (float(spec.monitoring.attendance) < 1, "visits are missed, so episodes are found late or never"),
+        (any(float(v) > 0 for v in spec.follow_up.monitoring_stop.values()),
+         "monitoring ends early in patients who relapse and are treated anew, so the risk set shrinks"),
+        (float(spec.cmv.onset.prevalent) > 0, "patients with DNAemia at infusion are enrolled but not at risk"),
+        (True, "the interval is that of the estimator (complementary log-log), not Wald's"),
+    ]
+    return tuple(text for holds, text in reasons if holds)
+
+

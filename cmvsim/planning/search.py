@@ -1,0 +1,140 @@
+"""The smallest N whose criterion reaches its target, from a nested curve, with its interval (planning.md).
+
+Points of a nested curve are strongly correlated, so the raw first crossing is biased low and a fit with independent
+errors is too sure of itself. N is read off the isotonic curve; its interval treats the replicate as the unit: a probit
+in sqrt(N) with replicate-clustered errors when enough of the curve is between 0 and 1, else a bootstrap of whole
+replicates on a fine local grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, special
+
+from cmvsim.core.records import BoolArray, FloatArray
+from cmvsim.core.streams import Role, generator
+
+INFORMATIVE = (0.15, 0.985)
+ENOUGH_POINTS = 4
+RESAMPLES = 1000
+_Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Where the curve reaches the target.
+
+    Attributes
+    ----------
+    n
+        Smallest integer at which the isotonic curve is at or above the target.
+    low, high
+        95% interval of the crossing; `method` says how.
+    """
+
+    n: int
+    low: float
+    high: float
+    method: str
+
+
+def isotonic(values: FloatArray) -> FloatArray:
+    """Non-decreasing least-squares fit with equal weights (pool adjacent violators).
+
+    Parameters
+    ----------
+    values
+        (..., sizes); the fit is along the last axis.
+    """
+    flat = np.atleast_2d(values)
+    fitted = np.array([optimize.isotonic_regression(row).x for row in flat])
+    return fitted.reshape(np.shape(values))
+
+
+def crossing_of(sizes: FloatArray, curve: FloatArray, target: float) -> float:
+    """Size at which a non-decreasing, linearly interpolated curve reaches the target; NaN if it does not."""
+    above = np.flatnonzero(curve >= target)
+    if above.size == 0:
+        return float("nan")
+    j = int(above[0])
+    if j == 0:
+        return float(sizes[0])
+    rise = curve[j] - curve[j - 1]
+    return float(sizes[j - 1] + (target - curve[j - 1]) / rise * (sizes[j] - sizes[j - 1]))
+
+
+def find_crossing(sizes: Sequence[int], met: BoolArray, target: float, seed: int) -> Crossing | None:
+    """Smallest size that reaches the target, with its interval.
+
+    Parameters
+    ----------
+    sizes
+        Fine ascending grid around the crossing.
+    met
+        (replicates, sizes) whether the criterion held; a failed replicate is not met.
+    target
+        Probability to reach.
+    seed
+        Of the run, for the bootstrap's own stream.
+
+    Returns
+    -------
+    Crossing or None
+        None if the curve does not reach the target on the grid.
+    """
+    grid = np.asarray(sizes, dtype=np.float64)
+    curve = isotonic(met.mean(axis=0))
+    at = crossing_of(grid, curve, target)
+    if not np.isfinite(at):
+        return None
+    n = int(np.ceil(at - 1e-9))
+    informative = (curve > INFORMATIVE[0]) & (curve < INFORMATIVE[1])
+    if informative.sum() >= ENOUGH_POINTS:
+        interval = _probit_interval(grid[informative], met[:, informative], target)
+        if interval is not None:
+            return Crossing(n, *interval, "replicate-clustered probit in sqrt(N)")
+    return Crossing(n, *_bootstrap_interval(grid, met, target, seed), "bootstrap of whole replicates")
+
+
+def _probit_interval(sizes: FloatArray, met: BoolArray, target: float) -> tuple[float, float] | None:
+    """Delta-method interval of the crossing of P = Phi(a + b sqrt(N)), independence working model, sandwich errors."""
+    replicates = met.shape[0]
+    x = np.column_stack([np.ones(sizes.size), np.sqrt(sizes)])
+    share = met.mean(axis=0)
+    theta = np.linalg.lstsq(x, special.ndtri(np.clip(share, 1e-6, 1 - 1e-6)), rcond=None)[0]
+    for _ in range(50):
+        eta = x @ theta
+        p, density = special.ndtr(eta), np.exp(-eta * eta / 2) / np.sqrt(2 * np.pi)
+        weight = density / np.maximum(p * (1 - p), 1e-12)
+        information = (x * (weight * density)[:, None]).T @ x
+        step = np.linalg.solve(information, x.T @ (weight * (share - p)))
+        theta = theta + step
+        if np.abs(step).max() < 1e-10:
+            break
+    scores = ((met - p) * weight) @ x
+    bread = np.linalg.inv(information)
+    covariance = bread @ (scores.T @ scores / replicates) @ bread / replicates
+    root = (special.ndtri(target) - theta[0]) / theta[1]
+    if theta[1] <= 0 or root <= 0:
+        return None
+    gradient = np.array([-1.0, -root]) / theta[1]
+    half = _Z95 * float(np.sqrt(gradient @ covariance @ gradient))
+    return float(max(root - half, 0.0) ** 2), float((root + half) ** 2)
+
+
+def _bootstrap_interval(sizes: FloatArray, met: BoolArray, target: float, seed: int) -> tuple[float, float]:
+    """Percentile interval of the crossing over resampled replicates; an end outside the grid is put at its edge."""
+    replicates = met.shape[0]
+    rng = generator(seed, Role.ANALYSIS, 0, "analysis.bootstrap")
+    outcomes = met.astype(np.float64)
+    found = np.empty(RESAMPLES)
+    for b in range(RESAMPLES):
+        drawn = np.floor(rng.random(replicates) * replicates).astype(np.int64)
+        curve = np.bincount(drawn, minlength=replicates) @ outcomes / replicates
+        at = crossing_of(sizes, isotonic(curve), target)
+        found[b] = at if np.isfinite(at) else sizes[-1]
+    low, high = np.quantile(found, [0.025, 0.975])
+    return float(low), float(high)
