@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import IntEnum
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -96,6 +97,7 @@ STREAMS: dict[str, Kind] = {
 """Every stream that exists, with its sampler. Names are part of the numbers: a rename changes results."""
 
 
+@lru_cache(maxsize=256)
 def stable_hash(name: str) -> int:
     """First four bytes of SHA-256 of the name (Python's own ``hash`` is salted per process)."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
@@ -147,13 +149,13 @@ def generator(seed: int, role: Role, chunk: int, name: str, index: int = 0) -> n
     return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(check_seed(seed), spawn_key=key)))
 
 
-def draw(rng: np.random.Generator, kind: Kind, size: int) -> FloatArray:
-    """Draw `size` variates of `kind`: one per patient per decision, in fixed order."""
+def draw(rng: np.random.Generator, kind: Kind, size: int, out: FloatArray | None = None) -> FloatArray:
+    """Draw `size` variates of `kind`, into `out` if given: one per patient per decision, in fixed order."""
     if kind is Kind.UNIFORM:
-        return rng.random(size)
+        return rng.random(size, out=out)
     if kind is Kind.NORMAL:
-        return rng.standard_normal(size)
-    return rng.standard_exponential(size)
+        return rng.standard_normal(size, out=out)
+    return rng.standard_exponential(size, out=out)
 
 
 class Draws(Protocol):

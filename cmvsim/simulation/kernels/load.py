@@ -9,7 +9,7 @@ from numba import njit
 INF = math.inf
 
 
-@njit(cache=True, inline="never")
+@njit(cache=True, error_model="numpy")
 def natural(t: float, onset: float, v0: float, growth: float, peak: float, plateau_end: float, decay: float) -> float:
     """Log10 load at t >= onset without treatment."""
     rising = v0 + growth * (t - onset)
@@ -20,7 +20,7 @@ def natural(t: float, onset: float, v0: float, growth: float, peak: float, plate
     return peak - decay * (t - plateau_end)
 
 
-@njit(cache=True, inline="never")
+@njit(cache=True, error_model="numpy")
 def controlled(t: float, knot_time: float, knot_value: float, knot_slope: float) -> float:
     """Upper bound on the log10 load set by treatment (+inf before it acts)."""
     if knot_time == INF:
@@ -28,7 +28,7 @@ def controlled(t: float, knot_time: float, knot_value: float, knot_slope: float)
     return knot_value + knot_slope * (t - knot_time)
 
 
-@njit(cache=True, inline="never")
+@njit(cache=True, error_model="numpy")
 def clearance(v0: float, peak: float, plateau_end: float, decay: float,
               knot_time: float, knot_value: float, knot_slope: float) -> float:
     """Time at which the smaller of both courses falls below v0 if nothing else happens (+inf if never)."""
@@ -40,7 +40,7 @@ def clearance(v0: float, peak: float, plateau_end: float, decay: float,
     return cleared
 
 
-@njit(cache=True, inline="never")
+@njit(cache=True, error_model="numpy")
 def three_digits(x: float) -> float:
     """A positive number at three significant digits, as laboratories report it.
 
