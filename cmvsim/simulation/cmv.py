@@ -70,10 +70,11 @@ def simulate_cmv(model: Model, draws: ChunkDraws, population: Population, window
     from cmvsim.simulation.kernels.cmv_course import run_patients
 
     size = monitored_until.size
-    visit, code, load = planned_visits(model, draws, monitored_until, full_attendance)
+    visit, code, load, last = planned_visits(model, draws, monitored_until, full_attendance)
     parameters = kernel_parameters(model)
     rate, onset = first_onset_times(model, draws, population, windows, parameters)
-    ever = np.flatnonzero(onset < np.inf)
+    # an episode after the last sample leaves no trace but in the path
+    ever = np.flatnonzero(onset < np.inf if path else onset <= last)
     offset = _offset(model, draws)
     traits = _traits(model, draws, population, windows, ever, rate, onset, offset, monitored_until)
     k = int(float(model.cmv.onset.episodes))
@@ -92,8 +93,9 @@ def simulate_cmv(model: Model, draws: ChunkDraws, population: Population, window
 
 
 def planned_visits(model: Model, draws: ChunkDraws, monitored_until: FloatArray,
-                   full_attendance: bool) -> tuple[FloatArray, NDArray[np.int8], FloatArray]:
-    """(V, P) times of the samples as taken, NaN where there is none, and what they show without CMV: code and load.
+                   full_attendance: bool) -> tuple[FloatArray, NDArray[np.int8], FloatArray, FloatArray]:
+    """(V, P) times of the samples as taken, NaN where there is none, and what they show without CMV: code and load;
+    (P,) time of the last sample, -inf if there is none.
 
     Visits are made on whole days; those at or before infusion by everybody, on the day.
     """
@@ -107,8 +109,10 @@ def planned_visits(model: Model, draws: ChunkDraws, monitored_until: FloatArray,
     missed = draws.together("monitoring.attendance", later) if attendance < 1 and not full_attendance else none
     shape = (len(plan.days), monitored_until.size)
     times, code, load = np.empty(shape), np.empty(shape, dtype=np.int8), np.empty(shape)
-    plan_visits(np.array(plan.days, dtype=np.float64), moved, jitter, missed, attendance, monitored_until, times, code, load)
-    return times, code, load
+    last = np.empty(monitored_until.size)
+    plan_visits(np.array(plan.days, dtype=np.float64), moved, jitter, missed, attendance, monitored_until, times, code, load,
+                last)
+    return times, code, load, last
 
 
 def _noise(model: Model, draws: ChunkDraws) -> FloatArray:
@@ -199,11 +203,13 @@ def kernel_parameters(model: Model) -> FloatArray:
     p[at.SHAPE], p[at.RE_EPISODE], p[at.ANTIVIRAL] = shape, float(onset.re_episode), float(onset.ratios.antiviral)
     p[at.S_LOG], p[at.S_WASH] = math.log(float(onset.ratios.corticosteroids)), float(model.toxicity.corticosteroids.washout)
     p[at.C_LOG], p[at.C_WASH] = math.log(float(onset.ratios.tocilizumab)), float(model.toxicity.tocilizumab.washout)
+    p[at.HIGHEST_RATIO] = (p[at.RE_EPISODE] * max(p[at.ANTIVIRAL], 1.0)
+                           * math.exp(max(p[at.S_LOG], 0.0) + max(p[at.C_LOG], 0.0)))
     p[at.STEP], p[at.SHIFT] = float(model.toxicity.washout_step), float(load.set_point_shift.corticosteroids)
     p[at.SELF_LOGIT] = float(special.logit(float(load.self_limited.share)))
     p[at.SELF_SLOPE], p[at.SELF_CENTRE] = float(load.self_limited.slope), load.set_point.centre
     p[at.LOD], p[at.LLOQ], p[at.ASSAY_SD] = float(plan.lod), float(plan.lloq), float(plan.assay_sd_log10)
-    p[at.LOG10_LOD] = math.log10(float(plan.lod))
+    p[at.LOG10_LOD], p[at.LOG10_LLOQ] = math.log10(float(plan.lod)), math.log10(float(plan.lloq))
     p[at.COURSES] = 1 + int((model.horizon + 60) // float(care.stop_after.minimum_days))
     p[at.HORIZON_SURVIVAL] = not_yet(p[at.HORIZON], p[at.ORIGIN], p[at.SCALE], p[at.SHAPE])
     return p

@@ -3,8 +3,9 @@
 Events at the same time are taken in the order result, stop, start, drug acts, clearance or onset, sample. Visits and
 results form one merged queue, because a result acts on care only when it has arrived.
 
-For speed: helpers take a patient's state, traits and the parameters only (an array argument costs seven words a call,
-and outputs are written by the loop); the time of the next event is kept, so that most visits meet one comparison.
+For speed: an array given to a helper costs seven words and an atomic reference count, so that what happens at every
+visit takes scalars, what happens at an event takes a patient's state, traits and the parameters only, and outputs are
+written by the loop; the time of the next event is kept, so that most visits meet one comparison.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from cmvsim.simulation.kernels import layout as at
 from cmvsim.simulation.kernels.hazard import INF, advance, not_yet
-from cmvsim.simulation.kernels.load import clearance, controlled, natural, three_digits
+from cmvsim.simulation.kernels.load import clearance, realised, report
 
 Vector = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -54,8 +55,8 @@ def switch_drug(s: Vector, x: Vector, p: Vector, t: float, on: float) -> None:
 @njit(cache=True, error_model="numpy")
 def load_now(s: Vector, x: Vector, p: Vector, t: float) -> float:
     """Realised log10 load in plasma of the running episode."""
-    free = natural(t, s[at.ONSET], p[at.V0], x[at.GROWTH], s[at.PEAK], s[at.PLATEAU_END], s[at.DECAY])
-    return min(free, controlled(t, s[at.KNOT_TIME], s[at.KNOT_VALUE], s[at.KNOT_SLOPE]))
+    return realised(t, s[at.ONSET], p[at.V0], x[at.GROWTH], s[at.PEAK], s[at.PLATEAU_END], s[at.DECAY],
+                    s[at.KNOT_TIME], s[at.KNOT_VALUE], s[at.KNOT_SLOPE])
 
 
 @njit(cache=True, error_model="numpy")
@@ -94,6 +95,10 @@ def end_episode(s: Vector, x: Vector, p: Vector, t: float) -> None:
     if k + 1 < (x.size - at.EPISODE_TRAITS) // at.TRAITS_PER_EPISODE:
         s[at.MARK] = t
         s[at.RESIDUAL] = x[at.EPISODE_TRAITS + (k + 1) * at.TRAITS_PER_EPISODE + at.E_CLOCK]
+        # most clocks outlast the horizon, and an upper bound of the hazard to come tells so without walking the pieces
+        left = not_yet(t, p[at.ORIGIN], p[at.SCALE], p[at.SHAPE]) - p[at.HORIZON_SURVIVAL]
+        if x[at.RATE] * p[at.HIGHEST_RATIO] * left * (1.0 + 1e-9) + 1e-12 < s[at.RESIDUAL]:
+            return
         s[at.T_ONSET] = clock(s, x, p, p[at.HORIZON], p[at.HORIZON_SURVIVAL])[0]
 
 
@@ -141,26 +146,8 @@ def read_result(s: Vector, x: Vector, p: Vector, t: float, code: int, value: flo
 
 
 @njit(cache=True, error_model="numpy")
-def report(s: Vector, x: Vector, p: Vector, t: float, noise: float) -> tuple[int, float]:
-    """What the assay says of a sample taken at t while an episode runs."""
-    log10 = load_now(s, x, p, t) + x[at.OFFSET] + p[at.ASSAY_SD] * noise
-    if log10 < p[at.LOG10_LOD] - 0.01:  # rounding to three digits moves a value by less than 0.0022 log10
-        return at.NOT_DETECTED, math.nan
-    value = three_digits(10.0**log10)
-    if value >= p[at.LLOQ]:
-        return at.QUANTIFIED, value
-    return (at.BELOW_LLOQ if value >= p[at.LOD] else at.NOT_DETECTED), math.nan
-
-
-@njit(cache=True, error_model="numpy")
-def next_event(s: Vector) -> float:
-    """Time of the next event that is no result."""
-    return min(min(min(s[at.T_STOP], s[at.T_START]), min(s[at.T_ACT], s[at.T_CLEAR])), s[at.T_ONSET])
-
-
-@njit(cache=True, error_model="numpy")
 def take_event(s: Vector, x: Vector, p: Vector, t: float) -> None:
-    """Take the event at t = :func:`next_event`."""
+    """Take the first of the events at t that is no result."""
     if s[at.T_STOP] == t:
         stop_drug(s, x, p, t)
     elif s[at.T_START] == t:
@@ -173,22 +160,12 @@ def take_event(s: Vector, x: Vector, p: Vector, t: float) -> None:
         begin_episode(s, x, p, t)
 
 
-@njit(cache=True, error_model="numpy")
-def enter(s: Vector, x: Vector, traits: Table, a: int) -> None:
-    """Set up the state and the traits of the a-th patient."""
-    for j in range(x.size):
-        x[j] = traits[j, a]
-    s[:] = 0.0
-    s[at.EPISODE] = -1.0
-    s[at.KNOT_TIME] = s[at.T_START] = s[at.T_STOP] = s[at.T_ACT] = s[at.T_CLEAR] = INF
-    s[at.T_ONSET] = x[at.FIRST_ONSET]
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
 def run_patients(rows: Rows, traits: Table, p: Vector, visit: Table, noise: Table, code: Codes, load: Table,
                  start: Table, stop: Table, episodes: Cube, knots: Cube) -> None:
     """Run all patients who ever have an episode.
 
+    Without the path these are the patients with an episode by their last visit: later ones leave no trace.
     `rows` (A,) says which they are and `traits` (T, A) is theirs alone; everything else is of all P patients: `visit`
     and `noise` (V, P), NaN where no sample is taken. Filled in place where something happens, so they come with what
     holds otherwise: `code`, `load` (V, P), `start`, `stop` (C, P), `episodes` (P, K, 5), `knots` (P, J, 4); the last
@@ -200,25 +177,42 @@ def run_patients(rows: Rows, traits: Table, p: Vector, visit: Table, noise: Tabl
     s, x = np.empty(at.STATE), np.empty(traits.shape[0])
     for a in range(rows.size):
         i = rows[a]
-        enter(s, x, traits, a)
+        for j in range(x.size):
+            x[j] = traits[j, a]
+        for j in range(s.size):
+            s[j] = 0.0
+        s[at.EPISODE] = -1.0
+        s[at.KNOT_TIME] = s[at.T_START] = s[at.T_STOP] = s[at.T_ACT] = s[at.T_CLEAR] = INF
+        s[at.T_ONSET] = x[at.FIRST_ONSET]
         head, tail, last = 0, 0, -INF
-        t_result, t_event = INF, s[at.T_ONSET]
+        first = x[at.FIRST_ONSET]
+        t_result, t_event = INF, first
         for v in range(visits + 1):  # past the last visit, on to the horizon
             until = visit[v, i] if v <= last_visit else p[at.HORIZON]
             if math.isnan(until):
                 continue
+            if until < first:  # nothing is found, and the result arrives before there is a drug to stop
+                last = max(until + p[at.TURNAROUND], last)
+                continue
+            if v > last_visit and not path:  # nobody sees the load any more: only the drug's own events are left
+                s[at.T_ACT] = s[at.T_CLEAR] = s[at.T_ONSET] = INF
+                t_event = min(s[at.T_STOP], s[at.T_START])
             while min(t_result, t_event) <= until:
                 course, knot, episode, active = int(s[at.COURSE]), int(s[at.KNOTS]), int(s[at.EPISODE]), s[at.ACTIVE]
                 on = s[at.DRUG_ON]
                 if t_result <= t_event:
-                    t = t_result
-                    read_result(s, x, p, t, q_code[head], q_value[head], q_episode[head])
+                    t, c = t_result, q_code[head]
+                    matters = on > 0.0 or c == at.QUANTIFIED
+                    if matters:
+                        read_result(s, x, p, t, c, q_value[head], q_episode[head])
                     head += 1
                     t_result = q_time[head] if head < tail else INF
+                    if not matters:
+                        continue
                 else:
                     t = t_event
                     take_event(s, x, p, t)
-                t_event = next_event(s)
+                t_event = min(min(s[at.T_STOP], s[at.T_START]), min(min(s[at.T_ACT], s[at.T_CLEAR]), s[at.T_ONSET]))
                 if s[at.DRUG_ON] > on:
                     start[course, i] = t
                 elif s[at.DRUG_ON] < on:
@@ -237,7 +231,10 @@ def run_patients(rows: Rows, traits: Table, p: Vector, visit: Table, noise: Tabl
                 continue
             c, value = at.NOT_DETECTED, math.nan
             if s[at.ACTIVE] > 0.0:
-                c, value = report(s, x, p, until, noise[v, i])
+                log10 = realised(until, s[at.ONSET], p[at.V0], x[at.GROWTH], s[at.PEAK], s[at.PLATEAU_END], s[at.DECAY],
+                                 s[at.KNOT_TIME], s[at.KNOT_VALUE], s[at.KNOT_SLOPE])
+                log10 = log10 + x[at.OFFSET] + p[at.ASSAY_SD] * noise[v, i]
+                c, value = report(log10, p[at.LOD], p[at.LLOQ], p[at.LOG10_LOD], p[at.LOG10_LLOQ])
                 code[v, i], load[v, i] = c, value
             last = max(until + p[at.TURNAROUND], last)
             q_time[tail], q_code[tail], q_value[tail], q_episode[tail] = last, c, value, int(s[at.EPISODE])

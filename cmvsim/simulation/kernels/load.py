@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba import njit
 
+from cmvsim.simulation.kernels import layout as at
+
 INF = math.inf
+POWERS_OF_TEN = np.array([float(f"1e{k}") for k in range(23)])  # all that doubles hold exactly
 
 
 @njit(cache=True, error_model="numpy")
@@ -41,15 +45,41 @@ def clearance(v0: float, peak: float, plateau_end: float, decay: float,
 
 
 @njit(cache=True, error_model="numpy")
-def three_digits(x: float) -> float:
-    """A positive number at three significant digits, as laboratories report it.
+def three_digits(x: float, log10: float) -> float:
+    """A positive number at three significant digits, as laboratories report it; `log10` is its logarithm, about.
 
     Dividing or multiplying by an exact power of ten makes the nearest double of the decimal number, so that the value
     reads back from a table unchanged.
     """
-    e = 2 - int(math.floor(math.log10(x)))
+    if abs(log10 - math.floor(log10 + 0.5)) < 1e-9:  # too near a power of ten for the floor of an approximation
+        log10 = math.log10(x)
+    e = 2 - int(math.floor(log10))
     if e >= 0:
-        p = 10.0**e
+        p = POWERS_OF_TEN[e] if e <= 22 else 10.0**e
         return math.floor(x * p + 0.5) / p
-    p = 10.0**-e
+    p = POWERS_OF_TEN[-e] if e >= -22 else 10.0**-e
     return math.floor(x / p + 0.5) * p
+
+
+@njit(cache=True, error_model="numpy")
+def realised(t: float, onset: float, v0: float, growth: float, peak: float, plateau_end: float, decay: float,
+             knot_time: float, knot_value: float, knot_slope: float) -> float:
+    """Realised log10 load in plasma: the smaller of both courses."""
+    return min(natural(t, onset, v0, growth, peak, plateau_end, decay), controlled(t, knot_time, knot_value, knot_slope))
+
+
+@njit(cache=True, error_model="numpy")
+def report(log10: float, lod: float, lloq: float, log10_lod: float, log10_lloq: float) -> tuple[int, float]:
+    """What the assay says of a sample with this log10 load, measurement error included: code and reported value.
+
+    Rounding to three digits moves a value by less than 0.0022 log10, so that the value itself is needed only near a
+    limit or above both.
+    """
+    if log10 < log10_lod - 0.01:
+        return at.NOT_DETECTED, math.nan
+    if log10_lod + 0.01 < log10 < log10_lloq - 0.01:
+        return at.BELOW_LLOQ, math.nan
+    value = three_digits(10.0**log10, log10)
+    if value >= lloq:
+        return at.QUANTIFIED, value
+    return (at.BELOW_LLOQ if value >= lod else at.NOT_DETECTED), math.nan

@@ -17,14 +17,16 @@ Codes = NDArray[np.int8]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def plan_visits(days: Vector, moved: Table, jitter: float, missed: Table, attendance: float, until: Vector,
-                time: Table, code: Codes, load: Table) -> None:
+                time: Table, code: Codes, load: Table, last: Vector) -> None:
     """Fill `time`, `code` and `load` (V, P): NaN and "none" where no sample is taken, else "not detected".
 
+    `last` (P,) becomes the time of the last sample, -inf if there is none.
     `moved` and `missed` hold uniforms by visit after infusion; they are empty if visits are made on the day, or all.
     """
     first = 0  # visits at or before infusion, which are made on the day and have no uniforms
     while first < days.size and days[first] <= 0.0:
         first += 1
+    last[:] = -math.inf
     for v in range(days.size):
         u = v - first
         for i in range(until.size):
@@ -36,3 +38,4 @@ def plan_visits(days: Vector, moved: Table, jitter: float, missed: Table, attend
                     t = math.nan
             time[v, i], load[v, i] = t, math.nan
             code[v, i] = at.NONE if math.isnan(t) else at.NOT_DETECTED
+            last[i] = t if t > last[i] else last[i]
