@@ -141,12 +141,18 @@ def generator(seed: int, role: Role, chunk: int, name: str, index: int = 0) -> n
     KeyError
         If the name is not in the list.
     """
+    key = stream_key(role, chunk, name, index)
+    return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(check_seed(seed), spawn_key=key)))
+
+
+def stream_key(role: Role, chunk: int, name: str, index: int) -> tuple[int, int, int, int]:
+    """Spawn key of a stream; KeyError and ValueError as :func:`generator`."""
     if name not in STREAMS:
         raise KeyError(f"no random stream is named {name!r}")
     key = (int(role), chunk, stable_hash(name), index)
-    if not all(0 <= part < _KEY_LIMIT for part in key):
+    if not (0 <= key[0] < _KEY_LIMIT and 0 <= chunk < _KEY_LIMIT and 0 <= index < _KEY_LIMIT):
         raise ValueError(f"stream key {key} has an element outside [0, 2^32)")
-    return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(check_seed(seed), spawn_key=key)))
+    return key
 
 
 def draw(rng: np.random.Generator, kind: Kind, size: int, out: FloatArray | None = None) -> FloatArray:

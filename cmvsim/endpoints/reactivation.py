@@ -149,17 +149,17 @@ def first_qualifying(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.n
         positive = s.load >= plan.definition.level
     else:
         positive = s.result == Result.QUANTIFIED
-    some = positive.any(axis=-1)
-    first = np.full(some.shape, np.inf)
-    at_baseline = np.zeros(some.shape, dtype=bool)
-    r, n = np.nonzero(some)  # most patients have no positive sample: look at the days of the others only
-    if r.size:
-        day = np.where(positive[r, n], s.day[r, n], np.inf)
-        closing = (s.nominal[r, n] == plan.window) & (np.abs(day - plan.window) <= plan.closing_window)
-        day = np.where(closing, np.minimum(day, plan.window), day)
-        at_baseline[r, n] = (day <= 0).any(axis=-1)
-        day = np.where((day > 0) & (day <= plan.window), day, np.inf)
-        first[r, n] = day.min(axis=-1)
+    shape = positive.shape[:2]
+    first, at_baseline = np.full(shape, np.inf), np.zeros(shape, dtype=bool)
+    # few samples are positive: only their days are looked at; simulated visits vary slowest in memory, hence the .T
+    v, n, r = np.unravel_index(np.flatnonzero(positive.T), positive.T.shape)
+    day, nominal = s.day[r, n, v], s.nominal[r, n, v]
+    closing = (nominal == plan.window) & (np.abs(day - plan.window) <= plan.closing_window)
+    day[closing] = np.minimum(day[closing], plan.window)
+    patient = r * shape[1] + n
+    at_baseline.reshape(-1)[patient[day <= 0]] = True
+    inside = (day > 0) & (day <= plan.window)
+    np.minimum.at(first.reshape(-1), patient[inside], day[inside])
     if definition == "clinically_significant":
         first = _first_treatment_or_disease(study, plan)
     return first, at_baseline

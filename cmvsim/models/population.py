@@ -90,7 +90,11 @@ class Population:
     def stratum(self) -> IntArray:
         """Index of the stratum."""
         cuts = np.cumsum([float(stratum.share) for stratum in self.spec.strata.values()])[:-1]
-        return np.searchsorted(cuts, self.draws("population.stratum"), side="right").astype(np.int64)
+        u = self.draws("population.stratum")
+        index = np.zeros(u.shape, dtype=np.int64)
+        for cut in cuts:  # few and sorted: the number of cuts at or below u
+            index += u >= cut
+        return index
 
     @cached_property
     def product(self) -> IntArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cmvsim.core.records import FloatArray
-from cmvsim.data.study import Courses, Disposition, EndReason, Result, Samples, Study, Subjects
+from cmvsim.data.study import Courses, Disposition, Samples, Study, Subjects
 from cmvsim.models.history import History
 from cmvsim.models.time_grid import study_day
 
@@ -31,9 +31,8 @@ def record(history: History, *, complete: bool = True) -> Study:
     if history.samples is None:
         raise ValueError("a history without CMV samples cannot be recorded as a study")
     seen, death = history.observation, history.death
-    unknown_after = np.minimum(seen.withdrawn, seen.lost)
-    disposition = _disposition(history, unknown_after)
-    known = np.minimum(unknown_after, death)
+    disposition = _disposition(history)
+    known = np.minimum(np.minimum(seen.withdrawn, seen.lost), death)
     events = {name: _known_day(getattr(seen, name), known) for name in ("relapse", "new_therapy", "hct")}
     exposures = {ANTIVIRAL: _courses(history.antiviral_start, history.antiviral_stop, known)}
     if complete:
@@ -50,44 +49,40 @@ def _known_day(times: FloatArray, known: FloatArray) -> FloatArray:
 
 
 def _samples(history: History) -> Samples:
+    from cmvsim.simulation.kernels.tables import until_death
+
     s = history.samples
     assert s is not None
-    after = s.time > history.death[..., None]
-    day, result, load = s.time, s.result, s.load
-    if after.any():
-        day = np.where(after, np.nan, day)
-        result = np.where(after, np.int8(Result.NONE), result)
-        load = np.where(after, np.nan, load)
-    return Samples(nominal=np.broadcast_to(s.nominal, day.shape), day=day, result=result, load=load,
+    # the memory runs visit by visit, then patient by patient: the kernels read it in that order
+    time, result, load = s.time.T, s.result.T, s.load.T
+    day, kept, value = np.empty_like(time), np.empty_like(result), np.empty_like(load)
+    until_death(time, result, load, history.death.T, day, kept, value)
+    return Samples(nominal=np.broadcast_to(s.nominal, s.time.shape), day=day.T, result=kept.T, load=value.T,
                    matrix=s.matrix, lloq=s.lloq)
 
 
-def _disposition(history: History, unknown_after: FloatArray) -> Disposition:
+def _disposition(history: History) -> Disposition:
+    from cmvsim.simulation.kernels.tables import dispositions
+
     assert history.samples is not None
-    seen, death = history.observation, history.death
-    planned = float(history.samples.nominal[-1])
-    closing = history.samples.time[..., -1]
-    completed = np.fmax(planned, np.where(closing > death, np.nan, closing))
-    reason = np.full(death.shape, EndReason.COMPLETED, dtype=np.int8)
-    first = completed.copy()
-    for code, times in ((EndReason.LOST, seen.lost), (EndReason.WITHDRAWN, seen.withdrawn),
-                        (EndReason.NEW_THERAPY, seen.new_therapy), (EndReason.HCT, seen.hct), (EndReason.DEATH, death)):
-        earlier = times <= first
-        reason[earlier] = code
-        np.minimum(first, times, out=first)
-    dated = (reason == EndReason.DEATH) | (reason == EndReason.HCT) | (reason == EndReason.COMPLETED)
-    end = np.where(dated, study_day(first), np.floor(first))
-    return Disposition(end=end, reason=reason, death=np.where((death <= unknown_after) & np.isfinite(death),
-                                                            study_day(death), np.nan))
+    seen = history.observation
+    shape = history.death.T.shape
+    end, reason, death = np.empty(shape), np.empty(shape, dtype=np.int8), np.empty(shape)
+    dispositions(float(history.samples.nominal[-1]), history.samples.time[..., -1].T, seen.lost.T, seen.withdrawn.T,
+                 seen.new_therapy.T, seen.hct.T, history.death.T, end, reason, death)
+    return Disposition(end=end.T, reason=reason.T, death=death.T)
 
 
 def _courses(start: FloatArray, stop: FloatArray, known: FloatArray) -> Courses:
     """Courses in whole days as far as the study learns of them."""
     until = known[..., None]
     begun = start <= until
-    first = np.where(begun, study_day(start), np.nan)
-    last = study_day(np.minimum(np.where(np.isnan(stop), np.inf, stop), until))
-    return Courses(start=first, stop=np.where(begun & np.isfinite(last), last, np.nan))
+    first, last = np.full_like(start, np.nan), np.full_like(start, np.nan)
+    for c in np.flatnonzero(begun.any(axis=(0, 1))):  # few patients have a second course, nobody most of the others
+        first[..., c] = np.where(begun[..., c], study_day(start[..., c]), np.nan)
+        end = study_day(np.minimum(np.where(np.isnan(stop[..., c]), np.inf, stop[..., c]), known))
+        last[..., c] = np.where(begun[..., c] & np.isfinite(end), end, np.nan)
+    return Courses(start=first, stop=last)
 
 
 def _subjects(history: History, complete: bool) -> Subjects:
