@@ -76,7 +76,7 @@ def simulate_cmv(model: Model, draws: ChunkDraws, population: Population, window
     # an episode after the last sample leaves no trace but in the path
     ever = np.flatnonzero(onset < np.inf if path else onset <= last)
     offset = _offset(model, draws)
-    traits = _traits(model, draws, population, windows, ever, rate, onset, offset, monitored_until)
+    traits = _traits(model, draws, population, windows, ever, rate, onset, offset, monitored_until, parameters)
     k = int(float(model.cmv.onset.episodes))
     most = int(parameters[at.COURSES])
     start, stop = np.full((most, size), np.nan), np.full((most, size), np.nan)
@@ -161,7 +161,7 @@ def _offset(model: Model, draws: Draws) -> FloatArray:
 
 
 def _traits(model: Model, draws: Draws, population: Population, windows: dict[str, Windows], rows: IntArray,
-            rate: FloatArray, onset: FloatArray, offset: FloatArray, monitored_until: FloatArray) -> FloatArray:
+            rate: FloatArray, onset: FloatArray, offset: FloatArray, monitored_until: FloatArray, p: FloatArray) -> FloatArray:
     """(T, A) traits of the patients who ever have an episode, in the kernel's layout."""
     load, episodes = model.cmv.load, int(float(model.cmv.onset.episodes))
     steroids, toci = windows["corticosteroids"], windows["tocilizumab"]
@@ -172,19 +172,31 @@ def _traits(model: Model, draws: Draws, population: Population, windows: dict[st
                              (at.C_START, toci.start), (at.C_STOP, toci.stop), (at.MONITORED_UNTIL, monitored_until)):
         column.take(rows, out=traits[position], mode="clip")
     traits[at.GROWTH] = growth_rate(load, draws("cmv.doubling_time")[rows])
-    by_score = float(load.set_point_shift.score)
+    begins = np.arange(rows.size)  # who may begin episode k: all the first, later ones if the clock may ring at all
     for k in range(episodes):
-        e = traits[at.EPISODE_TRAITS + k * at.TRAITS_PER_EPISODE:]
-        set_point = load.set_point.of_normal(draws("cmv.set_point", k)[rows])
-        e[at.E_SET_POINT] = set_point + by_score * population.score[rows] if by_score else set_point
-        draws("cmv.onset", k).take(rows, out=e[at.E_CLOCK], mode="clip")
-        draws("cmv.self_limited", k).take(rows, out=e[at.E_SELF], mode="clip")
-        e[at.E_PLATEAU] = load.plateau.of_normal(draws("cmv.plateau", k)[rows])
-        np.divide(LOG10_2, load.decay_half_life.of_normal(draws("cmv.decay", k)[rows]), out=e[at.E_DECAY])
-        np.divide(LOG10_2, load.treated.half_life.of_normal(draws("treatment.half_life", k)[rows]), out=e[at.E_TREATED_DECAY])
-        e[at.E_ACCEPTED] = draws("treatment.accepted", k)[rows] < float(model.treatment.accepted)
-        e[at.E_REGROWS] = draws("treatment.regrowth", k)[rows] < float(load.treated.regrowth)
+        e = traits[at.EPISODE_TRAITS + k * at.TRAITS_PER_EPISODE:][:at.TRAITS_PER_EPISODE]
+        clock = draws("cmv.onset", k)
+        if k > 0:
+            e[:] = np.nan
+            bound = rate[rows[begins]] * p[at.HIGHEST_RATIO] * (1 + 1e-9) + 1e-9
+            begins = begins[clock[rows[begins]] <= bound]
+        clock.take(rows, out=e[at.E_CLOCK], mode="clip")
+        _episode_traits(model, draws, population, k, rows[begins], begins if k > 0 else slice(None), e)
     return traits
+
+
+def _episode_traits(model: Model, draws: Draws, population: Population, k: int, rows: IntArray, to: IntArray | slice,
+                    e: FloatArray) -> None:
+    """Fill columns `to` of the traits `e` of episode `k` for patients `rows`."""
+    load, by_score = model.cmv.load, float(model.cmv.load.set_point_shift.score)
+    set_point = load.set_point.of_normal(draws("cmv.set_point", k)[rows])
+    e[at.E_SET_POINT, to] = set_point + by_score * population.score[rows] if by_score else set_point
+    e[at.E_PLATEAU, to] = load.plateau.of_normal(draws("cmv.plateau", k)[rows])
+    e[at.E_SELF, to] = draws("cmv.self_limited", k)[rows]
+    e[at.E_DECAY, to] = LOG10_2 / load.decay_half_life.of_normal(draws("cmv.decay", k)[rows])
+    e[at.E_TREATED_DECAY, to] = LOG10_2 / load.treated.half_life.of_normal(draws("treatment.half_life", k)[rows])
+    e[at.E_ACCEPTED, to] = draws("treatment.accepted", k)[rows] < float(model.treatment.accepted)
+    e[at.E_REGROWS, to] = draws("treatment.regrowth", k)[rows] < float(load.treated.regrowth)
 
 
 def kernel_parameters(model: Model) -> FloatArray:

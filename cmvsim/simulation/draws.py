@@ -68,6 +68,16 @@ class ChunkDraws:
             self._drawn[key] = array
         return self._drawn[key]
 
+    @property
+    def drawn(self) -> tuple[tuple[str, int], ...]:
+        """Streams drawn one at a time so far."""
+        return tuple(self._drawn)
+
+    @property
+    def drawn_together(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Streams drawn by :meth:`together` so far."""
+        return tuple(self._stacked)
+
     def together(self, name: str, indices: tuple[int, ...]) -> FloatArray:
         """The streams `name` of several indices as rows of one array, the same numbers as one at a time."""
         key = (name, indices)
