@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cmvsim.core.errors import InputError, Problem
+from cmvsim.core.errors import InputError, Problem, shown
 from cmvsim.core.spec import key_path
 from cmvsim.evidence import parameter
 from cmvsim.scenarios.load import apply_overrides, load_tree
@@ -28,9 +28,26 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> ResolvedScenario:
         With every mistake found: file, key path, what is wrong, what is allowed.
     """
     tree = apply_overrides(load_tree(name), overrides)
-    where = f"{name} with --set" if overrides else name
-    if tree.get("format") != FORMAT:
-        found = repr(tree["format"]) if "format" in tree else "no key 'format'"
+    return ResolvedScenario(resolve_tree(tree, f"{name} with --set" if overrides else name), name, tuple(overrides))
+
+
+def resolve_tree(tree: Mapping[str, Any], where: str) -> Scenario:
+    """Follow the references of a tree that extends nothing (any more), validate, check across families.
+
+    Parameters
+    ----------
+    tree
+        The human form.
+    where
+        File name for messages.
+
+    Raises
+    ------
+    InputError
+        As :func:`resolve`.
+    """
+    if type(tree.get("format")) is not int or tree["format"] != FORMAT:  # neither true nor 1.0
+        found = shown(tree["format"]) if "format" in tree else "no key 'format'"
         raise InputError(Problem(f"{found}: this version reads format = {FORMAT}", where, "format"))
     problems: list[Problem] = []
     followed = _follow(tree, (), where, problems)
@@ -38,7 +55,7 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> ResolvedScenario:
         raise InputError(problems)
     spec = Scenario.parse(followed, where=where)
     spec.check(where)
-    return ResolvedScenario(spec, name, tuple(overrides))
+    return spec
 
 
 def _follow(tree: Any, path: tuple[str | int, ...], where: str, problems: list[Problem]) -> Any:
