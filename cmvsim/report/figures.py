@@ -56,7 +56,7 @@ def curve_with_band(sizes: Sequence[int], values: Sequence[float], mcse: Sequenc
 def cumulative_incidence(days: FloatArray, event: FloatArray, low: FloatArray, high: FloatArray, competing: FloatArray,
                          at_risk: FloatArray, *, title: str, event_label: str, competing_label: str,
                          ticks: Sequence[int]) -> Figure:
-    """Stacked-free cumulative incidence of the event (with its interval) and of the competing events, numbers at risk below.
+    """Cumulative incidence of the event (with its interval) and of the competing events, numbers at risk below.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ def cumulative_incidence(days: FloatArray, event: FloatArray, low: FloatArray, h
     axes.set_xticks(list(ticks))
     axes.grid(axis="y", color="#E5E5E5", lw=0.6)
     axes.legend(loc="upper left", fontsize=8.5)
-    axes.text(-0.01, -0.27, "At risk", transform=axes.transAxes, ha="right", fontsize=8.5, color=GREY)
+    axes.text(0, -0.2, "at risk", transform=axes.transAxes, ha="center", fontsize=8.5, color=GREY)
     for tick, number in zip(ticks, at_risk, strict=True):
-        axes.text(tick / days[-1], -0.27, f"{number:.0f}", transform=axes.transAxes, ha="center", fontsize=8.5)
+        axes.text(tick / days[-1], -0.26, f"{number:.0f}", transform=axes.transAxes, ha="center", fontsize=8.5)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,13 +50,14 @@ def _search_sentence(results: Mapping[str, Any]) -> str:
     n = answer["n"]
     point = next(item for item in answer["confirmation"] if item["n"] == n)
     text = (f"{n} patients give {goal} for {_label(results, answer['endpoint'])}: in {results['replicates']:,} new simulated studies "
-            f"{percent(point['value'])} were narrow enough (Monte Carlo SE {percent(point['mcse'])}); the search itself is certain to "
-            f"{answer['ci_low']:.0f}-{answer['ci_high']:.0f} patients.")
+            f"{percent(point['value'])} were narrow enough (Monte Carlo SE {percent(point['mcse'])}). The search found {answer['found']} patients (95% Monte Carlo "
+            f"interval {math.floor(answer['ci_low'])} to {math.ceil(answer['ci_high'])}).")
+    if n != answer["found"]:
+        text += f" The confirmation on new studies could not exclude a shortfall there and moved the answer up to {n}."
     if answer["status"] != "confirmed":
         text += " The confirmation did not hold; treat the number with care."
     closed = answer["closed_form"]
-    text += (f" The closed form ({closed['name']}) says {closed['n']}; it does not know that "
-             + ", ".join(answer["why_different"][:-1]) + f", or that {answer['why_different'][-1]}.")
+    text += f" The closed form ({closed['name']}) says {closed['n']}. It knows nothing of the following: {'; '.join(answer['why_different'])}."
     if answer["screened"]:
         text += f" About {answer['screened']} patients are screened to find {n} seropositive ones."
     return text

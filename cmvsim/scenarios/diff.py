@@ -16,6 +16,8 @@ from cmvsim.scenarios.scenario import ResolvedScenario
 from cmvsim.scenarios.words import in_words
 
 ABSENT = "-"
+LONGEST = 48
+"""Characters of a value in the table for people."""
 NAMES = frozenset({"id", "title"})
 """Scenarios are told apart by these; they are no difference."""
 
@@ -102,11 +104,15 @@ def _walk(node: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | 
         yield path, node
 
 
+def _brief(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
 def as_text(differences: tuple[Difference, ...], left: str, right: str) -> str:
     """Write the differences as a table for people."""
     if not differences:
         return f"{left} and {right} are the same.\n"
-    rows = [("", left, right), *((item.path + (" (words)" if item.words_only else ""), item.left, item.right)
+    rows = [("", left, right), *((item.path + (" (words)" if item.words_only else ""), _brief(item.left), _brief(item.right))
                                  for item in differences)]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "\n".join(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip() for row in rows) + "\n"

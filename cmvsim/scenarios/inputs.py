@@ -53,7 +53,10 @@ def _walk(node: Any, path: tuple[str | int, ...], unit: str) -> Iterator[Input]:
         yield Input(key_path(path), node, unit)
     elif isinstance(node, BaseModel):
         for name, field in type(node).model_fields.items():
-            yield from _walk(getattr(node, name), (*path, name), _unit(field.metadata) or _unit_inside(field.annotation))
+            inner = _unit(field.metadata) or _unit_inside(field.annotation)
+            if isinstance(node, TargetSpec) and name == "value":  # one type for two measures
+                inner = "proportion" if node.measure == "cumulative_incidence" else "day from infusion"
+            yield from _walk(getattr(node, name), (*path, name), inner)
     elif isinstance(node, Mapping):
         for key, value in node.items():
             yield from _walk(value, (*path, key), unit)

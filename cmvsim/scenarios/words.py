@@ -14,8 +14,8 @@ from cmvsim.scenarios.inputs import Input
 PERIODS = {1: "daily", 7: "weekly", 14: "fortnightly"}
 LONG_RUN = 4
 """Visits at equal distances are written as a run from so many on."""
-UNTYPED_UNITS = {"lymphocytes": "x 10^9/L", "sites": "sites", "jitter": "days", "negatives": "results",
-                 "episodes": "episodes"}
+UNTYPED_UNITS = {"lymphocytes": "x 10^9/L", "jitter": "days", "assay_sd_log10": "log10 IU/mL",
+                 "slope": "in log odds per log10"}
 """Units of inputs whose type is a pure number, by the last part of their key path."""
 NORMAL_95 = 1.959963984540054
 
@@ -82,8 +82,8 @@ def between(law: Between, unit: str) -> str:
     """Write a quantity that differs between patients: its centre and where 95% of patients lie."""
     if law.spread == 0:
         return quantity(law.centre, unit)
-    low, centre, high = law.of_normal(np.array([-NORMAL_95, 0.0, NORMAL_95]))
-    return f"{quantity(float(centre), unit)} ({number(float(low))} to {number(float(high))} between patients)"
+    low, centre, high = (float(f"{x:.2g}") for x in law.of_normal(np.array([-NORMAL_95, 0.0, NORMAL_95])))
+    return f"{quantity(centre, unit)} ({number(low)} to {number(high)} between patients)"
 
 
 def choice(value: Any) -> str:
