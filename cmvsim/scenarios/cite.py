@@ -51,9 +51,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A paper and the reasons it is relied on."""
+    """A paper, with a short name for running text, and the reasons it is relied on."""
 
     source: str
+    name: str
     text: str
     reasons: tuple[Reason, ...]
 
@@ -129,7 +130,7 @@ def cite(scenario: ResolvedScenario) -> Citations:
             for key in entry.source:
                 reasons.setdefault(key, []).append(reason)
     known = sources()
-    papers = tuple(Citation(key, known[key].cite(), tuple(found)) for key, found in reasons.items())
+    papers = tuple(Citation(key, _name(key), known[key].cite(), tuple(found)) for key, found in reasons.items())
     return Citations(scenario.id, papers, tuple(assumed), tuple(own))
 
 
@@ -145,9 +146,15 @@ def _grade(entry: Parameter) -> str:
 
 
 def _name(key: str) -> str:
-    """Short name of a source: first author and year, or its title."""
+    """Short name of a source: first author and year, or its title, or an identifier."""
     source = sources()[key]
-    return " ".join(part for part in (source.authors or source.title or source.what, str(source.year or "")) if part)
+    author = source.authors.removesuffix(" et al.").split(",")[0]
+    if not author:
+        return source.title or next(iter(source.ids), key)
+    words = author.split()
+    if len(words) > 1 and words[-1].isupper():  # "Lin RY": initials are no part of a short name
+        words = words[:-1]
+    return " ".join([*words, *([str(source.year)] if source.year else [])])
 
 
 def _wrapped(text: str, indent: str) -> list[str]:

@@ -26,13 +26,15 @@ def record(history: History, *, complete: bool = True) -> Study:
     -------
     Study
         Whole days: an event falls on the day that contains it; monitoring that ends by withdrawal, loss or new therapy
-        ends on the last whole day before. Samples after death do not exist; deaths after withdrawal or loss are unknown.
+        ends on the last whole day before. Samples after death do not exist. The study ends for a patient with the last
+        planned visit (or the closing one, if later); what happens after that, or after withdrawal or loss, is not known.
     """
     if history.samples is None:
         raise ValueError("a history without CMV samples cannot be recorded as a study")
     seen, death = history.observation, history.death
-    unknown_after = np.minimum(seen.withdrawn, seen.lost)
-    disposition = _disposition(history, unknown_after)
+    planned = _planned_end(history)
+    unknown_after = np.minimum(np.minimum(seen.withdrawn, seen.lost), planned)
+    disposition = _disposition(history, planned, unknown_after)
     known = np.minimum(unknown_after, death)
     events = {name: _known_day(getattr(seen, name), known) for name in ("relapse", "new_therapy", "hct")}
     exposures = {ANTIVIRAL: _courses(history.antiviral_start, history.antiviral_stop, known)}
@@ -62,14 +64,17 @@ def _samples(history: History) -> Samples:
                    matrix=s.matrix, lloq=s.lloq)
 
 
-def _disposition(history: History, unknown_after: FloatArray) -> Disposition:
+def _planned_end(history: History) -> FloatArray:
+    """Day of the last planned visit, or of the closing one where it was made later."""
     assert history.samples is not None
-    seen, death = history.observation, history.death
-    planned = float(history.samples.nominal[-1])
     closing = history.samples.time[..., -1]
-    completed = np.fmax(planned, np.where(closing > death, np.nan, closing))
+    return np.fmax(float(history.samples.nominal[-1]), np.where(closing > history.death, np.nan, closing))
+
+
+def _disposition(history: History, planned: FloatArray, unknown_after: FloatArray) -> Disposition:
+    seen, death = history.observation, history.death
     reason = np.full(death.shape, EndReason.COMPLETED, dtype=np.int8)
-    first = completed.copy()
+    first = planned.copy()
     for code, times in ((EndReason.LOST, seen.lost), (EndReason.WITHDRAWN, seen.withdrawn),
                         (EndReason.NEW_THERAPY, seen.new_therapy), (EndReason.HCT, seen.hct), (EndReason.DEATH, death)):
         earlier = times <= first
@@ -82,12 +87,12 @@ def _disposition(history: History, unknown_after: FloatArray) -> Disposition:
 
 
 def _courses(start: FloatArray, stop: FloatArray, known: FloatArray) -> Courses:
-    """Courses in whole days as far as the study learns of them."""
+    """First day, and last day + 1, of the courses that the study learns of; a course that outlasts it has no stop."""
     until = known[..., None]
-    begun = start <= until
-    first = np.where(begun, study_day(start), np.nan)
-    last = study_day(np.minimum(np.where(np.isnan(stop), np.inf, stop), until))
-    return Courses(start=first, stop=np.where(begun & np.isfinite(last), last, np.nan))
+    with np.errstate(invalid="ignore"):
+        begun = start <= until
+        ended = begun & (stop <= until)
+    return Courses(start=np.where(begun, study_day(start), np.nan), stop=np.where(ended, study_day(stop) + 1, np.nan))
 
 
 def _subjects(history: History, complete: bool) -> Subjects:
@@ -95,9 +100,9 @@ def _subjects(history: History, complete: bool) -> Subjects:
     stratum = history.view(population.stratum.astype(np.int8))
     if not complete:
         return Subjects(stratum=stratum, strata=history.strata, diseases=history.diseases)
-    columns = {"age": population.age, "female": population.female, "product": population.product,
-               "prior_allogeneic_hct": population.prior_allogeneic_hct, "retrospective": population.retrospective,
-               "site": population.site}
+    columns = {"part": 1 - population.retrospective, "site": population.site - 1, "product": population.product,
+               "age": population.age, "sex": 1 - population.female, "prior_allogeneic_hct": population.prior_allogeneic_hct}
     covariates = {name: np.asarray(history.view(column), dtype=np.float64) for name, column in columns.items()}
     return Subjects(stratum=stratum, strata=history.strata, diseases=history.diseases, covariates=covariates,
-                    labels={"product": population.spec.products})
+                    labels={"product": population.spec.products,
+                            "site": tuple(f"site {number + 1}" for number in range(int(float(population.spec.sites))))})
