@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +18,7 @@ from cmvsim.designs import PrecisionTarget
 from cmvsim.montecarlo import mcse
 from cmvsim.montecarlo.estimand_values import EstimandValue, estimand_values
 from cmvsim.montecarlo.experiment import Failure, RowKey
-from cmvsim.montecarlo.run import Backend, MonteCarloResult, open_store, run
+from cmvsim.montecarlo.run import Backend, MonteCarloResult, run
 from cmvsim.montecarlo.stopping import Stopping, doubling_checkpoints
 from cmvsim.planning.characteristics import Row, characteristics, half_widths
 from cmvsim.planning.closed_forms import assured_precision_patients, precision_patients
@@ -135,7 +137,7 @@ class Work(Protocol):
         """The store of a stage."""
         ...
 
-    def progress(self, label: str) -> Any:
+    def progress(self, label: str) -> AbstractContextManager[Callable[[int, int], None]]:
         """A context that yields a function (done, total)."""
         ...
 

@@ -150,7 +150,7 @@ def _name(key: str) -> str:
     source = sources()[key]
     author = source.authors.removesuffix(" et al.").split(",")[0]
     if not author:
-        return source.title or next(iter(source.ids), key)
+        return source.title or " ".join([textwrap.shorten(source.what, 40, placeholder=" ..."), *source.ids[:1]])
     words = author.split()
     if len(words) > 1 and words[-1].isupper():  # "Lin RY": initials are no part of a short name
         words = words[:-1]

@@ -102,7 +102,8 @@ def _course(spec: Scenario) -> list[str]:
     test = (f"{PERIODS.get(by.every, f'every {by.every} days:')} {by.matrix.replace('_', ' ')} PCR to day {by.to} "
             f"({_positive(incidence)} from {quantity(float(by.lloq if incidence.definition == 'quantifiable' else by.lod), 'IU/mL')}, "
             f"{percent(float(by.attendance))} of visits made)")
-    return [f"Untreated, {percent(float(incidence.value))}{interval(incidence.value, 100)} have {_positive(incidence)} CMV DNA "
+    likely = interval(incidence.value, 100).replace("(", "(95% interval ")
+    return [f"Untreated, {percent(float(incidence.value))}{likely} have {_positive(incidence)} CMV DNA "
             f"by day {number(float(incidence.day))} under {test}, half of them by day {number(float(timing.value))}.",
             *(_drug(spec, drug) for drug in DRUGS), _host(spec), *_outcomes(spec)]
 
@@ -121,7 +122,7 @@ def _drug(spec: Scenario, drug: Drug) -> str:
         effect = "leave the rate of onset as it is" if drug == "corticosteroids" else "leaves the rate of onset as it is"
     else:
         verb = "multiply" if drug == "corticosteroids" else "multiplies"
-        effect = (f"{verb} the rate of onset by {number(float(ratio))}{interval(ratio)} from the first dose to the last, "
+        effect = (f"{verb} the rate of onset by {float(ratio):.3g}{interval(ratio)} from the first dose to the last, "
                   f"fading over {quantity(float(course.washout), 'days')} of wash-out")
     if shift:
         way = "higher" if shift > 0 else "lower"
@@ -131,9 +132,9 @@ def _drug(spec: Scenario, drug: Drug) -> str:
 
 def _host(spec: Scenario) -> str:
     ratios = spec.cmv.onset.ratios
-    found = [f"prior allogeneic transplant multiplies the rate of onset by {number(float(ratios.prior_allogeneic_hct))}"
+    found = [f"prior allogeneic transplant multiplies the rate of onset by {float(ratios.prior_allogeneic_hct):.3g}"
              f"{interval(ratios.prior_allogeneic_hct)}" if float(ratios.prior_allogeneic_hct) != 1 else "",
-             f"each standard deviation of immunosuppression by {number(float(ratios.score))}{interval(ratios.score)}"
+             f"each standard deviation of immunosuppression by {float(ratios.score):.3g}{interval(ratios.score)}"
              if float(ratios.score) != 1 else ""]
     text = ", ".join(part for part in found if part)
     return f"{text[0].upper()}{text[1:]}." if text else ""
@@ -141,14 +142,14 @@ def _host(spec: Scenario) -> str:
 
 def _outcomes(spec: Scenario) -> list[str]:
     follow = spec.follow_up
-    by_stratum = [f"{s.label} {percent(float(follow.death_by_90[name]))} die{interval(follow.death_by_90[name], 100)}, "
+    by_stratum = [f"{s.label}: {percent(float(follow.death_by_90[name]))}{interval(follow.death_by_90[name], 100)} die, "
                   f"{percent(float(follow.non_relapse_mortality_by_90[name]))} without relapse, and "
                   f"{percent(float(follow.relapse_by_90[name]))} relapse" for name, s in spec.population.strata.items()
                   if float(s.share) > 0]
     ratio = follow.death_ratios.clinically_significant
     acts = ("CMV itself does not change the risk of death." if float(ratio) == 1 else
-            f"Clinically significant CMV multiplies the rate of death without relapse by {number(float(ratio))}{interval(ratio)}.")
-    return [f"By day 90: {'; '.join(by_stratum)}.", acts]
+            f"Clinically significant CMV multiplies the rate of death without relapse by {float(ratio):.3g}{interval(ratio)}.")
+    return [f"By day 90, {'; '.join(by_stratum)}.", acts]
 
 
 def _seen(spec: Scenario, observed: float | None, mcse: float | None) -> list[str]:

@@ -67,6 +67,22 @@ def load_tree(name: str, *, beside: Path | None = None, trail: tuple[str, ...] =
     return merge(base, tree)
 
 
+def source_text(name: str) -> str:
+    """Text of a scenario as written.
+
+    Parameters
+    ----------
+    name
+        Catalogue id or path of a TOML file.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is no text.
+    """
+    return _source(name, None)[1]
+
+
 def _source(name: str, beside: Path | None) -> tuple[str, str, Path | None]:
     """Label, text and folder of a scenario."""
     if name in catalogue_ids():

@@ -125,7 +125,7 @@ def compute(scenario: ResolvedScenario, calibration: Calibration, question: Ques
         "results.json": pretty_json(results),
         "rows.csv": pd.DataFrame(results["rows"]).to_csv(index=False, lineterminator="\n"),
         "summary.md": summary(results),
-        **figures(scenario, calibration, question, result, results)}
+        **figures(scenario, calibration, question, result)}
     return files, result.chunks
 
 
@@ -149,7 +149,7 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResu
 def warnings(result: PowerResult) -> list[str]:
     """What a reader must not overlook."""
     found = []
-    rates = {}
+    rates: dict[tuple[str, str], float] = {}
     for row in result.rows:
         if row.measure == "p_not_estimable" and row.value > MANY_FAILURES:
             rates[row.endpoint, row.estimator] = max(rates.get((row.endpoint, row.estimator), 0.0), row.value)
@@ -178,8 +178,8 @@ def summary(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def figures(scenario: ResolvedScenario, calibration: Calibration, question: Question, result: PowerResult,
-            results: dict[str, Any]) -> dict[str, str | bytes]:
+def figures(scenario: ResolvedScenario, calibration: Calibration, question: Question,
+            result: PowerResult) -> dict[str, str | bytes]:
     """The figures, drawn from the results and from replicate 0."""
     from cmvsim.report import figures as draw
     from cmvsim.report.style import png

@@ -13,6 +13,20 @@ from cmvsim.scenarios import catalogue_text
 TARGET_VALUE = 'value       = "@p_any90_plasma_weekly"'
 SCHEDULE = "[{ every = 7, to = 42 }, { every = 14, to = 84 }, { at = 90 }]"
 
+GOOD = catalogue_text("cmv-cart")
+
+
+def _between(first: str, last: str) -> str:
+    """Text of the catalogue from `first` to the end of `last`."""
+    start = GOOD.index(first)
+    return GOOD[start:GOOD.index(last, start) + len(last)]
+
+
+WINDOW = _between("window         = 90", "closing_window = 7")
+MEASURED = _between("measured_by = {", "}")
+MEASUREMENTS = _between(MEASURED, 'measured_by = "same"')
+SWAPPED = MEASUREMENTS.replace(MEASURED, "@@").replace('measured_by = "same"', MEASURED).replace("@@", 'measured_by = "same"')
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -24,7 +38,7 @@ class Mistake:
     allows: str = ""
 
     def text(self) -> str:
-        good = catalogue_text("cmv-cart")
+        good = GOOD
         if not self.old:
             return good + "\n" + self.new + "\n"
         assert good.count(self.old) == 1, f"{self.name}: {self.old!r} is there {good.count(self.old)} times"
@@ -43,7 +57,7 @@ MISTAKES = (
             ("unknown key 'publised'",), "did you mean 'published'?"),
     Mistake("key_measured_by", "every = 7, to = 90, attendance", "evry = 7, every = 7, to = 90, attendance",
             "cmv.targets[0].measured_by.evry", ("unknown key 'evry'",), "did you mean 'every'?"),
-    Mistake("key_schedule_item", "{ at = 90 }]", "{ at = 90, evry = 3 }]", "monitoring.schedule[2].evry",
+    Mistake("key_schedule_item", "{ at = 90 }]", "{ at = 90, evry = 3 }]", "monitoring.schedule.value[2].evry",
             ("unknown key 'evry'",), "did you mean 'every'?"),
     Mistake("key_stop_rule", "stop_after = { negatives", "stop_after = { negative = 1, negatives",
             "preemptive_therapy.stop_after.negative", ("unknown key 'negative'",), "did you mean 'negatives'?"),
@@ -51,13 +65,13 @@ MISTAKES = (
             "designs.precision.target.half_widht", ("unknown key 'half_widht'",), "did you mean 'half_width'?"),
     Mistake("key_value", 'attendance = { value = 0.93, assumed =', 'attendance = { value = 0.93, assume =',
             "monitoring.attendance", ("unknown key 'assume'",), "did you mean 'assumed'?"),
-    Mistake("key_stated", '{ value = "plasma", assumed =', '{ value = "plasma", assume =', "monitoring.matrix",
+    Mistake("key_stated", '{ value = "plasma", assumed =', '{ value = "plasma", assume =', "monitoring.matrix.assume",
             ("unknown key 'assume'",), "did you mean 'assumed'?"),
     Mistake("key_far_off", "[study]", "[study]\nzzz = 3", "study.zzz", ("unknown key 'zzz'",),
             "known: horizon, inclusion, patients, registry"),
     Mistake("key_missing", 'withdrawn_by_90 = "@withdrawn90"', "", "follow_up.withdrawn_by_90",
             ("the key 'withdrawn_by_90' is missing",)),
-    Mistake("section_missing", "[study]", "[studyy]", "", ("studyy",)),
+    Mistake("section_misspelt", "[study]", "[studyy]", "studyy", ("unknown key 'studyy'",), "did you mean 'study'?"),
     Mistake("table_missing_value", '{ value = 0.93, assumed', "{ assumed", "monitoring.attendance",
             ("the key 'value' is missing",)),
     # ---- numbers out of range, or no numbers
@@ -86,11 +100,119 @@ MISTAKES = (
     Mistake("level", "level          = 0.95", "level = 95", "analysis.level", ("95", "below 1")),
     Mistake("half_width", "half_width = 0.06,", "half_width = 6,", "designs.precision.target.half_width", ("6", "below 0.5")),
     Mistake("age", "age      = [1, 17]", "age      = [17, 1]", "population.strata.ball_child", ("[17", "youngest")),
-    Mistake("age_three", "age      = [1, 17]", "age      = [1, 10, 17]", "population.strata.ball_child.age", ("two",)),
-    Mistake("incidence_of_one", TARGET_VALUE, "value = 1.0", "cmv.targets[0]", ("an incidence of 1",)),
+    Mistake("age_three", "age      = [1, 17]", "age      = [1, 10, 17]", "population.strata.ball_child.age",
+            ("[1, 10, 17] has 3 entries",), "at most 2"),
+    Mistake("age_one", "age      = [1, 17]", "age      = [1]", "population.strata.ball_child.age[1]", ("too few entries",)),
+    Mistake("incidence_of_one", TARGET_VALUE, "value = 1.0", "cmv.targets[0]", ("an incidence of 1",), "between 0 and 1"),
     # ---- shapes
-    Mistake("number_for_table", "matrices]", "matrices]\nplasma2 = 3\n[cmv.zz]", "", ("matriczz",)),
-    Mistake("array_for_table", "score_loadings      = {", "score_loadings = [3]\nscore_loadings2 = {", "", ("",)),
-    Mistake("table_for_array", '["cmv_reactivation", "cmv_leukaemia", "cmv_lymphoma"]', '"cmv_reactivation"',
-            "analysis.endpoints", ("'cmv_reactivation'", "list")),
+    Mistake("number_for_table", "plasma.offset      = { value = 0, assumed = \"the load is defined in plasma\" }", "plasma = 3",
+            "cmv.matrices.plasma", ("3 is not a table",), "allowed: a table"),
+    Mistake("array_for_section", "death_ratios    = { clinically_significant = \"@death_ratio_cs_cmv\" }", "death_ratios = [1]",
+            "follow_up.death_ratios", ("[1] is not a table",), "allowed: a table"),
+    Mistake("text_for_section", "set_point_shift = { corticosteroids = \"@set_point_shift_steroids\", score = \"@set_point_shift_score\" }",
+            'set_point_shift = "none"', "cmv.load.set_point_shift", ("'none' is not a table",)),
+    Mistake("text_for_list", '["cmv_reactivation", "cmv_leukaemia", "cmv_lymphoma"]', '"cmv_reactivation"', "analysis.endpoints",
+            ("'cmv_reactivation' is not a list",), "a list"),
+    Mistake("no_endpoints", '["cmv_reactivation", "cmv_leukaemia", "cmv_lymphoma"]', "[]", "analysis.endpoints",
+            ("[] has 0 entries",), "at least 1"),
+    Mistake("number_for_text", 'label    = "DLBCL"', "label    = 3", "population.strata.dlbcl.label", ("3 is not text",), "in quotes"),
+    Mistake("number_for_matrix", '{ value = "plasma", assumed = "registry does not say" }', "3", "monitoring.matrix",
+            ("3 is not allowed",), "plasma, whole_blood"),
+    Mistake("id_with_space", 'id     = "cmv-cart"', 'id     = "my study"', "id", ("'my study' is not allowed",)),
+    # ---- references and names
+    Mistake("reference", '"@relapse_shape"', '"@relapse_shapee"', "follow_up.relapse_shape", ("no evidence entry '@relapse_shapee'",),
+            "did you mean 'relapse_shape'?"),
+    Mistake("reference_empty", '"@relapse_shape"', '"@"', "follow_up.relapse_shape", ("no evidence entry '@'",), "known:"),
+    Mistake("reference_in_list", "age      = [1, 17]", 'age      = [1, "@nothing_like_it"]', "population.strata.ball_child.age[1]",
+            ("no evidence entry '@nothing_like_it'",)),
+    Mistake("stratum_unknown", 'hct_by_90       = { ball_child', 'hct_by_90       = { balll_child = 0.1, ball_child',
+            "follow_up.hct_by_90.balll_child", ("there is no stratum 'balll_child'",), "did you mean 'ball_child'?"),
+    Mistake("stratum_missing", 'hct_by_90       = { ball_child = "@hct90_ball", ', "hct_by_90       = { ", "follow_up.hct_by_90",
+            ("the stratum 'ball_child' is missing",)),
+    Mistake("product_missing", '"@steroid_use_tisa_ball", brexucabtagene = "@steroid_use_brexu"', '"@steroid_use_tisa_ball"',
+            "toxicity.corticosteroids.use.leukaemia", ("leukaemia has no probability of corticosteroids with 'brexucabtagene'",)),
+    Mistake("product_unused", "use.lymphoma  = { axicabtagene = \"@steroid_use_axi\"",
+            "use.lymphoma  = { axicabtagen = 0.3, axicabtagene = \"@steroid_use_axi\"",
+            "toxicity.corticosteroids.use.lymphoma.axicabtagen", ("no stratum gives 'axicabtagen'",), "did you mean 'axicabtagene'?"),
+    Mistake("disease_unknown", 'disease  = "lymphoma"', 'disease  = "lymphome"', "population.strata.dlbcl.disease",
+            ("'lymphome' is not allowed",), "did you mean 'lymphoma'?"),
+    Mistake("matrix_unknown", '{ value = "plasma", assumed = "registry does not say" }', '"serum"', "monitoring.matrix",
+            ("'serum' is not allowed",), "plasma, whole_blood"),
+    Mistake("matrix_undescribed", "plasma.offset      = { value = 0, assumed = \"the load is defined in plasma\" }", "",
+            "cmv.matrices", ("the matrix 'plasma' is sampled but not described",)),
+    Mistake("endpoint_unknown", '"cmv_leukaemia", ', '"cmv_leukemia", ', "analysis.endpoints", ("there is no endpoint 'cmv_leukemia'",),
+            "did you mean 'cmv_leukaemia'?"),
+    Mistake("definition_unknown", '''definition     = "quantifiable"''', 'definition = "quantified"', "analysis.definition",
+            ("there is no definition 'quantified'",), "did you mean 'quantifiable'?"),
+    Mistake("choice_unknown", 'relapse        = "treatment_policy"', 'relapse = "treatment"', "analysis.relapse",
+            ("'treatment' is not allowed",), "treatment_policy, competing, censor"),
+    Mistake("design_unknown", 'kind   = "single_arm_precision"', 'kind   = "two_arm"', "designs.precision.kind",
+            ("'two_arm' is not allowed",), "single_arm_precision"),
+    Mistake("measure_unknown", 'measure     = "median_detection"', 'measure     = "median_onset"', "cmv.targets[1].measure",
+            ("'median_onset' is not allowed",), "median_detection"),
+    Mistake("prophylaxis_unknown", 'label = "Pre-emptive therapy alone"', 'label = "x"\nprophylaxis = "letermovir"',
+            "strategies.preemptive.prophylaxis", ("'letermovir' is not allowed",), "none"),
+    # ---- what cannot be together
+    Mistake("strata_shares", 'share    = "@share_dlbcl"', "share    = 0.7", "population", ("add up to 0.9",), "must add up to 1"),
+    Mistake("product_shares", "products = { tisagenlecleucel = 1.0 }", "products = { tisagenlecleucel = 0.9 }",
+            "population.strata.ball_child", ("add up to 0.9",), "must add up to 1"),
+    Mistake("window_beyond_horizon", WINDOW, "window = 120\nclosing_window = 40", "study.horizon",
+            ("the window ends on day 120, after the horizon (104)",)),
+    Mistake("last_visit_early", SCHEDULE, "[{ every = 7, to = 42 }]", "monitoring.schedule", ("the last visit is on day 42", "day 90"),
+            "{ at = 90 }"),
+    Mistake("last_visit_late", "{ at = 90 }]", "{ at = 110 }]", "study.horizon", ("day 111", "horizon (104)"), "a later horizon"),
+    Mistake("lod_above_lloq", 'lod        = "@lod_plasma"', "lod = 40", "monitoring", ("limit of detection (40)", "(35 IU/mL)")),
+    Mistake("jitter", "jitter     = { value = 1", "jitter     = { value = 4", "monitoring", ("a jitter of 4 days",), "below half"),
+    Mistake("at_least_below_lloq", '''definition     = "quantifiable"''', "definition = { at_least = 10 }", "analysis.definition",
+            ("at_least = 10", "(35 IU/mL)")),
+    Mistake("at_least_text", '''definition     = "quantifiable"''', 'definition = { at_least = "10" }', "analysis.definition",
+            ("is no definition",), "{ at_least = 1000 }"),
+    Mistake("schedule_both_forms", "{ at = 90 }]", "{ every = 7, at = 90 }]", "monitoring.schedule.value[2]",
+            ("a schedule item is { every = days, to = day } or { at = day }",)),
+    Mistake("schedule_empty", SCHEDULE, "[]", "monitoring", ("at least one visit",)),
+    Mistake("schedule_bare_item", "{ at = 90 }]", "90]", "monitoring.schedule.value[2]", ("90 is not a table",)),
+    Mistake("baseline_after", "baseline   = { value = [0]", "baseline   = { value = [3]", "monitoring", ("baseline days",)),
+    Mistake("stop_order", "minimum_days = { value = 14", "minimum_days = { value = 90", "preemptive_therapy.stop_after",
+            ("maximum_days (60) is below minimum_days (90)",)),
+    Mistake("inclusion_after", "inclusion = { value = -5", "inclusion = { value = 5", "study.inclusion", ("at or before infusion",)),
+    Mistake("nrm_above_death", 'dlbcl = "@death90_lbcl" }', "dlbcl = 0.01 }", "follow_up", ("non_relapse_mortality_by_90.dlbcl",)),
+    Mistake("death_certain", 'dlbcl = "@death90_lbcl" }', "dlbcl = 1 }", "follow_up", ("death_by_90", "no finite hazard")),
+    Mistake("same_first", MEASUREMENTS, SWAPPED, "cmv.targets[0].measured_by", ("'same' is not a table",)),
+    Mistake("two_incidences", 'measure     = "median_detection"', 'measure     = "cumulative_incidence"', "cmv.targets[1]",
+            ("an incidence of 19",)),
+    # ---- provenance
+    Mistake("varies_for_one", 'lod        = "@lod_plasma"', "lod = { median = 20, varies = { sdlog = 0.3 } }", "monitoring.lod",
+            ("one value is needed here",), "IU/mL"),
+    Mistake("varies_reference_for_one", 'lod        = "@lod_plasma"', 'lod = "@cmv_doubling_time"', "monitoring.lod",
+            ("one value is needed here",)),
+    Mistake("centre_without_varies", '"@cmv_plateau_days"', "{ median = 7 }", "cmv.load.plateau", ("a centre and 'varies'",), "e.g."),
+    Mistake("varies_mixed", '"@cmv_plateau_days"', "{ median = 7, varies = { sd = 2 } }", "cmv.load.plateau",
+            ("unknown key 'sd'",), "known: high, low, sdlog"),
+    Mistake("varies_negative", '"@cmv_plateau_days"', "{ median = 7, varies = { sdlog = -1 } }", "cmv.load.plateau", ("-1 is not allowed",)),
+    Mistake("varies_empty_range", '"@cmv_plateau_days"', "{ median = 7, varies = { sdlog = 1, low = 9, high = 8 } }", "cmv.load.plateau",
+            ("the truncation is empty",), "low must be below high"),
+    Mistake("uncertain_two", "value = 0.93, assumed", "value = 0.93, uncertain = { beta = [1, 2], normal = [0, 1] }, assumed",
+            "monitoring.attendance", ("names one distribution",), "beta, normal"),
+    Mistake("uncertain_unknown", "value = 0.93, assumed", "value = 0.93, uncertain = { betta = [1, 2] }, assumed", "monitoring.attendance",
+            ("unknown distribution 'betta'",), "did you mean 'beta'?"),
+    Mistake("uncertain_negative", "value = 0.93, assumed", "value = 0.93, uncertain = { beta = [-1, 2] }, assumed", "monitoring.attendance",
+            ("beta = [-1, 2] is no distribution",), "positive"),
+    Mistake("uncertain_one_number", "value = 0.93, assumed", "value = 0.93, uncertain = { beta = [1] }, assumed", "monitoring.attendance",
+            ("'beta' takes two numbers, not [1]",), "beta = [24, 55]"),
+    Mistake("uncertain_number", "value = 0.93, assumed", "value = 0.93, uncertain = 0.1, assumed", "monitoring.attendance",
+            ("names one distribution",)),
+    Mistake("assumed_number", 'attendance = { value = 0.93, assumed = "about one visit in fourteen missed" }',
+            "attendance = { value = 0.93, assumed = 3 }", "monitoring.attendance", ("'assumed' must say why",)),
+    Mistake("assumed_number_of_choice", '{ value = "plasma", assumed = "registry does not say" }', '{ value = "plasma", assumed = 3 }',
+            "monitoring.matrix.assumed", ("3 is not text",)),
+    # ---- the file itself
+    Mistake("no_format", "format = 1\n", "", "format", ("no key 'format'",), ""),
+    Mistake("format_2", "format = 1\n", "format = 2\n", "format", ("2: this version reads format = 1",)),
+    Mistake("format_text", "format = 1\n", 'format = "1"\n', "format", ("'1': this version reads format = 1",)),
+    Mistake("format_bool", "format = 1\n", "format = true\n", "format", ("true: this version reads format = 1",)),
+    Mistake("broken_toml", "patients  = 250", "patients  = ", "", ("is not valid TOML", "line 13")),
+    Mistake("null", "patients  = 250", "patients  = null", "", ("is not valid TOML", "line 13")),
+    Mistake("duplicate_key", "patients  = 250", "patients  = 250\npatients  = 251", "", ("a key stands there twice", "line 14")),
+    Mistake("duplicate_section", "", "[study]\npatients = 3", "", ("is not valid TOML", "line")),
+    Mistake("no_design", "[designs.precision]", "[designs]\n[not_a_design]", "not_a_design", ("unknown key 'not_a_design'",)),
 )
