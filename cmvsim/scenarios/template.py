@@ -87,10 +87,15 @@ def inline(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(inline(item) for item in value) + "]"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return _quoted(value)
     return repr(value)
 
 
 def _key(name: str) -> str:
     bare = name.isascii() and bool(name) and all(letter.isalnum() or letter in "-_" for letter in name)
-    return name if bare else json.dumps(name, ensure_ascii=False)
+    return name if bare else _quoted(name)
+
+
+def _quoted(text: str) -> str:
+    """Quote as TOML does: as JSON, but DEL is a control character too."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
