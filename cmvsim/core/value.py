@@ -149,10 +149,18 @@ def _number(raw: Any, unit: str, low: float, high: float, open_low: bool, whole:
     allowed = _allowed(unit, low, high, open_low, whole)
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise _fail(f"{shown(raw)} is not a number", f"allowed: {allowed}")
-    outside = not math.isfinite(raw) or raw < low or raw > high or (open_low and raw == low)
+    outside = not _finite(raw) or raw < low or raw > high or (open_low and raw == low)
     if outside or (whole and raw != int(raw)):
         raise _fail(f"{shown(raw)} is not allowed", f"allowed: {allowed}")
     return float(raw)
+
+
+def _finite(raw: float) -> bool:
+    """Whether it is a number that float64 holds; TOML's integers have no limit."""
+    try:
+        return math.isfinite(raw)
+    except OverflowError:
+        return False
 
 
 def _allowed(unit: str, low: float, high: float, open_low: bool, whole: bool) -> str:
@@ -191,11 +199,11 @@ def _uncertain(raw: Any) -> Any:
         raise _fail("'uncertain' names one distribution", f"allowed: {', '.join(kinds)}, each with two numbers")
     ((kind, pair),) = raw.items()
     if kind not in kinds:
-        raise _fail(f"unknown distribution '{kind}'", did_you_mean(kind, kinds))
+        raise _fail(f"unknown distribution '{kind}'", did_you_mean(str(kind), kinds))
     if isinstance(pair, Mapping) and set(pair) == {"median", "sdlog"} and kind == "lognormal":
         pair = [pair["median"], pair["sdlog"]]
     numbers = isinstance(pair, list | tuple) and len(pair) == 2 and all(
-        isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in pair)
+        isinstance(x, int | float) and not isinstance(x, bool) and _finite(x) for x in pair)
     if not numbers:
         raise _fail(f"'{kind}' takes two numbers, not {shown(pair)}", "e.g. beta = [24, 55]")
     a, b = (float(x) for x in pair)

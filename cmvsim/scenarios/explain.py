@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable
 
 from cmvsim.core.value import Value
+from cmvsim.endpoints import ENDPOINTS
 from cmvsim.models.cmv import TargetSpec
 from cmvsim.models.toxicity import DRUGS, Drug
 from cmvsim.scenarios.cite import cite
@@ -88,24 +90,24 @@ def _who(spec: Scenario) -> list[str]:
     strata = sorted((s for s in spec.population.strata.values() if float(s.share) > 0), key=lambda s: -float(s.share))
     mix = _joined([f"{percent(float(s.share))} {s.label} ({s.age[0]:g} to {s.age[1]:g} years)" for s in strata], ";")
     seronegative = float(spec.population.seronegative_share)
-    screened = spec.study.patients / (1 - seronegative) if seronegative < 1 else float("inf")
-    return [f"{spec.study.patients:,} CMV-seropositive patients: {mix}.",
-            f"With {percent(seronegative)} of candidates seronegative, about {number(round(screened))} are screened.",
+    screening = (f"With {percent(seronegative)} of candidates seronegative, about "
+                 f"{number(round(spec.study.patients / (1 - seronegative)))} are screened." if seronegative < 1 else "")
+    first, last = number(float(spec.study.inclusion)), number(float(spec.study.horizon))
+    return [f"{spec.study.patients:,} CMV-seropositive patients: {mix}.", screening,
             f"Prior allogeneic transplant in {percent(_mean(spec, 'prior_allogeneic_hct'))}.",
-            f"Followed from day {number(float(spec.study.inclusion))} to day {number(float(spec.study.horizon))} "
-            "from infusion."]
+            f"Followed from day {first} to day {last} from infusion."]
 
 
 def _course(spec: Scenario) -> list[str]:
     incidence, timing = spec.cmv.target("cumulative_incidence"), spec.cmv.target("median_detection")
     by = incidence.measured_by
+    limit = by.lloq if incidence.definition == "quantifiable" else by.lod
     test = (f"{PERIODS.get(by.every, f'every {by.every} days:')} {by.matrix.replace('_', ' ')} PCR to day {by.to} "
-            f"({_positive(incidence)} from {quantity(float(by.lloq if incidence.definition == 'quantifiable' else by.lod), 'IU/mL')}, "
-            f"{percent(float(by.attendance))} of visits made)")
+            f"({_positive(incidence)} from {quantity(float(limit), 'IU/mL')}, {percent(float(by.attendance))} of visits made)")
     likely = interval(incidence.value, 100).replace("(", "(95% interval ")
-    return [f"Untreated, {percent(float(incidence.value))}{likely} have {_positive(incidence)} CMV DNA "
-            f"by day {number(float(incidence.day))} under {test}, half of them by day {number(float(timing.value))}.",
-            *(_drug(spec, drug) for drug in DRUGS), _host(spec), *_outcomes(spec)]
+    found = (f"Untreated, {percent(float(incidence.value))}{likely} have {_positive(incidence)} CMV DNA "
+             f"by day {number(float(incidence.day))} under {test}, half of them by day {number(float(timing.value))}.")
+    return [found, *(_drug(spec, drug) for drug in DRUGS), _host(spec), *_outcomes(spec)]
 
 
 def _positive(target: TargetSpec) -> str:
@@ -126,7 +128,8 @@ def _drug(spec: Scenario, drug: Drug) -> str:
                   f"fading over {quantity(float(course.washout), 'days')} of wash-out")
     if shift:
         way = "higher" if shift > 0 else "lower"
-        effect += f"; episodes under them level off {abs(shift):g} log10 IU/mL ({10 ** abs(shift):.2g} times) {way}"
+        effect += ("; episodes that still rise after the first dose level off "
+                   f"{abs(shift):g} log10 IU/mL ({10 ** abs(shift):.2g} times) {way}")
     return f"{used} {effect}."
 
 
@@ -157,34 +160,42 @@ def _seen(spec: Scenario, observed: float | None, mcse: float | None) -> list[st
     after = [day for day in plan.days if day > 0]
     jitter = float(plan.jitter)
     moved = f", each up to {quantity(jitter, 'days')} early or late" if jitter else ""
-    sentences = [f"{plan.matrix.value.replace('_', ' ').capitalize()} PCR at {len(plan.days)} visits "
-                 f"({visits(plan.days)}{moved}), "
-                 f"{percent(float(plan.attendance))} of the {len(after)} after infusion made; quantified from "
-                 f"{quantity(float(plan.lloq), 'IU/mL')}, detected from {number(float(plan.lod))}.",
-                 f"In all, {percent(float(spec.follow_up.lost_by_90))} are lost and "
-                 f"{percent(float(spec.follow_up.withdrawn_by_90))} withdraw by day 90."]
-    if observed is None:
-        return sentences
+    matrix = plan.matrix.value.replace("_", " ").capitalize()
+    tested = (f"{matrix} PCR at {len(plan.days)} visits ({visits(plan.days)}{moved}), "
+              f"{percent(float(plan.attendance))} of the {len(after)} after infusion made; quantified from "
+              f"{quantity(float(plan.lloq), 'IU/mL')}, detected from {number(float(plan.lod))}.")
+    leaving = (f"In all, {percent(float(spec.follow_up.lost_by_90))} are lost and "
+               f"{percent(float(spec.follow_up.withdrawn_by_90))} withdraw by day 90.")
+    if observed is None or math.isnan(observed):
+        return [tested, leaving]
     error = f" (Monte Carlo error {100 * mcse:.1f} points)" if mcse is not None else ""
     found = f"This schedule should find {percent(observed)} of patients positive"
-    alike = spec.analysis.definition.name == target.definition and spec.analysis.window == float(target.day)
-    if not alike:
-        return [*sentences, f"{found} ({spec.analysis.definition}, by day {spec.analysis.window}){error}."]
+    if not _as_target(spec, target):
+        asked = f"{spec.analysis.primary}: {spec.analysis.definition}, by day {spec.analysis.window}"
+        return [tested, leaving, f"{found} ({asked}){error}."]
     same = percent(observed) == percent(float(target.value))
-    return [*sentences, f"{found}, {'as above' if same else f'not {percent(float(target.value))}'}{error}."]
+    return [tested, leaving, f"{found}, {'as above' if same else f'not {percent(float(target.value))}'}{error}."]
+
+
+def _as_target(spec: Scenario, target: TargetSpec) -> bool:
+    """Whether the analysis asks what the target says of the disease, so that only the schedule makes a difference."""
+    plan = spec.analysis
+    everybody = getattr(ENDPOINTS[plan.primary], "disease", None) is None
+    return (everybody and plan.definition.name == target.definition and plan.window == float(target.day)
+            and plan.prevalent == "exclude" and plan.relapse == "treatment_policy" and plan.hct == "competing")
 
 
 def _treated(spec: Scenario) -> list[str]:
     care = spec.preemptive_therapy
     stop = care.stop_after
-    others = [strategy.label for strategy in list(spec.strategies.values())[1:]]
-    return [f"Pre-emptive therapy from {quantity(float(care.start_at), 'IU/mL')} of "
-            f"{spec.monitoring.matrix.value.replace('_', ' ')}, in {percent(float(care.accepted))} of the episodes that reach "
-            f"it, {quantity(float(care.delay), 'days')} after the result, which takes "
-            f"{quantity(float(spec.monitoring.turnaround), 'days')}; until {float(stop.negatives):g} results below the limit of "
-            f"quantification and {quantity(float(stop.minimum_days), 'days')}, at most "
-            f"{quantity(float(stop.maximum_days), 'days')}.",
-            f"Strategies: {'; '.join((next(iter(spec.strategies.values())).label, *others))}." if others else ""]
+    labels = [strategy.label for strategy in spec.strategies.values()]
+    rule = (f"Pre-emptive therapy from {quantity(float(care.start_at), 'IU/mL')} of "
+            f"{spec.monitoring.matrix.value.replace('_', ' ')}, in {percent(float(care.accepted))} of the episodes that "
+            f"reach it, {quantity(float(care.delay), 'days')} after the result, which takes "
+            f"{quantity(float(spec.monitoring.turnaround), 'days')}; until {float(stop.negatives):g} results below the "
+            f"limit of quantification and {quantity(float(stop.minimum_days), 'days')}, at most "
+            f"{quantity(float(stop.maximum_days), 'days')}.")
+    return [rule, f"Strategies: {'; '.join(labels)}." if len(labels) > 1 else ""]
 
 
 _COUNTS = {"detected": "first detectable sample", "quantifiable": "first quantifiable sample",

@@ -62,9 +62,8 @@ def _walk(node: Any, path: tuple[str | int, ...], unit: str) -> Iterator[Input]:
             yield from _walk(value, (*path, key), unit)
     elif isinstance(node, tuple | list):
         for index, value in enumerate(node):
-            if isinstance(value, TargetSpec) and index and value.measured_by == node[0].measured_by:
-                value = value.model_copy(update={"measured_by": None})
-            yield from _walk(value, (*path, index), unit)
+            repeated = isinstance(value, TargetSpec) and index and value.measured_by == node[0].measured_by
+            yield from _walk(value.model_copy(update={"measured_by": None}) if repeated else value, (*path, index), unit)
 
 
 def _unit(metadata: Iterable[Any]) -> str:

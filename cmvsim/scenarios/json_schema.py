@@ -69,8 +69,9 @@ def _clean(node: Any) -> Any:
         return [_clean(item) for item in node if item != {"type": "null"}]
     if not isinstance(node, Mapping):
         return node
-    result = {key: {name: _clean(item) for name, item in value.items()} if key == "properties" else _clean(value)
-              for key, value in node.items() if key not in _NOISE}
+    result: dict[str, Any] = {
+        key: {name: _clean(item) for name, item in value.items()} if key == "properties" else _clean(value)
+        for key, value in node.items() if key not in _NOISE}
     options = result.get("anyOf")
     if isinstance(options, list) and len(options) == 1 and isinstance(options[0], Mapping):
         result = {**{key: value for key, value in result.items() if key != "anyOf"}, **options[0]}

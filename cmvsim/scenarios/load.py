@@ -99,7 +99,8 @@ def _source(name: str, beside: Path | None) -> tuple[str, str, Path | None]:
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {(error.strerror or 'no such file').lower()}", str(path))) from None
     if not data.strip():
-        raise InputError(Problem("is empty", str(path), allowed="`cmvsim scenarios new --from cmv-cart FILE` writes one to start from"))
+        raise InputError(Problem("is empty", str(path),
+                                 allowed="`cmvsim scenarios new --from cmv-cart FILE` writes one to start from"))
     try:
         return str(path), data.decode("utf-8-sig"), path.parent
     except UnicodeDecodeError:

@@ -100,7 +100,8 @@ class Scenario(Spec):
             problems.append(Problem(f"the last visit may fall on day {last:g}, after the horizon ({horizon:g})", where,
                                     "study.horizon", "a later horizon"))
         if window > horizon:
-            problems.append(Problem(f"the window ends on day {window}, after the horizon ({horizon:g})", where, "study.horizon"))
+            problems.append(Problem(f"the window ends on day {window}, after the horizon ({horizon:g})", where, "study.horizon",
+                                    "a later horizon"))
         if days[-1] < window - self.analysis.closing_window:
             problems.append(Problem(f"the last visit is on day {days[-1]}, but events are counted to day {window}", where,
                                     "monitoring.schedule", f"a visit at day {window}, e.g. {{ at = {window} }}"))

@@ -142,11 +142,11 @@ def calibration_table(calibration: Calibration) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     solved = calibration.baseline
-    lines += ["", f"Solved on {calibration.patients:,} patients in {calibration.evaluations} evaluations, reported on "
-              f"{calibration.patients:,} others.",
-              f"Onset: cumulative hazard {solved.onset_amplitude:.4g} for a patient without factors, median "
-              f"{solved.onset_median:.4g} days after inclusion."]
-    return "\n".join(lines) + "\n"
+    size = f"{calibration.patients:,}"
+    made = f"Solved on {size} patients in {calibration.evaluations} evaluations, reported on {size} others."
+    onset = (f"Onset: cumulative hazard {solved.onset_amplitude:.4g} for a patient without factors, median "
+             f"{solved.onset_median:.4g} days after inclusion.")
+    return "\n".join([*lines, "", made, onset]) + "\n"
 
 
 def new(from_id: str, file: Path, *, force: bool = False) -> Path:

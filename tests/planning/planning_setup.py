@@ -19,7 +19,8 @@ from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.verbs.ui import Silent
 
 NONE = "{ball_child=0,ball_adult=0,dlbcl=0}"
-NO_LOSS = ("monitoring.attendance=1", "follow_up.lost_by_90=0", "follow_up.withdrawn_by_90=0", f"follow_up.monitoring_stop={NONE}")
+NO_LOSS = ("monitoring.attendance=1", "follow_up.lost_by_90=0", "follow_up.withdrawn_by_90=0",
+           f"follow_up.monitoring_stop={NONE}")
 PRIMARY = "cmv_reactivation"
 
 
@@ -44,7 +45,8 @@ def values(of: CohortExperiment, chunks: int) -> FloatArray:
 
 def question(**changes: Any) -> Question:
     base: dict[str, Any] = {
-        "design": "precision", "endpoints": (PRIMARY,), "sizes": None, "target": PrecisionTarget(half_width=0.12, probability=0.8),
+        "design": "precision", "endpoints": (PRIMARY,), "sizes": None,
+        "target": PrecisionTarget(half_width=0.12, probability=0.8),
         "search": True, "replicates": 320, "mcse_target": None, "sensitivity": False, "seed": 9}
     return Question(**{**base, **changes})
 

@@ -44,7 +44,7 @@ def test_a_replicate_is_the_same_study_whatever_the_largest_size() -> None:
 def test_seeds_roles_attempts_and_chunks_are_other_studies() -> None:
     base = experiment((60,))
     others = [replace(base, seed=4), replace(base, role=Role.CONFIRMATION), replace(base, role=Role.CONFIRMATION, attempt=1)]
-    seen = {base.chunk(0).values.tobytes(), base.chunk(1).values.tobytes(), *(other.chunk(0).values.tobytes() for other in others)}
+    seen = {chunk.values.tobytes() for chunk in (base.chunk(0), base.chunk(1), *(other.chunk(0) for other in others))}
     assert len(seen) == 5
     assert len({base.request.digest, *(other.request.digest for other in others)}) == 4
     assert replace(base, sizes=(61,)).request.digest != base.request.digest

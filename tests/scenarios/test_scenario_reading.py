@@ -48,11 +48,11 @@ def test_assumptions_that_a_protocol_can_change_come_first_and_the_rest_is_count
     assumed = [item.path for item in inputs(scenario.spec) if item.assumed is not None]
     short, long = explain(scenario), explain(scenario, show_all=True)
     assert f"({len(assumed)} of {len(inputs(scenario.spec))} inputs; change them first)" in short
-    rows = re.findall(r"^  ([a-z]\S+)", short, re.M)
+    rows = re.findall(r"^  ([a-z]\S+)", short, re.MULTILINE)
     assert rows[0] == "monitoring.matrix"
     assert all(row.startswith(("monitoring.", "preemptive_therapy.", "study.")) for row in rows)
     assert f"... {len(assumed) - len(rows)} more: `cmvsim scenarios explain cmv-cart --all`" in short
-    assert sorted(re.findall(r"^  ([a-z]\S+\.\S+)", long, re.M)) == sorted(assumed)
+    assert sorted(re.findall(r"^  ([a-z]\S+\.\S+)", long, re.MULTILINE)) == sorted(assumed)
     assert "more: `cmvsim scenarios explain" not in long
 
 
@@ -106,8 +106,19 @@ def test_seen_compares_with_the_course(observed, says):
 
 def test_another_definition_is_not_compared():
     text = flat(explain(resolve("cmv-cart", ["analysis.definition={ at_least = 1000 }"]), observed=0.05))
-    assert "should find 5% of patients positive (at least 1000 IU/mL, by day 90)." in text
+    assert "should find 5% of patients positive (cmv_reactivation: at least 1000 IU/mL, by day 90)." in text
     assert "not 30%" not in text
+
+
+def test_what_could_not_be_computed_is_not_quoted():
+    assert "This schedule" not in explain(resolve("cmv-cart"), observed=float("nan"), mcse=float("nan"))
+    assert "This schedule" not in explain(resolve("cmv-cart"))
+
+
+@pytest.mark.parametrize("override", ['analysis.endpoints=["cmv_leukaemia"]', "analysis.prevalent=count",
+                                      "analysis.relapse=competing", "analysis.window=80"])
+def test_another_question_is_not_compared(override):
+    assert "not 30%" not in flat(explain(resolve("cmv-cart", [override]), observed=0.2))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -241,7 +252,8 @@ def test_new_refuses_to_overwrite(tmp_path):
     assert "extends" in file.read_text()
 
 
-@pytest.mark.parametrize(("place", "says"), [("none/mine.toml", "does not exist"), ("mine.txt", "ends in .toml"), ("dir.toml", "is a folder")])
+@pytest.mark.parametrize(("place", "says"), [("none/mine.toml", "does not exist"), ("mine.txt", "ends in .toml"), ("dir.toml",
+"is a folder")])
 def test_new_refuses_places(tmp_path, place, says):
     (tmp_path / "dir.toml").mkdir()
     with pytest.raises(InputError, match=says):

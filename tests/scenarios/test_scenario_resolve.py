@@ -208,7 +208,8 @@ def test_whole_blood_is_another_test_of_the_same_disease():
 def test_null_has_no_effect_and_no_shared_cause():
     spec = resolve("null").spec
     ratios = spec.cmv.onset.ratios
-    assert [float(getattr(ratios, name)) for name in ("corticosteroids", "tocilizumab", "prior_allogeneic_hct", "score")] == [1] * 4
+    assert [float(getattr(ratios, name)) for name in ("corticosteroids", "tocilizumab", "prior_allogeneic_hct",
+    "score")] == [1] * 4
     assert [float(shift) for _, shift in spec.cmv.load.set_point_shift] == [0, 0]
     assert [float(loading) for _, loading in spec.population.score_loadings] == [0, 0]
     assert float(spec.toxicity.severity_loading) == 0

@@ -6,6 +6,7 @@ unfolds in time is written here again, with an agenda of absolute times and rank
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -72,7 +73,7 @@ class Law:
     def pieces(self, low: float, high: float) -> list[tuple[float, float, float]]:
         """(from, to, ratio) between changes."""
         cuts = sorted({low, high, *(c for course in self.courses for c in course.changes() if low < c < high)})
-        return [(a, b, math.prod(course.factor(a, b) for course in self.courses)) for a, b in zip(cuts, cuts[1:], strict=False)]
+        return [(a, b, math.prod(course.factor(a, b) for course in self.courses)) for a, b in itertools.pairwise(cuts)]
 
     def spent(self, low: float, high: float, factor: float) -> float:
         """Cumulative hazard."""

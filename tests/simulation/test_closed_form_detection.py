@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -103,11 +104,11 @@ def test_detection_of_a_rising_and_falling_load_with_noise() -> None:
                         if -5 < k < days[-1]})
         pieces = [-5.0, *kinks, float(days[-1])]
         expected = sum(integrate.quad(lambda t, d=days: density(t) * detected(t, d), a, b)[0]
-                       for a, b in zip(pieces, pieces[1:], strict=False))
+                       for a, b in itertools.pairwise(pieces))
         column = [list(h.samples.nominal).index(day) for day in days]
         share = float((h.samples.result[..., column] > 1).any(axis=-1).mean())
         assert abs(share - expected) < 4 * binomial_se(expected, N), days
         noiseless = sum(integrate.quad(lambda t, d=days: density(t) * any(load(x - t) >= cut for x in d), a, b, limit=200)[0]
-                        for a, b in zip(pieces, pieces[1:], strict=False))
+                        for a, b in itertools.pairwise(pieces))
         if days == visits:
             assert abs(share - noiseless) > 8 * binomial_se(noiseless, N), "noise must matter here"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -63,7 +64,7 @@ def _integral(law: Law, low: float, high: float) -> float:
     fine = (law.origin + law.scale * k / 4 for k in range(1, 25))
     cuts = sorted({low, high, *(c for c in (*changes, *fine) if low < c < high)})
     total = 0.0
-    for a, b in zip(cuts, cuts[1:], strict=False):
+    for a, b in itertools.pairwise(cuts):
         factor = math.prod(_ratio(course, (a + b) / 2) for course in law.courses)
         u, v = (((t - law.origin) / law.scale) ** law.shape for t in (a, b))  # in this time the density is exp(-u)
         total += factor * (v - u) / 2 * float(WEIGHTS @ np.exp(-((u + v) / 2 + (v - u) / 2 * NODES)))
@@ -169,7 +170,7 @@ def _incidence(t: float, amplitude: float, ratio: float, law: str) -> float:
 
     cuts = [c for c in (-5, 8, 18, *np.arange(18, 46, 7 if law != "continuous" else 0.05), 46) if c < t] + [t]
     cuts = sorted(set(cuts))
-    total = sum(math.exp(log_ratio((a + b) / 2)) * (share(b) - share(a)) for a, b in zip(cuts, cuts[1:], strict=False))
+    total = sum(math.exp(log_ratio((a + b) / 2)) * (share(b) - share(a)) for a, b in itertools.pairwise(cuts))
     return -math.expm1(-amplitude * total)
 
 
@@ -183,9 +184,9 @@ def test_cumulative_incidence_follows_the_windows() -> None:
     for t in (5.0, 10.0, 18.0, 25.0, 32.0, 46.0, 90.0):
         seen, expected = float((onset <= t).mean()), _incidence(t, 0.8, 5.0, "steps")
         assert abs(seen - expected) < 4 * binomial_se(expected, n), t
-        for law in rejected:
+        for law, furthest in rejected.items():
             wrong = _incidence(t, 0.8, 5.0, law)
-            rejected[law] = max(rejected[law], abs(seen - wrong) / binomial_se(wrong, n))
+            rejected[law] = max(furthest, abs(seen - wrong) / binomial_se(wrong, n))
     assert min(rejected.values()) > 8, rejected
 
 

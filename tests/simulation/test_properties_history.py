@@ -182,8 +182,8 @@ TWICE, ONCE = "[{ every = 7, to = 84 }, { at = 90 }]", "[{ every = 14, to = 84 }
 @pytest.mark.parametrize("level", [10.0, 35.0, 250.0])
 def test_visits_do_not_change_when_the_load_first_reaches_a_level_below_treatment(level: float) -> None:
     """Without assay noise nobody is treated before the load has reached the threshold: the same times, bit for bit."""
-    quiet = ("monitoring.assay_sd_log10=0", "preemptive_therapy.start_at=250", "cmv.load.set_point={ mean = 2.4, "
-             "varies = { sd = 0.9 } }", "cmv.onset.prevalent=0")
+    quiet = ("monitoring.assay_sd_log10=0", "preemptive_therapy.start_at=250", ("cmv.load.set_point={ mean = 2.4, "
+             "varies = { sd = 0.9 } }"), "cmv.onset.prevalent=0")
     often = history(model(*quiet, f"monitoring.schedule={TWICE}", baseline=STRESS_BASELINE), 60)
     seldom = history(model(*quiet, f"monitoring.schedule={ONCE}", baseline=STRESS_BASELINE), 60)
     assert often.episodes is not None

@@ -70,7 +70,7 @@ def test_seeds_and_names_out_of_range_are_refused() -> None:
     for seed in (-1, MAX_SEED):
         with pytest.raises(InputError, match="out of range"):
             ChunkDraws(seed, Role.STUDY, 0, 1)
-    with pytest.raises(KeyError, match="cmv.onsets"):
+    with pytest.raises(KeyError, match=r"cmv\.onsets"):
         generator(1, Role.STUDY, 0, "cmv.onsets")
     with pytest.raises(KeyError):
         ChunkDraws(1, Role.STUDY, 0, 1)("nothing")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import math
 from typing import Annotated, Literal
@@ -51,7 +51,8 @@ def test_did_you_mean():
 
 @pytest.mark.parametrize(("given", "text"), [
     (True, "true"), (None, "null"), (1.5, "1.5"), ("a", "'a'"), ([1, True], "[1, true]"), ({}, "{}"),
-    ({"a": 1, "b": [False]}, "{ a = 1, b = [false] }"), (datetime.date(2024, 1, 2), "2024-01-02"), ("x" * 80, "'" + "x" * 56 + "...")])
+    ({"a": 1, "b": [False]}, "{ a = 1, b = [false] }"), (dt.date(2024, 1, 2), "2024-01-02"), ("x" * 80,
+     "'" + "x" * 56 + "...")])
 def test_values_are_shown_as_they_were_written(given, text):
     assert shown(given) == text
 
@@ -88,7 +89,8 @@ def test_types_are_kept():
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers(-10**9, 10**9) | st.floats(allow_nan=False, allow_infinity=False)
                     | st.text(max_size=8),
-                    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4), max_leaves=10)
+                    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+                    max_leaves=10)
 
 
 @settings(max_examples=80, deadline=None)
@@ -110,7 +112,7 @@ class Inner(Spec):
 class Outer(Spec):
     inner: Inner
     rows: Annotated[tuple[Inner, ...], Field(strict=False)] = ()
-    table: dict[str, Inner] = {}
+    table: Annotated[dict[str, Inner], Field(default_factory=dict)]
     choice: Stated[Literal["a", "b"]] = Stated(value="a")
     count: Annotated[int, Field(ge=1)] = 1
     pair: Annotated[tuple[float, float], Field(strict=False)] = (0.0, 1.0)
@@ -145,7 +147,8 @@ def test_a_specification_does_not_change():
     ({"inner": {}}, "inner.wait", "the key 'wait' is missing", ""),
     ({"inner": {"wait": None}}, "inner.wait", "null is not a number", "days"),
     ({"inner": None}, "inner", "null is not a table", "a table"),
-    ({"inner": {"wait": 1, "kind": "clogclog"}}, "inner.kind", "'clogclog' is not allowed", "plain, cloglog; did you mean 'cloglog'?"),
+    ({"inner": {"wait": 1, "kind": "clogclog"}}, "inner.kind", "'clogclog' is not allowed",
+     "plain, cloglog; did you mean 'cloglog'?"),
     ({"rows": [{"wait": 1}, {"wait": -1}]}, "rows[1].wait", "-1 is not allowed", "of at least 0"),
     ({"rows": [{"wait": 1, "knid": 2}]}, "rows[0].knid", "unknown key 'knid'", "did you mean 'kind'?"),
     ({"rows": {"wait": 1}}, "rows", "{ wait = 1 } is not a list", "a list"),

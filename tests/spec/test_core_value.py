@@ -41,7 +41,8 @@ def truncated(law, low, high):
 @pytest.mark.parametrize(("low", "high"), [(None, None), (0.5, None), (None, 2.0), (0.4, 1.9), (-3.0, -1.0)])
 def test_truncated_normal_against_scipy(low, high):
     drawn = Between(law="normal", centre=1.2, spread=0.6, low=low, high=high).of_normal(Z)
-    reference = stats.truncnorm((-np.inf if low is None else (low - 1.2) / 0.6), (np.inf if high is None else (high - 1.2) / 0.6),
+    reference = stats.truncnorm((-np.inf if low is None else (low - 1.2) / 0.6),
+    (np.inf if high is None else (high - 1.2) / 0.6),
                                 loc=1.2, scale=0.6)
     assert drawn.mean() == pytest.approx(reference.mean(), abs=2e-4)
     assert drawn.std() == pytest.approx(reference.std(), rel=2e-3)
@@ -125,7 +126,8 @@ def test_the_resolved_form_reads_back(raw):
 
 @pytest.mark.parametrize(("kind", "raw", "allowed"), [
     (Probability, 1.0000001, "from 0 to 1"), (Probability, -1e-9, "from 0 to 1"), (Days, -0.1, "at least 0"),
-    (PositiveDays, 0, "above 0"), (ViralLoad, 0, "above 0, IU/mL"), (Count, 1.5, "a whole number"), (Count, -1, "of at least 0"),
+    (PositiveDays, 0, "above 0"), (ViralLoad, 0, "above 0, IU/mL"), (Count, 1.5, "a whole number"), (Count, -1,
+     "of at least 0"),
     (Days, math.inf, "days"), (Days, math.nan, "days"), (VaryingDays, -1, "at least 0")])
 def test_out_of_range(kind, raw, allowed):
     text, hint = message(kind, raw)
