@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cmvsim.core.errors import InputError, Problem, shown
+from cmvsim.core.errors import InputError, Problem, did_you_mean, shown
 from cmvsim.core.spec import key_path
 from cmvsim.evidence import parameter
-from cmvsim.scenarios.load import apply_overrides, load_tree
+from cmvsim.scenarios.load import apply_overrides, catalogue_ids, load_tree
 from cmvsim.scenarios.scenario import FORMAT, ResolvedScenario, Scenario
+
+OWN = "own"
 
 
 def resolve(name: str, overrides: Sequence[str] = ()) -> ResolvedScenario:
@@ -28,7 +30,19 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> ResolvedScenario:
         With every mistake found: file, key path, what is wrong, what is allowed.
     """
     tree = apply_overrides(load_tree(name), overrides)
-    return ResolvedScenario(resolve_tree(tree, f"{name} with --set" if overrides else name), name, tuple(overrides))
+    where = f"{name} with --set" if overrides else name
+    spec = resolve_tree(tree, where)
+    return ResolvedScenario(spec, name, tuple(overrides), _basis(spec.cmv.calibrated_on, where))
+
+
+def _basis(name: str, where: str) -> Scenario | None:
+    """The scenario that targets are solved on: as the catalogue has it, whatever was changed here."""
+    if name == OWN:
+        return None
+    if name not in catalogue_ids():
+        raise InputError(Problem(f"there is no catalogue scenario '{name}' to calibrate on", where, "cmv.calibrated_on",
+                                 did_you_mean(name, (OWN, *catalogue_ids()))))
+    return resolve_tree(load_tree(name), name)
 
 
 def resolve_tree(tree: Mapping[str, Any], where: str) -> Scenario:

@@ -13,7 +13,7 @@ from cmvsim.calibration import calibrate
 from cmvsim.core.errors import InputError
 from cmvsim.core.records import NUMBERS_VERSION, Request
 from cmvsim.runs.folder import changed_files, read_run, request_of
-from cmvsim.scenarios import ResolvedScenario, Scenario
+from cmvsim.scenarios import ResolvedScenario
 from cmvsim.verbs import power as power_verb
 from cmvsim.verbs.place import Place
 from cmvsim.verbs.running import FolderWork, scratch
@@ -72,7 +72,7 @@ def stored_scenario(folder: Path, request: Request) -> ResolvedScenario:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise InputError(f"{path} cannot be read") from None
-    scenario = ResolvedScenario(Scenario.parse(tree, where=str(path)), str(path), tuple(request.content.get("set", ())))
+    scenario = ResolvedScenario.of_dict(tree, source=str(path), overrides=tuple(request.content.get("set", ())))
     if scenario.digest != request.scenario_digest:
         raise InputError(f"{path} was edited: it is not the scenario that the run was made from")
     return scenario

@@ -32,8 +32,8 @@ def table() -> FloatArray:
         estimate = rng.normal(0.3, 0.05, len(out))
         half = rng.uniform(0.08, 0.13, len(out)) * (1 if size == 0 else 0.7)
         out[:, size, 0] = np.column_stack([
-            estimate, half / 1.96, estimate - half, estimate + 1.2 * half,
-                                           np.full(len(out), n - 1.0), rng.integers(1, 20, len(out)), np.full(len(out), float(Status.OK))])
+            estimate, half / 1.96, estimate - half, estimate + 1.2 * half, np.full(len(out), n - 1.0),
+            rng.integers(1, 20, len(out)), np.full(len(out), float(Status.OK))])
     out[3:8, 0, 0] = (0.0, 0.0, 0.0, 0.09, 39.0, 0.0, float(Status.NO_EVENTS))
     out[10:12, 0, 0] = (NAN, NAN, NAN, NAN, 0.0, 0.0, float(Status.EMPTY))
     out[[20, 21, 75], 0, 0] = (NAN, NAN, NAN, NAN, NAN, NAN, float(Status.RAISED))

@@ -69,7 +69,7 @@ def test_the_interval_covers_when_replicates_waver() -> None:
 
 @pytest.mark.parametrize(("sd", "grid"), [(3.0, range(220, 281, 5)), (0.8, range(240, 260))])
 def test_the_bootstrap_interval_covers_on_steep_curves(sd: float, grid: range) -> None:
-    repetitions = 100
+    repetitions = 60
     truth = true_crossing(250, sd, grid, 0.8)
     covered, found, methods = coverage(nested(250, sd), truth, grid, 0.8, 300, repetitions, seed=3)
     assert methods == {"bootstrap of whole replicates"}

@@ -51,8 +51,10 @@ END_OF = {
     "death": ({"death": 40.2}, EndReason.DEATH, 41, 41),
     "death at the end of day 40": ({"death": 40.0}, EndReason.DEATH, 40, 40),
     "death on day 90": ({"death": 89.4}, EndReason.DEATH, 90, 90),
-    "death after the closing visit": ({"death": 90.5}, EndReason.COMPLETED, 90, 91),
-    "death before a late closing visit": ({"death": 91.5, "closing": 93.0}, EndReason.COMPLETED, 90, 92),
+    "death after the last planned visit is not known": ({"death": 90.5}, EndReason.COMPLETED, 90, NAN),
+    "death between the planned day and a late closing visit": ({"death": 91.5, "closing": 93.0}, EndReason.COMPLETED, 90, NAN),
+    "death between a late closing visit and the horizon": ({"death": 94.5, "closing": 93.0}, EndReason.COMPLETED, 93, NAN),
+    "death on the day of a late closing visit": ({"death": 93.0, "closing": 93.0}, EndReason.DEATH, 93, 93),
     "loss": ({"lost": 40.2}, EndReason.LOST, 40, NAN),
     "withdrawal": ({"withdrawn": 40.9}, EndReason.WITHDRAWN, 40, NAN),
     "transplantation": ({"hct": 40.2}, EndReason.HCT, 41, NAN),
@@ -95,7 +97,8 @@ def test_samples_after_death_do_not_exist() -> None:
 def test_courses_are_known_until_loss_or_death() -> None:
     c = _one(courses=((10.0, 24.0), (40.0, 54.0)), lost=45.5).exposures["valganciclovir"]
     assert c.start[0, 0].tolist() == [10, 40]
-    assert c.stop[0, 0].tolist() == [24, 46]
+    assert c.stop[0, 0, 0] == 25, "the last day + 1: a drug stopped at the end of day 24"
+    assert np.isnan(c.stop[0, 0, 1]), "the course was still going on when the patient was lost"
     c = _one(courses=((10.0, NAN),)).exposures["valganciclovir"]
     assert c.start[0, 0, 0] == 10
     assert np.isnan(c.stop[0, 0, 0]), "still going on"
@@ -103,11 +106,19 @@ def test_courses_are_known_until_loss_or_death() -> None:
     assert np.isnan(c.start).all()
 
 
-@pytest.mark.parametrize(("start", "stop", "death"), [(5.2, 5.9, INF), (5.2, 9.0, 5.5), (5.0, 5.5, INF), (5.0, 30.0, 5.0)])
-def test_a_course_lasts_a_day_at_least(start: float, stop: float, death: float) -> None:
+@pytest.mark.parametrize(("start", "stop", "first", "after"), [
+    (5.2, 5.9, 6, 7), (5.0, 5.5, 5, 7), (5.2, 6.0, 6, 7), (5.2, 6.1, 6, 8), (5.2, 9.0, 6, 10)])
+def test_a_course_lasts_a_day_at_least(start: float, stop: float, first: float, after: float) -> None:
     """The tables hold the first day and the last day + 1: also of a course that begins and ends within a day."""
-    c = _one(courses=((start, stop),), death=death).exposures["valganciclovir"]
-    assert c.stop[0, 0, 0] >= c.start[0, 0, 0] + 1
+    c = _one(courses=((start, stop),)).exposures["valganciclovir"]
+    assert (c.start[0, 0, 0], c.stop[0, 0, 0]) == (first, after)
+
+
+@pytest.mark.parametrize("event", ["death", "lost", "withdrawn"])
+def test_a_course_that_outlasts_what_is_known_has_no_stop(event: str) -> None:
+    c = _one(courses=((5.0, 30.0),), **{event: 5.0}).exposures["valganciclovir"]
+    assert c.start[0, 0, 0] == 5
+    assert np.isnan(c.stop[0, 0, 0])
 
 
 def test_all_recorded_courses_last_a_day_at_least() -> None:
@@ -127,13 +138,16 @@ def test_a_drug_that_is_never_given_is_no_course() -> None:
 
 
 def test_nothing_is_known_after_the_last_simulated_day() -> None:
-    """Laws reach beyond the horizon (a transplantation in ten years); a study that has ended does not know of it."""
+    """Laws reach beyond the horizon (a transplantation in ten years); a study that has ended does not know of it.
+
+    The last visit is planned for day 90 and made by day 91; a course that ends on day 91 has stop day 92.
+    """
     h = history(model(), 60)
     study = record(h)
     latest = {name: float(np.nanmax(day, initial=0)) for name, day in study.events.items()}
     latest |= {drug: float(np.nanmax(np.stack([c.start, c.stop]), initial=0)) for drug, c in study.exposures.items()}
     latest["death"] = float(np.nanmax(study.disposition.death, initial=0))
-    assert {name: day for name, day in latest.items() if day > h.horizon} == {}
+    assert {name: day for name, day in latest.items() if day > 91 + (name in study.exposures)} == {}
 
 
 def test_no_latent_quantity_survives() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +13,7 @@ from cmvsim.core.records import FloatArray
 from cmvsim.core.streams import Role, generator
 from cmvsim.montecarlo.experiment import FIELDS
 from tests.planning import planning_twins
-from tests.verification import checks, write_report
+from tests.verification import checks, test_checks_long, write_report
 from tests.verification.checks import CHECKS, LONG, SMALL, CheckRow, Size, check, near, within
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +49,7 @@ def test_enumeration_by_hand() -> None:
 
 # --- each check fails on a package that is wrong ---------------------------------------------------------------------
 
-WRONG = Size("small", replicates=1024, truth_chunks=7, repetitions=60)
+WRONG = Size("small", replicates=512, truth_chunks=7, repetitions=40)
 """Another number of chunks than any tier's, so that nothing wrong stays in a cache."""
 
 
@@ -131,9 +129,10 @@ def too_sure(patch: pytest.MonkeyPatch) -> None:
     ("calibration", missed_targets), ("enumeration", altered(narrower)), ("coverage", altered(narrower)),
     ("half-width", altered(narrower)), ("estimands", latent_seen), ("bias", altered(higher)),
     ("sample-size interval", too_sure), ("death", deadlier), ("streams", one_stream)])
-def test_a_wrong_package_fails(name: str, mutate: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_package_fails(name: str, mutate: Callable[[pytest.MonkeyPatch], None],
+                               monkeypatch: pytest.MonkeyPatch) -> None:
     mutate(monkeypatch)
-    assert [row for row in CHECKS[name][1](WRONG) if not row.ok]
+    assert [row for row in CHECKS[name](WRONG) if not row.ok]
 
 
 def test_every_check_is_broken_once() -> None:
@@ -150,7 +149,8 @@ def test_the_report_says_what_was_found(tmp_path: Path, monkeypatch: pytest.Monk
         yield replace(near("one | two", 1.0, 1.01, 0.01, f"by hand, {size.name}"), ok=ok)
         yield within("a range", 0.9, 1.0, 0.95, 0.01, "by hand")
 
-    monkeypatch.setattr(checks, "CHECKS", {"toy": ("A toy is a toy.", toy), "later": ("Later.", lambda _: iter(()))})
+    monkeypatch.setattr(checks, "CHECKS", {"toy": toy, "later": lambda _: iter(())})
+    monkeypatch.setattr(checks, "SENTENCES", {"toy": "A toy is a toy.", "later": "Later."})
     assert write_report.main([str(tmp_path), "--small"]) == (0 if ok else 1)
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "small tier" in text
@@ -164,8 +164,10 @@ def test_the_report_says_what_was_found(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_long_tier_is_collected() -> None:
     """A check that pytest never collects would never fail."""
-    run = subprocess.run([sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "verification", "-p", "no:cacheprovider",
-                          "tests/verification"], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert all(f"test_long[{name}]" in run.stdout for name in CHECKS), run.stdout + run.stderr
+    long = test_checks_long.test_long
+    marks = {mark.name: mark for mark in long.pytestmark}  # type: ignore[attr-defined]
+    assert set(marks) == {"verification", "parametrize"}
+    assert list(marks["parametrize"].args[1]) == list(CHECKS) == list(checks.SENTENCES)
+    assert "pytest -m verification" in (ROOT / "Makefile").read_text(encoding="utf-8")
     assert LONG.replicates >= 20_000
     assert LONG.repetitions >= 2000

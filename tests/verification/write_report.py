@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size = SMALL if options.small else LONG
     commit = commit_now()  # before anything is written
     found = {}
-    for name, (_, run) in checks.CHECKS.items():
+    for name, run in checks.CHECKS.items():
         found[name] = list(run(size))
         failed = sum(not row.ok for row in found[name])
         print(f"{name}: {len(found[name])} comparisons, {failed} failed", flush=True)
@@ -64,7 +64,7 @@ def report(found: dict[str, list[CheckRow]], size: Size, commit: str) -> str:
              "Expected: a figure or a range, with its source. MCSE: Monte Carlo standard error of the difference (0: exact). A",
              "comparison holds when the figure lies within the tolerance, a multiple of the MCSE plus what the source says."]
     for name, section in found.items():
-        lines += ["", f"## {name[0].upper()}{name[1:]}", "", checks.CHECKS[name][0], ""]
+        lines += ["", f"## {name[0].upper()}{name[1:]}", "", checks.SENTENCES[name], ""]
         lines += [*HEADER, *(line(row) for row in section)] if section else ["Not run: long tier only."]
     return "\n".join(lines) + "\n"
 
