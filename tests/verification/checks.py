@@ -459,8 +459,8 @@ SENTENCES = {
         "The expected half-width at N = 250, as scheduled and with each source of lost information switched off."),
     "estimands": (
         "The latent estimand does not depend on the visit schedule, to the last byte, while the observed incidence falls with "
-        "fewer visits; daily visits without assay noise see exactly what happens. As scheduled the protocol estimand lies above "
-        "the latent one, because assay noise lifts readings of low loads over the limit of quantification."),
+        "fewer visits; daily visits without assay noise see exactly what happens. As scheduled the protocol estimand lies "
+        "above the latent one, because assay noise lifts readings of low loads over the limit of quantification."),
     "bias": (
         "Against the protocol estimand the crude proportion is biased downwards, 1 - Kaplan-Meier lies above Aalen-Johansen, "
         "and Aalen-Johansen is slightly low because missed visits find fewer episodes."),
@@ -474,7 +474,8 @@ SENTENCES = {
 }
 CHECKS: dict[str, Callable[[Size], Iterator[CheckRow]]] = {
     "calibration": calibration, "enumeration": enumeration, "coverage": coverage_of_the_interval,
-    "half-width": half_width_table, "estimands": estimands, "bias": bias, "sample-size interval": sample_size_interval, "death": death, "streams": streams}
+    "half-width": half_width_table, "estimands": estimands, "bias": bias,
+    "sample-size interval": sample_size_interval, "death": death, "streams": streams}
 
 
 def check(name: str, size: Size) -> list[CheckRow]:
