@@ -92,14 +92,28 @@ class _Key:
 
 @lru_cache(maxsize=32)
 def _calibrate(key: _Key, patients: int) -> Calibration:
-    scenario = key.scenario.spec
+    own, basis = key.scenario.spec, _basis(key.scenario)
     chunks = max(1, round(patients / (PATIENTS_PER_REPLICATE * CHUNK_REPLICATES)))
-    solver = _Solver(scenario, Cohort(scenario, range(chunks)))
-    baseline = solver.solve()
-    fresh = Cohort(scenario, range(FRESH, FRESH + chunks))
-    seen = fresh.see(solver.incidence, baseline)
-    return Calibration(baseline, _report(scenario, seen), solver.evaluations,
+    fresh = range(FRESH, FRESH + chunks)
+    solver = _Solver(basis, Cohort(basis, range(chunks)))
+    solved = solver.solve()
+    seen = Cohort(basis, fresh).see(solver.incidence, solved)
+    baseline, seen_own = solved, seen
+    if basis is not own:  # death is a target of the scenario itself, at the onset hazard of its basis
+        deaths = _Solver(own, Cohort(own, range(chunks)))
+        baseline = deaths.solve_death(solved)
+        seen_own = Cohort(own, fresh).see(solver.incidence, baseline)
+        solver.evaluations += deaths.evaluations
+    return Calibration(baseline, (*_report_onset(basis, seen), *_report_death(own, seen_own)), solver.evaluations,
                        chunks * PATIENTS_PER_REPLICATE * CHUNK_REPLICATES)
+
+
+def _basis(scenario: ResolvedScenario) -> Scenario:
+    """Where the onset hazard is solved: the named basis with this scenario's targets."""
+    if scenario.basis is None:
+        return scenario.spec
+    cmv = scenario.basis.cmv.model_copy(update={"targets": scenario.spec.cmv.targets})
+    return scenario.basis.model_copy(update={"cmv": cmv})
 
 
 class _Solver:
@@ -116,11 +130,21 @@ class _Solver:
     def solve(self) -> Baseline:
         """Hazards that meet the targets on the cohort."""
         baseline = self._onset(self._death_closed_form())
-        if float(self.scenario.follow_up.death_ratios.clinically_significant) != 1.0:
-            for _ in range(DEATH_ROUNDS):
-                baseline = self._death_by_simulation(baseline)
-            baseline = self._onset(baseline)
+        if self._factors_act:
+            baseline = self._onset(self.solve_death(baseline))
         return baseline
+
+    def solve_death(self, baseline: Baseline) -> Baseline:
+        """Death hazards that meet their targets at the given onset hazard."""
+        closed = self._death_closed_form()
+        baseline = replace(closed, onset_amplitude=baseline.onset_amplitude, onset_median=baseline.onset_median)
+        for _ in range(DEATH_ROUNDS if self._factors_act else 0):
+            baseline = self._death_by_simulation(baseline)
+        return baseline
+
+    @property
+    def _factors_act(self) -> bool:
+        return float(self.scenario.follow_up.death_ratios.clinically_significant) != 1.0
 
     def _see(self, baseline: Baseline) -> Seen:
         self.evaluations += 1
@@ -129,7 +153,8 @@ class _Solver:
     def _residual(self, x: FloatArray, baseline: Baseline) -> FloatArray:
         seen = self._see(replace(baseline, onset_amplitude=float(np.exp(x[0])), onset_median=float(np.exp(x[1]))))
         reached = min(max(seen.at(float(self.incidence.day)), 1e-9), 1 - 1e-9)
-        return np.array([_logit(reached), np.log(max(seen.median(float(self.timing.day)), 1e-3))]) - self.wanted
+        found: FloatArray = np.array([_logit(reached), np.log(max(seen.median(float(self.timing.day)), 1e-3))])
+        return np.subtract(found, self.wanted)
 
     def _onset(self, baseline: Baseline) -> Baseline:
         x = np.log([baseline.onset_amplitude, baseline.onset_median])
@@ -171,22 +196,27 @@ class _Solver:
         for i, name in enumerate(self.scenario.population.strata):
             nrm, death = float(follow_up.non_relapse_mortality_by_90[name]), float(follow_up.death_by_90[name])
             if seen.non_relapse_death[i] > 0:
-                first[i] *= np.log1p(-nrm) / np.log1p(-seen.non_relapse_death[i])
+                first[i] *= float(np.log1p(-nrm) / np.log1p(-seen.non_relapse_death[i]))
             if seen.death[i] > seen.non_relapse_death[i]:
-                after[i] *= (death - nrm) / (seen.death[i] - seen.non_relapse_death[i])
+                after[i] *= float((death - nrm) / (seen.death[i] - seen.non_relapse_death[i]))
         return replace(baseline, non_relapse_hazard=tuple(first), after_relapse_hazard=tuple(after))
 
 
-def _report(scenario: Scenario, seen: Seen) -> tuple[TargetResult, ...]:
-    """What the fresh cohort shows, with Monte Carlo SEs."""
+def _report_onset(scenario: Scenario, seen: Seen) -> list[TargetResult]:
+    """Incidence and timing in the fresh cohort, with Monte Carlo SEs."""
     incidence, timing = scenario.cmv.target("cumulative_incidence"), scenario.cmv.target("median_detection")
     p = seen.at(float(incidence.day))
     median = seen.median(float(timing.day))
     # delta method: SE of the median = SE of F at the median over the slope of F there
     slope = (seen.at(median + 3.5) - seen.at(median - 3.5)) / 7
     se_median = np.sqrt(p / 2 * (1 - p / 2) / seen.at_risk) / max(slope, 1e-9)
-    rows = [_verdict("cumulative_incidence", "", float(incidence.value), incidence.published, p, _se(p, seen.at_risk)),
+    return [_verdict("cumulative_incidence", "", float(incidence.value), incidence.published, p, _se(p, seen.at_risk)),
             _verdict("median_detection", "", float(timing.value), timing.published, median, float(se_median))]
+
+
+def _report_death(scenario: Scenario, seen: Seen) -> list[TargetResult]:
+    """Death by stratum in the fresh cohort."""
+    rows = []
     for i, name in enumerate(scenario.population.strata):
         n = seen.strata_sizes[i]
         if n == 0:
@@ -197,7 +227,7 @@ def _report(scenario: Scenario, seen: Seen) -> tuple[TargetResult, ...]:
             value = table[name]
             interval = value.uncertain.interval95() if value.uncertain else None
             rows.append(_verdict(measure, name, float(value), interval, float(got), _se(float(got), n)))
-    return tuple(rows)
+    return rows
 
 
 def _verdict(measure: str, stratum: str, wanted: float, published: tuple[float, float] | None, achieved: float,

@@ -8,9 +8,10 @@ clear message and an exit code; nothing below it prints.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -80,6 +81,19 @@ class CalibrationError(CmvsimError):
     exit_code = ExitCode.USAGE
 
 
+def nearest(word: str, options: Iterable[str]) -> list[str]:
+    """Find the name that was probably meant: a list of one, or of none.
+
+    Parameters
+    ----------
+    word
+        What the user wrote.
+    options
+        The names that exist.
+    """
+    return difflib.get_close_matches(word, sorted(set(options)), n=1, cutoff=0.6)
+
+
 def did_you_mean(word: str, options: Iterable[str]) -> str:
     """Say what exists, with the nearest name first.
 
@@ -96,7 +110,33 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
         ``did you mean 'x'?`` when a name is near, else the list of names.
     """
     known = sorted(set(options))
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    near = nearest(word, known)
     if near:
         return f"did you mean '{near[0]}'?"
     return f"known: {', '.join(known)}" if known else "none exist"
+
+
+def shown(given: Any, longest: int = 60) -> str:
+    """Write a value as its author did (TOML), shortened where it is long.
+
+    Parameters
+    ----------
+    given
+        Anything read from a file.
+    longest
+        Characters kept.
+    """
+    text = _toml_like(given)
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def _toml_like(given: Any) -> str:
+    if given is None:
+        return "null"
+    if isinstance(given, bool):
+        return str(given).lower()
+    if isinstance(given, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml_like(item)}" for key, item in given.items()) + " }" if given else "{}"
+    if isinstance(given, list | tuple):
+        return "[" + ", ".join(_toml_like(item) for item in given) + "]"
+    return given.isoformat() if hasattr(given, "isoformat") else repr(given)

@@ -83,7 +83,7 @@ STREAMS: dict[str, Kind] = {
     "treatment.accepted": Kind.UNIFORM,
     "treatment.half_life": Kind.NORMAL,
     "treatment.regrowth": Kind.UNIFORM,
-    # follow-up (12)
+    # follow-up (section 12)
     "follow_up.relapse": Kind.EXPONENTIAL,
     "follow_up.new_therapy": Kind.UNIFORM,
     "follow_up.hct": Kind.EXPONENTIAL,

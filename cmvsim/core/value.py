@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -23,7 +24,7 @@ from pydantic import BeforeValidator, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from scipy import special, stats
 
-from cmvsim.core.errors import did_you_mean
+from cmvsim.core.errors import did_you_mean, shown
 from cmvsim.core.records import FloatArray
 from cmvsim.core.spec import Spec
 
@@ -147,11 +148,19 @@ def _fail(message: str, allowed: str) -> PydanticCustomError:
 def _number(raw: Any, unit: str, low: float, high: float, open_low: bool, whole: bool) -> float:
     allowed = _allowed(unit, low, high, open_low, whole)
     if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise _fail(f"{raw!r} is not a number", f"allowed: {allowed}")
-    outside = not math.isfinite(raw) or raw < low or raw > high or (open_low and raw == low)
+        raise _fail(f"{shown(raw)} is not a number", f"allowed: {allowed}")
+    outside = not _finite(raw) or raw < low or raw > high or (open_low and raw == low)
     if outside or (whole and raw != int(raw)):
-        raise _fail(f"{raw!r} is not allowed", f"allowed: {allowed}")
+        raise _fail(f"{shown(raw)} is not allowed", f"allowed: {allowed}")
     return float(raw)
+
+
+def _finite(raw: float) -> bool:
+    """Whether it is a number that float64 holds; TOML's integers have no limit."""
+    try:
+        return math.isfinite(raw)
+    except OverflowError:
+        return False
 
 
 def _allowed(unit: str, low: float, high: float, open_low: bool, whole: bool) -> str:
@@ -190,13 +199,13 @@ def _uncertain(raw: Any) -> Any:
         raise _fail("'uncertain' names one distribution", f"allowed: {', '.join(kinds)}, each with two numbers")
     ((kind, pair),) = raw.items()
     if kind not in kinds:
-        raise _fail(f"unknown distribution '{kind}'", did_you_mean(kind, kinds))
+        raise _fail(f"unknown distribution '{kind}'", did_you_mean(str(kind), kinds))
     if isinstance(pair, Mapping) and set(pair) == {"median", "sdlog"} and kind == "lognormal":
         pair = [pair["median"], pair["sdlog"]]
     numbers = isinstance(pair, list | tuple) and len(pair) == 2 and all(
-        isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in pair)
+        isinstance(x, int | float) and not isinstance(x, bool) and _finite(x) for x in pair)
     if not numbers:
-        raise _fail(f"'{kind}' takes two numbers, not {pair!r}", "e.g. beta = [24, 55]")
+        raise _fail(f"'{kind}' takes two numbers, not {shown(pair)}", "e.g. beta = [24, 55]")
     a, b = (float(x) for x in pair)
     positive = {"beta": a > 0 and b > 0, "gamma": a > 0 and b > 0, "normal": b >= 0, "lognormal": a > 0 and b >= 0,
                 "interval95": a <= b}[kind]
@@ -261,40 +270,84 @@ def _between(raw: Mapping[str, Any], unit: str, low: float, open_low: bool) -> B
     return Between(
         law="lognormal" if lognormal else "normal",
         centre=_number(raw[centre_key], unit, 0.0 if lognormal else low, math.inf, lognormal or open_low, False),
-        spread=_number(varies[spread_key], "", 0.0, math.inf, False, False), **bounds, **_provenance(raw))
+        spread=_number(varies[spread_key], "", 0.0, math.inf, False, False), low=bounds.get("low"), high=bounds.get("high"),
+        **_provenance(raw))
 
 
-def _schema(description: str) -> WithJsonSchema:
-    """The human form in the JSON Schema: number, evidence id, or table."""
-    table = {"type": "object", "properties": {"value": {"type": "number"}, "assumed": {"type": "string"},
-                                              "evidence": {"type": "string"}, "uncertain": {"type": "object"},
-                                              "median": {"type": "number"}, "mean": {"type": "number"},
-                                              "varies": {"type": "object"}}, "additionalProperties": False}
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The unit that a type fixes, kept beside it so that a value can be read back in words."""
+
+    name: str
+
+
+_UNCERTAIN_SCHEMA: dict[str, Any] = {
+    "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": False,
+    "properties": {kind: {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+                   for kind in ("beta", "normal", "lognormal", "interval95", "gamma")}}
+_UNCERTAIN_SCHEMA["properties"]["lognormal"] = {"anyOf": [
+    _UNCERTAIN_SCHEMA["properties"]["lognormal"],
+    {"type": "object", "properties": {"median": {"type": "number"}, "sdlog": {"type": "number"}},
+     "required": ["median", "sdlog"], "additionalProperties": False}]}
+REFERENCE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^@"}
+PROVENANCE_SCHEMA: dict[str, Any] = {"assumed": {"type": "string"}, "evidence": {"type": "string"}}
+
+
+def _table(required: list[str], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": required, "additionalProperties": False,
+            "properties": {**properties, **PROVENANCE_SCHEMA, "uncertain": _UNCERTAIN_SCHEMA}}
+
+
+def _schema(description: str, **limits: float) -> WithJsonSchema:
+    """The human form of a value in the JSON Schema: number, evidence id, or table."""
+    number = {"type": "number", **limits}
     return WithJsonSchema({"description": description,
-                           "anyOf": [{"type": "number"}, {"type": "string", "pattern": "^@"}, table]})
+                           "anyOf": [number, REFERENCE_SCHEMA, _table(["value"], value=number)]})
+
+
+def _varying_schema(description: str) -> WithJsonSchema:
+    """The same for a quantity that differs between patients."""
+    number: dict[str, Any] = {"type": "number"}
+    bounds = {"low": number, "high": number}
+
+    def varies(spread: str) -> dict[str, Any]:
+        return {"type": "object", "properties": {spread: {"type": "number", "minimum": 0}, **bounds},
+                "required": [spread], "additionalProperties": False}
+
+    return WithJsonSchema({"description": description, "anyOf": [
+        number, REFERENCE_SCHEMA, _table(["value"], value=number),
+        _table(["median", "varies"], median={"type": "number", "exclusiveMinimum": 0}, varies=varies("sdlog")),
+        _table(["mean", "varies"], mean=number, varies=varies("sd"))]})
 
 
 # Units are fixed by these types; a scenario file never writes one.
 Probability = Annotated[Value, BeforeValidator(_value_validator("a proportion", 0, 1, False, False)),
-                        _schema("a proportion from 0 to 1")]
-Days = Annotated[Value, BeforeValidator(_value_validator("days", 0, math.inf, False, False)), _schema("days, at least 0")]
-PositiveDays = Annotated[Value, BeforeValidator(_value_validator("days", 0, math.inf, True, False)), _schema("days above 0")]
+                        _schema("a proportion from 0 to 1", minimum=0, maximum=1), Unit("proportion")]
+Days = Annotated[Value, BeforeValidator(_value_validator("days", 0, math.inf, False, False)),
+                 _schema("days, at least 0", minimum=0), Unit("days")]
+PositiveDays = Annotated[Value, BeforeValidator(_value_validator("days", 0, math.inf, True, False)),
+                         _schema("days above 0", exclusiveMinimum=0), Unit("days")]
 StudyDay = Annotated[Value, BeforeValidator(_value_validator("day from infusion", -math.inf, math.inf, False, False)),
-                     _schema("day from infusion")]
-Count = Annotated[Value, BeforeValidator(_value_validator("", 0, math.inf, False, True)), _schema("a whole number, at least 0")]
-Ratio = Annotated[Value, BeforeValidator(_value_validator("a ratio", 0, math.inf, True, False)), _schema("a ratio above 0")]
-Positive = Annotated[Value, BeforeValidator(_value_validator("", 0, math.inf, True, False)), _schema("a number above 0")]
+                     _schema("day from infusion"), Unit("day from infusion")]
+Count = Annotated[Value, BeforeValidator(_value_validator("", 0, math.inf, False, True)),
+                  _schema("a whole number, at least 0", minimum=0), Unit("")]
+Ratio = Annotated[Value, BeforeValidator(_value_validator("a ratio", 0, math.inf, True, False)),
+                  _schema("a ratio above 0", exclusiveMinimum=0), Unit("ratio")]
+Positive = Annotated[Value, BeforeValidator(_value_validator("", 0, math.inf, True, False)),
+                     _schema("a number above 0", exclusiveMinimum=0), Unit("")]
 NonNegative = Annotated[Value, BeforeValidator(_value_validator("", 0, math.inf, False, False)),
-                        _schema("a number, at least 0")]
-ViralLoad = Annotated[Value, BeforeValidator(_value_validator("IU/mL", 0, math.inf, True, False)), _schema("IU/mL above 0")]
+                        _schema("a number, at least 0", minimum=0), Unit("")]
+ViralLoad = Annotated[Value, BeforeValidator(_value_validator("IU/mL", 0, math.inf, True, False)),
+                      _schema("IU/mL above 0", exclusiveMinimum=0), Unit("IU/mL")]
 Log10Load = Annotated[Value, BeforeValidator(_value_validator("log10 IU/mL", -math.inf, math.inf, False, False)),
-                      _schema("log10 IU/mL")]
-Number = Annotated[Value, BeforeValidator(_value_validator("", -math.inf, math.inf, False, False)), _schema("a number")]
+                      _schema("log10 IU/mL"), Unit("log10 IU/mL")]
+Number = Annotated[Value, BeforeValidator(_value_validator("", -math.inf, math.inf, False, False)),
+                   _schema("a number"), Unit("")]
 Correlation = Annotated[Value, BeforeValidator(_value_validator("a correlation", -1, 1, False, False)),
-                        _schema("a correlation from -1 to 1")]
+                        _schema("a correlation from -1 to 1", minimum=-1, maximum=1), Unit("correlation")]
 VaryingDays = Annotated[Between, BeforeValidator(_between_validator("days", 0, False)),
-                        _schema("days, differing between patients")]
+                        _varying_schema("days, differing between patients"), Unit("days")]
 VaryingLog10 = Annotated[Between, BeforeValidator(_between_validator("log10 IU/mL", -math.inf, False)),
-                         _schema("log10 IU/mL, differing between patients")]
+                         _varying_schema("log10 IU/mL, differing between patients"), Unit("log10 IU/mL")]
 VaryingPositive = Annotated[Between, BeforeValidator(_between_validator("", 0, True)),
-                            _schema("a number above 0, differing between patients")]
+                            _varying_schema("a number above 0, differing between patients"), Unit("")]

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from cmvsim.core.records import Estimates, FloatArray
 from cmvsim.data.study import EndReason, Result, Study
 from cmvsim.endpoints.analysis import AnalysisSpec
-from cmvsim.endpoints.base import (CENSORED, DEATH, EVENT, EXCLUDED, HCT, RELAPSE, Estimand, EstimatorChoice, Sizes,
-                                   TimeToEvent)
+from cmvsim.endpoints.base import (
+    CENSORED,
+    DEATH,
+    EVENT,
+    EXCLUDED,
+    HCT,
+    RELAPSE,
+    Estimand,
+    Estimator,
+    EstimatorChoice,
+    Sizes,
+    TimeToEvent,
+)
 from cmvsim.models.history import History, Process
 
 ANTIVIRALS = ("valganciclovir", "ganciclovir", "foscarnet", "maribavir")
@@ -24,7 +36,7 @@ def aalen_johansen_at_window(derived: TimeToEvent, plan: AnalysisSpec, sizes: Si
                           interval=plan.interval, level=plan.level, nested=sizes)
 
 
-def crude_proportion(method: str) -> object:
+def crude_proportion(method: Literal["wilson", "clopper-pearson"]) -> Estimator:
     """Proportion with an event among those who entered, however long they were followed."""
 
     def estimate(derived: TimeToEvent, plan: AnalysisSpec, sizes: Sizes) -> Estimates:
@@ -50,9 +62,9 @@ def one_minus_kaplan_meier(derived: TimeToEvent, plan: AnalysisSpec, sizes: Size
 
 ESTIMATORS = (
     EstimatorChoice("aalen_johansen", "Cumulative incidence (Aalen-Johansen)", aalen_johansen_at_window),
-    EstimatorChoice("crude_wilson", "Crude proportion, Wilson", crude_proportion("wilson")),  # type: ignore[arg-type]
+    EstimatorChoice("crude_wilson", "Crude proportion, Wilson", crude_proportion("wilson")),
     EstimatorChoice("crude_clopper_pearson", "Crude proportion, Clopper-Pearson",
-                    crude_proportion("clopper-pearson")),  # type: ignore[arg-type]
+                    crude_proportion("clopper-pearson")),
     EstimatorChoice("one_minus_km", "1 - Kaplan-Meier", one_minus_kaplan_meier,
                     note="biased: treats competing deaths as censored"),
     EstimatorChoice("relapse_competing", "Cumulative incidence, relapse competing", aalen_johansen_at_window,
@@ -146,6 +158,7 @@ def first_qualifying(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.n
     if definition == "detected":
         positive = s.result >= Result.BELOW_LLOQ
     elif definition == "at_least":
+        assert plan.definition.level is not None
         positive = s.load >= plan.definition.level
     else:
         positive = s.result == Result.QUANTIFIED

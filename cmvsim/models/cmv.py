@@ -58,14 +58,24 @@ class TargetSpec(Spec):
 
     @model_validator(mode="after")
     def _check(self) -> TargetSpec:
+        if self.published is not None and not 0 <= self.published[0] <= self.published[1] < float("inf"):
+            raise ValueError(f"published = {list(self.published)} is no interval: [low, high], ascending, at least 0")
         if self.measure == "cumulative_incidence" and float(self.value) >= 1:
             raise ValueError(f"an incidence of {float(self.value):g} is not allowed; it lies between 0 and 1")
         return self
 
 
 class CmvSpec(Spec):
-    """CMV in the host."""
+    """CMV in the host.
 
+    Attributes
+    ----------
+    calibrated_on
+        Scenario whose population, law and follow-up the targets are solved on: a catalogue id, so that a change made here
+        (of a mix, a death rate, a ratio) changes what happens and is not calibrated away; or "own".
+    """
+
+    calibrated_on: str
     onset: OnsetSpec
     load: ViralLoadSpec
     matrices: dict[Matrix, MatrixSpec]
@@ -80,7 +90,7 @@ class CmvSpec(Spec):
             return raw
         filled: list[Any] = []
         for target in targets:
-            if isinstance(target, dict) and target.get("measured_by") == "same" and filled:
+            if isinstance(target, dict) and target.get("measured_by") == "same" and filled and isinstance(filled[-1], dict):
                 filled.append({**target, "measured_by": filled[-1].get("measured_by")})
             else:
                 filled.append(target)

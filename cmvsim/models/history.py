@@ -84,7 +84,8 @@ class Episodes:
         first = np.full(self.growth.shape, np.inf)
         for episode in range(self.onset.shape[-1]):
             # most patients have no such episode, or one that stays below
-            r, n = np.nonzero(np.isfinite(self.onset[..., episode]) & (level <= self.peak[..., episode]))
+            with np.errstate(invalid="ignore"):
+                r, n = np.nonzero(np.isfinite(self.onset[..., episode]) & (level <= self.peak[..., episode]))
             if r.size:
                 first[r, n] = np.minimum(first[r, n], self._first_in_episode(episode, r, n, level[r, n]))
         return first

@@ -122,7 +122,8 @@ class Population:
         """Age in whole years, uniform over the stratum's range (its published distribution was not found)."""
         low, high = np.array([stratum.age for stratum in self.spec.strata.values()]).T
         span = high - low + 1
-        return np.floor(low[self.stratum] + span[self.stratum] * self.draws("population.age"))
+        whole: FloatArray = np.floor(low[self.stratum] + span[self.stratum] * self.draws("population.age"))
+        return whole
 
     @cached_property
     def female(self) -> BoolArray:

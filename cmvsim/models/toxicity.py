@@ -8,7 +8,7 @@ by one latent severity: who needs one is more likely to need the other.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args, Literal
+from typing import Literal, get_args
 
 import numpy as np
 from scipy import special

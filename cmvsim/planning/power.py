@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +18,7 @@ from cmvsim.designs import PrecisionTarget
 from cmvsim.montecarlo import mcse
 from cmvsim.montecarlo.estimand_values import EstimandValue, estimand_values
 from cmvsim.montecarlo.experiment import Failure, RowKey
-from cmvsim.montecarlo.run import Backend, MonteCarloResult, open_store, run
+from cmvsim.montecarlo.run import Backend, MonteCarloResult, run
 from cmvsim.montecarlo.stopping import Stopping, doubling_checkpoints
 from cmvsim.planning.characteristics import Row, characteristics, half_widths
 from cmvsim.planning.closed_forms import assured_precision_patients, precision_patients
@@ -84,8 +86,10 @@ class Answer:
 
     Attributes
     ----------
-    n, ci_low, ci_high
-        Smallest N and the interval of the crossing (Monte Carlo only); None if not reached.
+    n
+        The sample size: `found`, moved up where the confirmation asked for it. None if not reached.
+    found, ci_low, ci_high
+        Smallest N of the search, and the interval of the crossing (Monte Carlo error only).
     status
         "confirmed", "not reached" or "not confirmed".
     confirmation
@@ -95,6 +99,7 @@ class Answer:
     endpoint: str
     criterion: dict[str, Any]
     n: int | None
+    found: int | None
     ci_low: float | None
     ci_high: float | None
     interval_method: str
@@ -132,7 +137,7 @@ class Work(Protocol):
         """The store of a stage."""
         ...
 
-    def progress(self, label: str) -> Any:
+    def progress(self, label: str) -> AbstractContextManager[Callable[[int, int], None]]:
         """A context that yields a function (done, total)."""
         ...
 
@@ -246,19 +251,19 @@ class Planner:
     def _search(self, coarse: MonteCarloResult, incidence: float) -> tuple[Answer, MonteCarloResult | None]:
         bracket = self._bracket(coarse)
         if bracket is None:
-            return self._answer(incidence, None, "not reached", ()), None
+            return self._answer(incidence, None, None, "not reached", ()), None
         low, high = bracket
         fine = self._run("local", local_grid(low, high))
         grid = fine.experiment.sizes
         met = np.column_stack([self._met(fine, size) for size in grid])
         crossing = find_crossing(grid, met, self._target.probability, self.question.seed)
         if crossing is None:
-            return self._answer(incidence, None, "not reached", ()), None
+            return self._answer(incidence, None, None, "not reached", ()), None
         step = max(1, round(0.02 * crossing.n))
         n, points, confirmed = self._confirm(min(s for s in grid if s >= crossing.n), step)
         if n not in grid:
             fine = self._run("answer", (n,))
-        answer = self._answer(incidence, replace(crossing, n=n), "confirmed" if confirmed else "not confirmed", points)
+        answer = self._answer(incidence, crossing, n, "confirmed" if confirmed else "not confirmed", points)
         return answer, fine
 
     def _bracket(self, coarse: MonteCarloResult) -> tuple[int, int] | None:
@@ -297,10 +302,10 @@ class Planner:
             n += step
         return n, points, False
 
-    def _answer(self, incidence: float, crossing: Crossing | None, status: str, points: tuple[Point, ...]) -> Answer:
+    def _answer(self, incidence: float, crossing: Crossing | None, n: int | None, status: str,
+                points: tuple[Point, ...]) -> Answer:
         spec, level = self.scenario.spec, self.scenario.spec.analysis.level
         target = self._target
-        n = crossing.n if crossing else None
         closed = {"name": "Wald precision with assurance", "n": self._closed_form(incidence),
                   "incidence": incidence, "without_assurance": precision_patients(incidence, target.half_width, level)}
         seronegative = float(spec.population.seronegative_share)
@@ -308,7 +313,7 @@ class Planner:
             endpoint=self.question.endpoints[0],
             criterion={"measure": Measure.P_HALF_WIDTH_LE.value, "half_width": target.half_width,
                        "probability": target.probability},
-            n=n, ci_low=crossing.low if crossing else None, ci_high=crossing.high if crossing else None,
+            n=n, found=crossing.n if crossing else None, ci_low=crossing.low if crossing else None, ci_high=crossing.high if crossing else None,
             interval_method=crossing.method if crossing else "", status=status, confirmation=points, closed_form=closed,
             why_different=why_different(self.scenario), enrolled=n,
             screened=math.ceil(n / (1 - seronegative)) if n is not None and seronegative < 1 else None)

@@ -93,14 +93,19 @@ def find_crossing(sizes: Sequence[int], met: BoolArray, target: float, seed: int
     n = int(np.ceil(at - 1e-9))
     informative = (curve > INFORMATIVE[0]) & (curve < INFORMATIVE[1])
     if informative.sum() >= ENOUGH_POINTS:
-        interval = _probit_interval(grid[informative], met[:, informative], target)
-        if interval is not None:
-            return Crossing(n, *interval, "replicate-clustered probit in sqrt(N)")
+        half = _probit_half_width(grid[informative], met[:, informative], target)
+        if half is not None:
+            root = np.sqrt(at)
+            return Crossing(n, float(max(root - half, 0.0) ** 2), float((root + half) ** 2), "replicate-clustered probit in sqrt(N)")
     return Crossing(n, *_bootstrap_interval(grid, met, target, seed), "bootstrap of whole replicates")
 
 
-def _probit_interval(sizes: FloatArray, met: BoolArray, target: float) -> tuple[float, float] | None:
-    """Delta-method interval of the crossing of P = Phi(a + b sqrt(N)), independence working model, sandwich errors."""
+def _probit_half_width(sizes: FloatArray, met: BoolArray, target: float) -> float | None:
+    """Half-width, in sqrt(N), of the crossing of P = Phi(a + b sqrt(N)).
+
+    Independence working model with sandwich errors over replicates, delta method. The fit gives the error only: where
+    the crossing is, the isotonic curve says. None if the fitted curve does not rise.
+    """
     replicates = met.shape[0]
     x = np.column_stack([np.ones(sizes.size), np.sqrt(sizes)])
     share = met.mean(axis=0)
@@ -121,8 +126,7 @@ def _probit_interval(sizes: FloatArray, met: BoolArray, target: float) -> tuple[
     if theta[1] <= 0 or root <= 0:
         return None
     gradient = np.array([-1.0, -root]) / theta[1]
-    half = _Z95 * float(np.sqrt(gradient @ covariance @ gradient))
-    return float(max(root - half, 0.0) ** 2), float((root + half) ** 2)
+    return _Z95 * float(np.sqrt(gradient @ covariance @ gradient))
 
 
 def _bootstrap_interval(sizes: FloatArray, met: BoolArray, target: float, seed: int) -> tuple[float, float]:

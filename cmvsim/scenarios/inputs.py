@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from cmvsim.core.spec import key_path
-from cmvsim.core.value import Between, Stated, Value
+from cmvsim.core.value import Between, Stated, Unit, Value
+from cmvsim.models.cmv import TargetSpec
 from cmvsim.scenarios.scenario import Scenario
 
 
@@ -23,10 +24,13 @@ class Input:
         Key path in the scenario.
     value
         The provenance-carrying value itself.
+    unit
+        The unit that its type fixes; empty for a choice or a pure number.
     """
 
     path: str
     value: Value | Between | Stated[Any]
+    unit: str = ""
 
     @property
     def assumed(self) -> str | None:
@@ -40,19 +44,33 @@ class Input:
 
 
 def inputs(scenario: Scenario) -> tuple[Input, ...]:
-    """All inputs that carry provenance."""
-    return tuple(_walk(scenario, ()))
+    """All inputs that carry provenance, each once: what a target repeats (``measured_by = "same"``) is no input."""
+    return tuple(_walk(scenario, (), ""))
 
 
-def _walk(node: Any, path: tuple[str | int, ...]) -> Iterator[Input]:
+def _walk(node: Any, path: tuple[str | int, ...], unit: str) -> Iterator[Input]:
     if isinstance(node, Value | Between | Stated):
-        yield Input(key_path(path), node)
+        yield Input(key_path(path), node, unit)
     elif isinstance(node, BaseModel):
-        for name in type(node).model_fields:
-            yield from _walk(getattr(node, name), (*path, name))
+        for name, field in type(node).model_fields.items():
+            inner = _unit(field.metadata) or _unit_inside(field.annotation)
+            if isinstance(node, TargetSpec) and name == "value":  # one type for two measures
+                inner = "proportion" if node.measure == "cumulative_incidence" else "day from infusion"
+            yield from _walk(getattr(node, name), (*path, name), inner)
     elif isinstance(node, Mapping):
         for key, value in node.items():
-            yield from _walk(value, (*path, key))
+            yield from _walk(value, (*path, key), unit)
     elif isinstance(node, tuple | list):
         for index, value in enumerate(node):
-            yield from _walk(value, (*path, index))
+            repeated = isinstance(value, TargetSpec) and index and value.measured_by == node[0].measured_by
+            yield from _walk(value.model_copy(update={"measured_by": None}) if repeated else value, (*path, index), unit)
+
+
+def _unit(metadata: Iterable[Any]) -> str:
+    return next((item.name for item in metadata if isinstance(item, Unit)), "")
+
+
+def _unit_inside(annotation: Any) -> str:
+    """Unit of the members of a table: ``dict[str, Days]`` gives that of ``Days``."""
+    return _unit(getattr(annotation, "__metadata__", ())) or next(
+        (found for part in get_args(annotation) if (found := _unit_inside(part))), "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -9,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from cmvsim.core.errors import InputError, Problem, did_you_mean
+from cmvsim.core.errors import InputError, Problem, did_you_mean, shown
 
 CATALOGUE = "cmvsim.scenarios.catalogue"
 MAX_DEPTH = 20
@@ -44,24 +46,48 @@ def load_tree(name: str, *, beside: Path | None = None, trail: tuple[str, ...] =
     InputError
         If something is missing, unreadable, no TOML, or extends itself.
     """
-    label, text, folder = _source(name, beside)
+    try:
+        label, text, folder = _source(name, beside)
+    except InputError as error:
+        if not trail:
+            raise
+        raise InputError(Problem(f"{name}: {p.message}" if p.where else p.message, trail[-1], "extends", p.allowed)
+                         for p in error.problems) from None
     if label in trail or len(trail) > MAX_DEPTH:
-        raise InputError(Problem("extends itself: " + " -> ".join((*trail, label)), trail[0] if trail else label, "extends"))
+        raise InputError(Problem("extends itself: " + " -> ".join((*trail, label)), trail[0], "extends",
+                                 "a scenario that stands on its own at the end"))
     tree = _parse(text, label)
     parent = tree.pop("extends", None)
     if parent is None:
         return tree
     if not isinstance(parent, str):
-        raise InputError(Problem(f"{parent!r} is not the name of a scenario", label, "extends", "a catalogue id or a file"))
+        raise InputError(Problem(f"{shown(parent)} is not the name of a scenario", label, "extends",
+                                 "a catalogue id or a file, in quotes"))
     base = load_tree(parent, beside=folder, trail=(*trail, label))
     return merge(base, tree)
+
+
+def source_text(name: str) -> str:
+    """Text of a scenario as written.
+
+    Parameters
+    ----------
+    name
+        Catalogue id or path of a TOML file.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is no text.
+    """
+    return _source(name, None)[1]
 
 
 def _source(name: str, beside: Path | None) -> tuple[str, str, Path | None]:
     """Label, text and folder of a scenario."""
     if name in catalogue_ids():
         return name, catalogue_text(name), None
-    path = Path(name) if beside is None or Path(name).is_absolute() else beside / name
+    path = Path(name) if beside is None else Path(os.path.normpath(beside / name))  # one name per file finds circles
     looks_like_path = name.endswith(".toml") or "/" in name or "\\" in name or path.exists()
     if not looks_like_path:
         raise InputError(Problem(f"there is no scenario '{name}'",
@@ -73,7 +99,8 @@ def _source(name: str, beside: Path | None) -> tuple[str, str, Path | None]:
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {(error.strerror or 'no such file').lower()}", str(path))) from None
     if not data.strip():
-        raise InputError(Problem("is empty", str(path), allowed="`cmvsim scenarios new --from cmv-cart FILE` writes one to start from"))
+        raise InputError(Problem("is empty", str(path),
+                                 allowed="`cmvsim scenarios new --from cmv-cart FILE` writes one to start from"))
     try:
         return str(path), data.decode("utf-8-sig"), path.parent
     except UnicodeDecodeError:
@@ -86,7 +113,8 @@ def _parse(text: str, label: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(Problem(f"is not valid TOML: {error}", label)) from None
+        text = str(error).replace("Cannot overwrite a value", "a key stands there twice")
+        raise InputError(Problem(f"is not valid TOML: {text}", label)) from None
 
 
 _VALUE_KEYS = frozenset({"value", "median", "mean", "assumed", "evidence", "uncertain", "varies", "at_least"})
@@ -119,7 +147,8 @@ def apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> dict[str,
         key, sign, text = override.partition("=")
         if not sign or not key.strip():
             raise InputError(Problem(f"'{override}' is not KEY=VALUE", "--set", allowed="e.g. --set monitoring.attendance=0.9"))
-        tree = _set(tree, [part.strip() for part in key.strip().split(".")], _toml_value(text.strip()), override)
+        path = re.sub(r"\[(\d+)\]", r".\1", key)  # cmv.targets[0].day, as messages write it
+        tree = _set(tree, [part.strip() for part in path.split(".")], _toml_value(text.strip()), override)
     return tree
 
 
@@ -145,7 +174,10 @@ def _set(tree: Mapping[str, Any], path: list[str], value: Any, override: str) ->
         items[int(rest[0])] = _set(items[int(rest[0])], rest[1:], value, override) if len(rest) > 1 else value
         result[head] = items
         return result
+    if isinstance(inner, list):
+        raise InputError(Problem(f"'{head}' has no entry '{rest[0]}'", f"--set {override}",
+                                 allowed=f"0 to {len(inner) - 1}" if inner else "it is empty"))
     if not isinstance(inner, Mapping):
-        raise InputError(Problem(f"'{head}' is a value, not a section", f"--set {override}"))
+        raise InputError(Problem(f"'{head}' is a value ({shown(inner)}), not a section", f"--set {override}"))
     result[head] = _set(inner, rest, value, override)
     return result

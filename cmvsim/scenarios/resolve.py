@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cmvsim.core.errors import InputError, Problem
+from cmvsim.core.errors import InputError, Problem, did_you_mean, shown
 from cmvsim.core.spec import key_path
 from cmvsim.evidence import parameter
-from cmvsim.scenarios.load import apply_overrides, load_tree
+from cmvsim.scenarios.load import apply_overrides, catalogue_ids, load_tree
 from cmvsim.scenarios.scenario import FORMAT, ResolvedScenario, Scenario
+
+OWN = "own"
 
 
 def resolve(name: str, overrides: Sequence[str] = ()) -> ResolvedScenario:
@@ -29,8 +31,37 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> ResolvedScenario:
     """
     tree = apply_overrides(load_tree(name), overrides)
     where = f"{name} with --set" if overrides else name
-    if tree.get("format") != FORMAT:
-        found = repr(tree["format"]) if "format" in tree else "no key 'format'"
+    spec = resolve_tree(tree, where)
+    return ResolvedScenario(spec, name, tuple(overrides), _basis(spec.cmv.calibrated_on, where))
+
+
+def _basis(name: str, where: str) -> Scenario | None:
+    """The scenario that targets are solved on: as the catalogue has it, whatever was changed here."""
+    if name == OWN:
+        return None
+    if name not in catalogue_ids():
+        raise InputError(Problem(f"there is no catalogue scenario '{name}' to calibrate on", where, "cmv.calibrated_on",
+                                 did_you_mean(name, (OWN, *catalogue_ids()))))
+    return resolve_tree(load_tree(name), name)
+
+
+def resolve_tree(tree: Mapping[str, Any], where: str) -> Scenario:
+    """Follow the references of a tree that extends nothing (any more), validate, check across families.
+
+    Parameters
+    ----------
+    tree
+        The human form.
+    where
+        File name for messages.
+
+    Raises
+    ------
+    InputError
+        As :func:`resolve`.
+    """
+    if type(tree.get("format")) is not int or tree["format"] != FORMAT:  # neither true nor 1.0
+        found = shown(tree["format"]) if "format" in tree else "no key 'format'"
         raise InputError(Problem(f"{found}: this version reads format = {FORMAT}", where, "format"))
     problems: list[Problem] = []
     followed = _follow(tree, (), where, problems)
@@ -38,7 +69,7 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> ResolvedScenario:
         raise InputError(problems)
     spec = Scenario.parse(followed, where=where)
     spec.check(where)
-    return ResolvedScenario(spec, name, tuple(overrides))
+    return spec
 
 
 def _follow(tree: Any, path: tuple[str | int, ...], where: str, problems: list[Problem]) -> Any:

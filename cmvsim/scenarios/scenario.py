@@ -100,7 +100,8 @@ class Scenario(Spec):
             problems.append(Problem(f"the last visit may fall on day {last:g}, after the horizon ({horizon:g})", where,
                                     "study.horizon", "a later horizon"))
         if window > horizon:
-            problems.append(Problem(f"the window ends on day {window}, after the horizon ({horizon:g})", where, "study.horizon"))
+            problems.append(Problem(f"the window ends on day {window}, after the horizon ({horizon:g})", where, "study.horizon",
+                                    "a later horizon"))
         if days[-1] < window - self.analysis.closing_window:
             problems.append(Problem(f"the last visit is on day {days[-1]}, but events are counted to day {window}", where,
                                     "monitoring.schedule", f"a visit at day {window}, e.g. {{ at = {window} }}"))
@@ -123,11 +124,14 @@ class ResolvedScenario:
         Catalogue id or file that it came from.
     overrides
         ``--set`` as given, in order.
+    basis
+        The scenario that its targets are solved on (``cmv.calibrated_on``), None for itself.
     """
 
     spec: Scenario
     source: str
     overrides: tuple[str, ...] = ()
+    basis: Scenario | None = None
 
     @property
     def id(self) -> str:
@@ -135,8 +139,24 @@ class ResolvedScenario:
         return self.spec.id
 
     def as_dict(self) -> dict[str, Any]:
-        """The resolved form: JSON-ready, nothing left to default."""
-        return self.spec.model_dump(mode="json")
+        """The resolved form: JSON-ready, nothing left to default, the basis of calibration beside it."""
+        basis = self.basis.model_dump(mode="json", exclude=_NO_PART_OF_THE_BASIS) if self.basis is not None else None
+        return {**self.spec.model_dump(mode="json"), BASIS: basis}
+
+    @classmethod
+    def of_dict(cls, tree: Mapping[str, Any], *, source: str, overrides: tuple[str, ...] = ()) -> ResolvedScenario:
+        """Inverse of :meth:`as_dict`.
+
+        Raises
+        ------
+        InputError
+            If the tree is no resolved form.
+        """
+        own = {key: value for key, value in tree.items() if key != BASIS}
+        spec = Scenario.parse(own, where=source)
+        basis = tree.get(BASIS)
+        filled = {**{key: own.get(key) for key in _NO_PART_OF_THE_BASIS}, **basis} if isinstance(basis, Mapping) else None
+        return cls(spec, source, overrides, Scenario.parse(filled, where=source) if filled is not None else None)
 
     @cached_property
     def digest(self) -> str:
@@ -144,6 +164,8 @@ class ResolvedScenario:
         return digest(_without_words(self.as_dict()))
 
 
+BASIS = "calibration_basis"
+_NO_PART_OF_THE_BASIS = {"analysis", "designs", "strategies"}
 _WORDS = frozenset({"title", "label", "assumed", "evidence", "registry", "id"})
 
 

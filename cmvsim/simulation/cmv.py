@@ -94,8 +94,9 @@ def simulate_cmv(model: Model, draws: ChunkDraws, population: Population, window
 
 def planned_visits(model: Model, draws: ChunkDraws, monitored_until: FloatArray,
                    full_attendance: bool) -> tuple[FloatArray, NDArray[np.int8], FloatArray, FloatArray]:
-    """(V, P) times of the samples as taken, NaN where there is none, and what they show without CMV: code and load;
-    (P,) time of the last sample, -inf if there is none.
+    """(V, P) times of the samples as taken, NaN where there is none, and what they show without CMV.
+
+    That is a code and a load each; the last result is (P,), the time of the last sample, -inf if there is none.
 
     Visits are made on whole days; those at or before infusion by everybody, on the day.
     """
@@ -113,6 +114,11 @@ def planned_visits(model: Model, draws: ChunkDraws, monitored_until: FloatArray,
     plan_visits(np.array(plan.days, dtype=np.float64), moved, jitter, missed, attendance, monitored_until, times, code, load,
                 last)
     return times, code, load, last
+
+
+def visit_times(model: Model, draws: ChunkDraws, monitored_until: FloatArray, full_attendance: bool) -> FloatArray:
+    """(P, V) times of the samples as taken, NaN where there is none."""
+    return planned_visits(model, draws, monitored_until, full_attendance)[0].T
 
 
 def _noise(model: Model, draws: ChunkDraws) -> FloatArray:

@@ -18,7 +18,6 @@ from cmvsim.simulation.death import death_times
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 
-
 ALL = frozenset(Process)
 
 
@@ -46,8 +45,9 @@ def simulate(model: Model, draws: ChunkDraws, *, needs: frozenset[Process] = ALL
     population = Population(model.population, draws)
     strata = tuple(model.population.strata)
     wants_cmv = Process.CMV in needs
-    windows = ({drug: courses(model.toxicity, drug, population, draws) for drug in DRUGS}
-               if wants_cmv or Process.TOXICITY in needs else {})
+    wants_windows = wants_cmv or Process.TOXICITY in needs
+    windows: dict[str, Windows] = {drug: courses(model.toxicity, drug, population, draws)
+                                   for drug in (DRUGS if wants_windows else ())}
     observation = _observation(model, draws, population, strata, never_lost)
     cmv = simulate_cmv(model, draws, population, windows, _flat(observation.monitoring_end), path=path,
                        full_attendance=never_lost) if wants_cmv else None

@@ -96,4 +96,4 @@ class ChunkDraws:
         self._entropy[4:] = stream_key(self.role, self.chunk, name, index)
         words = np.empty(4, dtype=np.uint64)
         state_words(self._entropy, words)
-        return np.random.Generator(np.random.PCG64DXSM(_ReadySeed(words)))
+        return np.random.Generator(np.random.PCG64DXSM(_ReadySeed(words)))  # type: ignore[arg-type]  # absent from numpy's stubs

@@ -26,18 +26,19 @@ def record(history: History, *, complete: bool = True) -> Study:
     -------
     Study
         Whole days: an event falls on the day that contains it; monitoring that ends by withdrawal, loss or new therapy
-        ends on the last whole day before. Samples after death do not exist; deaths after withdrawal or loss are unknown.
+        ends on the last whole day before. Samples after death do not exist. The study ends for a patient with the last
+        planned visit (or the closing one, if later); what happens after that, or after withdrawal or loss, is not known.
     """
     if history.samples is None:
         raise ValueError("a history without CMV samples cannot be recorded as a study")
-    seen, death = history.observation, history.death
-    disposition = _disposition(history)
-    known = np.minimum(np.minimum(seen.withdrawn, seen.lost), death)
+    seen = history.observation
+    disposition, known = _disposition(history)
     events = {name: _known_day(getattr(seen, name), known) for name in ("relapse", "new_therapy", "hct")}
     exposures = {ANTIVIRAL: _courses(history.antiviral_start, history.antiviral_stop, known)}
     if complete:
         for drug, window in history.toxicity.items():
-            start, stop = history.view(window.start), history.view(window.stop)
+            start = np.asarray(history.view(window.start), dtype=np.float64)
+            stop = np.asarray(history.view(window.stop), dtype=np.float64)
             exposures[drug] = _courses(start[..., None], stop[..., None], known)
     return Study(subjects=_subjects(history, complete), samples=_samples(history), disposition=disposition,
                  events=events, exposures=exposures)
@@ -61,38 +62,39 @@ def _samples(history: History) -> Samples:
                    matrix=s.matrix, lloq=s.lloq)
 
 
-def _disposition(history: History) -> Disposition:
+def _disposition(history: History) -> tuple[Disposition, FloatArray]:
+    """How monitoring ended, and the time until which the study knows of a patient."""
     from cmvsim.simulation.kernels.tables import dispositions
 
     assert history.samples is not None
     seen = history.observation
     shape = history.death.T.shape
     end, reason, death = np.empty(shape), np.empty(shape, dtype=np.int8), np.empty(shape)
+    known = np.empty(shape)
     dispositions(float(history.samples.nominal[-1]), history.samples.time[..., -1].T, seen.lost.T, seen.withdrawn.T,
-                 seen.new_therapy.T, seen.hct.T, history.death.T, end, reason, death)
-    return Disposition(end=end.T, reason=reason.T, death=death.T)
+                 seen.new_therapy.T, seen.hct.T, history.death.T, end, reason, death, known)
+    return Disposition(end=end.T, reason=reason.T, death=death.T), known.T
 
 
 def _courses(start: FloatArray, stop: FloatArray, known: FloatArray) -> Courses:
-    """Courses in whole days as far as the study learns of them."""
-    until = known[..., None]
-    begun = start <= until
+    """First day, and last day + 1, of the courses that the study learns of; a course that outlasts it has no stop."""
+    with np.errstate(invalid="ignore"):
+        begun, ended = start <= known[..., None], stop <= known[..., None]
     first, last = np.full_like(start, np.nan), np.full_like(start, np.nan)
     for c in np.flatnonzero(begun.any(axis=(0, 1))):  # few patients have a second course, nobody most of the others
         first[..., c] = np.where(begun[..., c], study_day(start[..., c]), np.nan)
-        end = study_day(np.minimum(np.where(np.isnan(stop[..., c]), np.inf, stop[..., c]), known))
-        last[..., c] = np.where(begun[..., c] & np.isfinite(end), end, np.nan)
+        last[..., c] = np.where(begun[..., c] & ended[..., c], study_day(stop[..., c]) + 1, np.nan)
     return Courses(start=first, stop=last)
 
 
 def _subjects(history: History, complete: bool) -> Subjects:
     population = history.population
-    stratum = history.view(population.stratum.astype(np.int8))
+    stratum = np.asarray(history.view(population.stratum.astype(np.int8)), dtype=np.int8)
     if not complete:
         return Subjects(stratum=stratum, strata=history.strata, diseases=history.diseases)
-    columns = {"age": population.age, "female": population.female, "product": population.product,
-               "prior_allogeneic_hct": population.prior_allogeneic_hct, "retrospective": population.retrospective,
-               "site": population.site}
+    columns = {"part": 1 - population.retrospective, "site": population.site - 1, "product": population.product,
+               "age": population.age, "sex": 1 - population.female, "prior_allogeneic_hct": population.prior_allogeneic_hct}
     covariates = {name: np.asarray(history.view(column), dtype=np.float64) for name, column in columns.items()}
     return Subjects(stratum=stratum, strata=history.strata, diseases=history.diseases, covariates=covariates,
-                    labels={"product": population.spec.products})
+                    labels={"product": population.spec.products,
+                            "site": tuple(f"site {number + 1}" for number in range(int(float(population.spec.sites))))})

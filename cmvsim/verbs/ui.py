@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 Tick = Callable[[int, int], None]
 """Called with what is done and what there is in all."""
+
+ProgressContext = AbstractContextManager[Tick]
 
 
 class Ui(Protocol):
@@ -19,18 +21,6 @@ class Ui(Protocol):
 
     def note(self, text: str) -> None:
         """Say something in passing."""
-        ...
-
-
-class ProgressContext(Protocol):
-    """What :meth:`Ui.progress` returns."""
-
-    def __enter__(self) -> Tick:
-        """Begin."""
-        ...
-
-    def __exit__(self, *error: object) -> bool | None:
-        """End."""
         ...
 
 

@@ -126,12 +126,10 @@ def content(table: str, data: bytes) -> Mistake:
     return make
 
 
-NAMES = st.text(
-    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1, max_size=6
-).filter(lambda text: text == text.strip() and text.lower() not in {"na", "n/a", "nan", "null", "none", "."})
-LOADS = st.integers(100, 999).flatmap(
-    lambda digits: st.integers(0, 6).map(lambda power: float(digits * 10**power))
+NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1, max_size=6).filter(
+    lambda text: text == text.strip() and text.lower() not in {"na", "n/a", "nan", "null", "none", "."}
 )
+LOADS = st.integers(100, 999).flatmap(lambda digits: st.integers(0, 6).map(lambda power: float(digits * 10**power)))
 SMALL_LOADS = st.integers(100, 999).map(lambda digits: digits / 100)
 
 
@@ -218,8 +216,6 @@ def _exposures(draw: st.DrawFn, end: np.ndarray) -> dict[str, Courses]:
         start, stop = np.full((*end.shape, 2), np.nan), np.full((*end.shape, 2), np.nan)
         for place in np.ndindex(*start.shape):
             start[place] = draw(_day_or_none(end[place[:2]]))
-            stop[place] = draw(
-                st.just(np.nan) | st.integers(1, 30).map(lambda days, s=start[place]: s + days)
-            )
+            stop[place] = draw(st.just(np.nan) | st.integers(1, 30).map(lambda days, s=start[place]: s + days))
         exposures[name] = Courses(start, stop)
     return exposures

@@ -57,6 +57,12 @@ ONE_MISTAKE: dict[str, OneMistake] = {
         "row 1",
         "separated by semicolons",
     ),
+    "semicolons and a comma": (
+        content("events", b"patient;event;day,note\nP1;relapse;3,x\n"),
+        E,
+        "row 1",
+        "separated by semicolons",
+    ),
     "tabs": (swap("samples", ",", "\t"), S, "row 1", "separated by tabs"),
     "too many cells": (swap("samples", "P1,14,,", "P1,14,,,"), S, "row 4", "9 cells where the header has 8"),
     "too few cells": (
@@ -66,6 +72,12 @@ ONE_MISTAKE: dict[str, OneMistake] = {
         "7 cells where the header has 8",
     ),
     "too many cells of a subject": (swap("subjects", ",male,yes", ",male,yes,1"), P, "row 3", "10 cells"),
+    "too few cells, and no load": (
+        swap("samples", "quantified,250,137,protocol", "quantified,,137"),
+        S,
+        "row 7",
+        "7 cells",
+    ),
     "quote never closed": (swap("samples", "P2,7", '"P2,7'), S, "row 7", "never closed"),
     "text after a quote": (swap("subjects", "Göteborg", '"Göte"borg'), P, "row 2", "is not CSV"),
     "column missing": (
@@ -87,6 +99,12 @@ ONE_MISTAKE: dict[str, OneMistake] = {
         "unknown column 'shoe_size'",
     ),
     "column twice": (swap("subjects", ",product,", ",site,"), P, "row 1, column site", "is there 2 times"),
+    "column twice, the second of another kind": (
+        swap("subjects", ",prior_allogeneic_hct", ",sex"),
+        P,
+        "row 1, column sex",
+        "is there 2 times",
+    ),
     "column without a name": (swap("subjects", ",product,", ",,"), P, "row 1", "a column has no name"),
 }
 # A missing column leaves its rows one cell too long: mend them, so that one mistake is made.
@@ -104,9 +122,7 @@ def test_one_mistake_is_one_problem_at_its_place(name: str, tmp_path: Path) -> N
 
 def test_every_row_of_a_repeated_mistake_is_told(tmp_path: Path) -> None:
     swap("samples", "plasma", "serum")(sound_study(tmp_path))
-    assert [problem.at for problem in problems(tmp_path)] == [
-        f"row {row}, column matrix" for row in range(2, 9)
-    ]
+    assert [problem.at for problem in problems(tmp_path)] == [f"row {row}, column matrix" for row in range(2, 9)]
 
 
 def test_all_files_missing_and_no_folder(tmp_path: Path) -> None:
@@ -141,9 +157,7 @@ def _assert_same(folder: Path, other: Path) -> None:
         lambda f: content("samples", b"\n" + (f / "samples.csv").read_bytes() + b",,,,,,,\n\n")(f),
         lambda f: content("samples", (f / "samples.csv").read_bytes().replace(b",", b" , "))(f),
         lambda f: content("samples", (f / "samples.csv").read_bytes().replace(b",1230,", b",1.23e3,"))(f),
-        lambda f: content("samples", (f / "samples.csv").read_bytes().replace(b"P1,7,8,", b'"P1",7.0,8.0,'))(
-            f
-        ),
+        lambda f: content("samples", (f / "samples.csv").read_bytes().replace(b"P1,7,8,", b'"P1",7.0,8.0,'))(f),
         lambda f: cell("samples", 4, "matrix", "")(f),
         lambda f: cell("samples", 4, "lloq_iu_ml", "")(f),
         lambda f: cell("samples", 4, "reason", "")(f),

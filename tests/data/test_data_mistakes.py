@@ -60,6 +60,7 @@ ONE_MISTAKE: dict[str, OneMistake] = {
         "'eight' is not a whole day",
     ),
     "day not whole": (cell("samples", 3, "day", "8.5"), S, "row 3, column day", "8.5 is not a whole day"),
+    "day in other digits": (cell("samples", 3, "day", "٨"), S, "row 3, column day", "'٨' is not a whole day"),
     "day a date": (
         cell("samples", 3, "day", "2024-03-08"),
         S,
@@ -335,16 +336,12 @@ def test_the_days_of_death_and_of_the_limits_are_possible(tmp_path: Path) -> Non
 def test_too_many_strata_are_refused(tmp_path: Path) -> None:
     sound_study(tmp_path)
     names = [f"Q{i}" for i in range(128)]
-    content(
-        "subjects", ("patient,stratum,disease\n" + "".join(f"{n},{n},lymphoma\n" for n in names)).encode()
-    )(tmp_path)
+    content("subjects", ("patient,stratum,disease\n" + "".join(f"{n},{n},lymphoma\n" for n in names)).encode())(tmp_path)
     content(
         "disposition",
         ("patient,end_day,reason,death_day\n" + "".join(f"{n},9,lost,\n" for n in names)).encode(),
     )(tmp_path)
-    content(
-        "samples", (SOUND["samples"].splitlines()[0] + "\nQ0,0,0,plasma,not_detected,,1,protocol\n").encode()
-    )(tmp_path)
+    content("samples", (SOUND["samples"].splitlines()[0] + "\nQ0,0,0,plasma,not_detected,,1,protocol\n").encode())(tmp_path)
     (tmp_path / "events.csv").unlink()
     (tmp_path / "exposures.csv").unlink()
     assert [(p.where, p.at, p.message) for p in problems(tmp_path)] == [(P, "column stratum", "128 strata")]
@@ -358,3 +355,10 @@ def test_a_study_in_which_every_sample_was_missed_must_still_say_the_matrix(tmp_
         ("column matrix", "no sample has a matrix"),
         ("column lloq_iu_ml", "no sample has a lloq_iu_ml"),
     ]
+
+
+def test_a_matrix_that_cannot_be_read_is_not_also_missing(tmp_path: Path) -> None:
+    header = SOUND["samples"].splitlines()[0]
+    rows = "P1,0,,,missed,,137,\nP1,7,7,serum,not_detected,,137,\n"
+    content("samples", f"{header}\n{rows}".encode())(sound_study(tmp_path))
+    assert [problem.at for problem in problems(tmp_path)] == ["row 3, column matrix"]

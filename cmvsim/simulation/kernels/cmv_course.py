@@ -17,8 +17,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cmvsim.simulation.kernels import layout as at
-from cmvsim.simulation.kernels.hazard import INF, advance, not_yet
-from cmvsim.simulation.kernels.load import clearance, realised, report
+from cmvsim.simulation.kernels.hazard import INF, not_yet, spend
+from cmvsim.simulation.kernels.load import clearance, realised, reported
 
 Vector = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -35,9 +35,9 @@ def clock(s: Vector, x: Vector, p: Vector, until: float, survival_until: float) 
         rate *= p[at.RE_EPISODE]
     if s[at.DRUG_ON] > 0.0:
         rate *= p[at.ANTIVIRAL]
-    return advance(s[at.MARK], until, survival_until, s[at.RESIDUAL], rate, p[at.ORIGIN], p[at.SCALE], p[at.SHAPE],
-                   x[at.S_START], x[at.S_STOP], p[at.S_LOG], p[at.S_WASH],
-                   x[at.C_START], x[at.C_STOP], p[at.C_LOG], p[at.C_WASH], p[at.STEP])
+    return spend(s[at.MARK], until, survival_until, s[at.RESIDUAL], rate, p[at.ORIGIN], p[at.SCALE], p[at.SHAPE],
+                 x[at.S_START], x[at.S_STOP], p[at.S_LOG], p[at.S_WASH],
+                 x[at.C_START], x[at.C_STOP], p[at.C_LOG], p[at.C_WASH], p[at.STEP])
 
 
 @njit(cache=True, error_model="numpy")
@@ -140,9 +140,19 @@ def read_result(s: Vector, x: Vector, p: Vector, t: float, code: int, value: flo
         s[at.NEGATIVE_RUN] = s[at.NEGATIVE_RUN] + 1.0 if code < at.QUANTIFIED else 0.0
         if s[at.NEGATIVE_RUN] >= p[at.NEGATIVES] and t - s[at.DRUG_SINCE] >= p[at.MIN_DAYS]:
             stop_drug(s, x, p, t)
-    elif s[at.T_START] == INF and code == at.QUANTIFIED and value >= p[at.START_AT] and s[at.COURSE] < p[at.COURSES]:
-        if x[at.EPISODE_TRAITS + episode * at.TRAITS_PER_EPISODE + at.E_ACCEPTED] > 0.0:
-            s[at.T_START] = t + p[at.DELAY]
+    elif (s[at.T_START] == INF and code == at.QUANTIFIED and value >= p[at.START_AT] and s[at.COURSE] < p[at.COURSES]
+          and x[at.EPISODE_TRAITS + episode * at.TRAITS_PER_EPISODE + at.E_ACCEPTED] > 0.0):
+        s[at.T_START] = t + p[at.DELAY]
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def report(s: Vector, x: Vector, p: Vector, t: float, noise: float) -> tuple[int, float]:
+    """What the assay says of a sample taken at t."""
+    if s[at.ACTIVE] == 0.0:
+        return at.NOT_DETECTED, math.nan
+    log10 = realised(t, s[at.ONSET], p[at.V0], x[at.GROWTH], s[at.PEAK], s[at.PLATEAU_END], s[at.DECAY],
+                     s[at.KNOT_TIME], s[at.KNOT_VALUE], s[at.KNOT_SLOPE]) + x[at.OFFSET] + p[at.ASSAY_SD] * noise
+    return reported(log10, p[at.LOD], p[at.LLOQ], p[at.LOG10_LOD], p[at.LOG10_LLOQ])
 
 
 @njit(cache=True, error_model="numpy")
@@ -212,7 +222,7 @@ def run_patients(rows: Rows, traits: Table, p: Vector, visit: Table, noise: Tabl
                 else:
                     t = t_event
                     take_event(s, x, p, t)
-                t_event = min(min(s[at.T_STOP], s[at.T_START]), min(min(s[at.T_ACT], s[at.T_CLEAR]), s[at.T_ONSET]))
+                t_event = min(s[at.T_STOP], s[at.T_START], s[at.T_ACT], s[at.T_CLEAR], s[at.T_ONSET])
                 if s[at.DRUG_ON] > on:
                     start[course, i] = t
                 elif s[at.DRUG_ON] < on:
@@ -231,10 +241,7 @@ def run_patients(rows: Rows, traits: Table, p: Vector, visit: Table, noise: Tabl
                 continue
             c, value = at.NOT_DETECTED, math.nan
             if s[at.ACTIVE] > 0.0:
-                log10 = realised(until, s[at.ONSET], p[at.V0], x[at.GROWTH], s[at.PEAK], s[at.PLATEAU_END], s[at.DECAY],
-                                 s[at.KNOT_TIME], s[at.KNOT_VALUE], s[at.KNOT_SLOPE])
-                log10 = log10 + x[at.OFFSET] + p[at.ASSAY_SD] * noise[v, i]
-                c, value = report(log10, p[at.LOD], p[at.LLOQ], p[at.LOG10_LOD], p[at.LOG10_LLOQ])
+                c, value = report(s, x, p, until, noise[v, i])
                 code[v, i], load[v, i] = c, value
             last = max(until + p[at.TURNAROUND], last)
             q_time[tail], q_code[tail], q_value[tail], q_episode[tail] = last, c, value, int(s[at.EPISODE])

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cmvsim.simulation.kernels.hazard import INF, advance, not_yet
+from cmvsim.simulation.kernels.hazard import INF, not_yet, spend
 
 Vector = NDArray[np.float64]
 
@@ -31,5 +31,5 @@ def first_onsets(clock: Vector, rate: Vector, s_start: Vector, s_stop: Vector, c
         if bound * (1.0 + 1e-12) < clock[i]:
             onset[i] = INF
             continue
-        onset[i] = advance(origin, horizon, survival, clock[i], rate[i], origin, scale, shape,
-                           s_start[i], s_stop[i], s_log, s_wash, c_start[i], c_stop[i], c_log, c_wash, step)[0]
+        onset[i] = spend(origin, horizon, survival, clock[i], rate[i], origin, scale, shape,
+                         s_start[i], s_stop[i], s_log, s_wash, c_start[i], c_stop[i], c_log, c_wash, step)[0]

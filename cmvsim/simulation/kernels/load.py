@@ -45,20 +45,26 @@ def clearance(v0: float, peak: float, plateau_end: float, decay: float,
 
 
 @njit(cache=True, error_model="numpy")
-def three_digits(x: float, log10: float) -> float:
-    """A positive number at three significant digits, as laboratories report it; `log10` is its logarithm, about.
+def rounded(x: float, log10: float) -> float:
+    """:func:`three_digits` of a number whose logarithm is at hand, to ten digits or more.
 
     Dividing or multiplying by an exact power of ten makes the nearest double of the decimal number, so that the value
     reads back from a table unchanged.
     """
     if abs(log10 - math.floor(log10 + 0.5)) < 1e-9:  # too near a power of ten for the floor of an approximation
         log10 = math.log10(x)
-    e = 2 - int(math.floor(log10))
+    e = 2 - int(math.floor(log10))  # noqa: RUF046 -- numba's floor is a float
     if e >= 0:
         p = POWERS_OF_TEN[e] if e <= 22 else 10.0**e
         return math.floor(x * p + 0.5) / p
     p = POWERS_OF_TEN[-e] if e >= -22 else 10.0**-e
     return math.floor(x / p + 0.5) * p
+
+
+@njit(cache=True, error_model="numpy")
+def three_digits(x: float) -> float:
+    """A positive number at three significant digits, as laboratories report it."""
+    return rounded(x, math.log10(x))
 
 
 @njit(cache=True, error_model="numpy")
@@ -69,7 +75,7 @@ def realised(t: float, onset: float, v0: float, growth: float, peak: float, plat
 
 
 @njit(cache=True, error_model="numpy")
-def report(log10: float, lod: float, lloq: float, log10_lod: float, log10_lloq: float) -> tuple[int, float]:
+def reported(log10: float, lod: float, lloq: float, log10_lod: float, log10_lloq: float) -> tuple[int, float]:
     """What the assay says of a sample with this log10 load, measurement error included: code and reported value.
 
     Rounding to three digits moves a value by less than 0.0022 log10, so that the value itself is needed only near a
@@ -79,7 +85,7 @@ def report(log10: float, lod: float, lloq: float, log10_lod: float, log10_lloq: 
         return at.NOT_DETECTED, math.nan
     if log10_lod + 0.01 < log10 < log10_lloq - 0.01:
         return at.BELOW_LLOQ, math.nan
-    value = three_digits(10.0**log10, log10)
+    value = rounded(10.0**log10, log10)
     if value >= lloq:
         return at.QUANTIFIED, value
     return (at.BELOW_LLOQ if value >= lod else at.NOT_DETECTED), math.nan

@@ -16,7 +16,7 @@ MIX_LEFT, MIX_RIGHT = np.uint64(0xCA01F9DD), np.uint64(0x4973F715)
 
 
 @njit(cache=True)
-def hashed(value: int, constant: int, multiplier: int) -> tuple[int, int]:
+def hashed(value: np.uint64, constant: np.uint64, multiplier: np.uint64) -> tuple[np.uint64, np.uint64]:
     """Hash a 32-bit word; also the next constant."""
     value ^= constant
     constant = (constant * multiplier) & MASK
@@ -25,7 +25,7 @@ def hashed(value: int, constant: int, multiplier: int) -> tuple[int, int]:
 
 
 @njit(cache=True)
-def mixed(x: int, y: int) -> int:
+def mixed(x: np.uint64, y: np.uint64) -> np.uint64:
     """Mix one 32-bit word into another."""
     z = (MIX_LEFT * x - MIX_RIGHT * y) & MASK
     return z ^ (z >> HALF)

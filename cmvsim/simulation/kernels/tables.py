@@ -33,9 +33,10 @@ def until_death(time: NDArray[np.float64], result: NDArray[np.int8], load: NDArr
 
 @njit(cache=True, nogil=True)
 def dispositions(planned: float, closing: Table, lost: Table, withdrawn: Table, new_therapy: Table, hct: Table,
-                 death: Table, end: Table, reason: Codes, died: Table) -> None:
-    """Fill whole day and reason of the end of monitoring, and the day of a death that is known of; all (N, R).
+                 death: Table, end: Table, reason: Codes, died: Table, known: Table) -> None:
+    """Fill whole day and reason of the end of monitoring, the day of a death that is known of, and `known`; all (N, R).
 
+    The study knows of a patient until withdrawal, loss, death, or the last planned visit (the closing one, if later).
     Of events at the same time the later in the order lost, withdrawn, new therapy, transplantation, death is the
     reason.
     """
@@ -45,6 +46,7 @@ def dispositions(planned: float, closing: Table, lost: Table, withdrawn: Table, 
             first, why = planned, COMPLETED
             if closing[i, r] > first and not closing[i, r] > dies:
                 first = closing[i, r]
+            known_until = min(withdrawn[i, r], lost[i, r], first)
             if lost[i, r] <= first:
                 first, why = lost[i, r], LOST
             if withdrawn[i, r] <= first:
@@ -55,8 +57,8 @@ def dispositions(planned: float, closing: Table, lost: Table, withdrawn: Table, 
                 first, why = hct[i, r], HCT
             if dies <= first:
                 first, why = dies, DEATH
-            dated = why == DEATH or why == HCT or why == COMPLETED
+            dated = why in (DEATH, HCT, COMPLETED)
             end[i, r] = np.ceil(first) if dated else np.floor(first)
             reason[i, r] = why
-            known = dies < math.inf and dies <= min(withdrawn[i, r], lost[i, r])
-            died[i, r] = np.ceil(dies) if known else math.nan
+            died[i, r] = np.ceil(dies) if dies < math.inf and dies <= known_until else math.nan
+            known[i, r] = min(known_until, dies)

@@ -38,4 +38,4 @@ def plan_visits(days: Vector, moved: Table, jitter: float, missed: Table, attend
                     t = math.nan
             time[v, i], load[v, i] = t, math.nan
             code[v, i] = at.NONE if math.isnan(t) else at.NOT_DETECTED
-            last[i] = t if t > last[i] else last[i]
+            last[i] = max(last[i], t)  # NaN is never larger

@@ -1,0 +1,23 @@
+"""Prints the benchmark table: `python -m benchmarks.run`. Ratios are against a peer timed in the same run."""
+
+from __future__ import annotations
+
+import platform
+
+from benchmarks import engine, estimators
+
+
+def main() -> None:
+    """Measure everything and print one table."""
+    rows = [*estimators.rows(), *engine.rows()]
+    width = max(len(row.name) for row in rows)
+    peer_width = max(len(row.peer or "") for row in rows)
+    print(f"One thread, {platform.machine()}; microseconds per trial, best of several repetitions.\n")
+    print(f"{'what':<{width}}  {'us/trial':>10}  {'trials/s':>12}  {'peer':<{peer_width}}  {'peer us':>10}  {'ratio':>8}")
+    for row in rows:
+        peer = f"{row.peer_us:>10.2f}  {row.ratio:>8.1f}" if row.peer_us is not None and row.ratio is not None else " " * 20
+        print(f"{row.name:<{width}}  {row.per_trial_us:>10.3f}  {1e6 / row.per_trial_us:>12,.0f}  {row.peer or '':<{peer_width}}  {peer}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""``cmvsim estimate``: the endpoints on the tables of one study, real or simulated, by the same code as in `power`."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cmvsim.core.canonical import pretty_json
+from cmvsim.core.errors import InputError, Problem
+from cmvsim.core.records import Request
+from cmvsim.data import Study, read_study
+from cmvsim.data.schema import TABLES
+from cmvsim.endpoints import AnalysisSpec, endpoint, read_analysis
+from cmvsim.endpoints.analyse import Analysed, analyse, check_plan, incidence_table
+from cmvsim.report.estimate_text import estimate_summary
+from cmvsim.runs.folder import RunFolder, RunState
+from cmvsim.runs.provenance import software_version
+from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
+
+ANALYSIS = "analysis.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateOptions:
+    """What the user typed."""
+
+    folder: Path
+    analysis: Path | None = None
+    endpoints: tuple[str, ...] = ()
+
+
+def estimate(options: EstimateOptions, place: Place) -> RunOutcome:
+    """Analyse study tables and keep the results in a run folder.
+
+    Raises
+    ------
+    InputError
+        With every problem of the tables, or of the analysis file; nothing is written then.
+    """
+    plan = read_plan(options)
+    for name in options.endpoints:
+        endpoint(name)
+    study = read_study(options.folder)
+    check_plan(study, plan)
+    names = options.endpoints or plan.endpoints
+    request = Request("estimate", options.folder.resolve().name, tables_digest(options.folder),
+                      {"analysis": plan.human(), "endpoints": list(names)}, seed=0)
+    folder = RunFolder(request, output=place.output)
+    if folder.state is RunState.FINISHED and not place.force:
+        return RunOutcome(folder.path, read_results(folder.path), found=True)
+    files = compute(study, plan, names, request)
+    with folder.open(force=place.force) as run:
+        write_outputs(run, files)
+        run.finish()
+    return RunOutcome(folder.path, read_results(folder.path), found=False)
+
+
+def read_plan(options: EstimateOptions) -> AnalysisSpec:
+    """The plan of ``--analysis``, or of ``analysis.toml`` beside the tables."""
+    path = options.analysis or options.folder / ANALYSIS
+    if options.analysis is None and options.folder.is_dir() and not path.exists():
+        raise InputError(Problem("there is no analysis.toml beside the tables", str(options.folder),
+                                 allowed="--analysis FILE, or the one that `cmvsim simulate` writes"))
+    if options.analysis is None and not options.folder.is_dir():
+        raise InputError(Problem("is no folder of study tables", str(options.folder)))
+    return read_analysis(path)
+
+
+def tables_digest(folder: Path) -> str:
+    """SHA-256 over the study tables of a folder, names included."""
+    whole = hashlib.sha256()
+    for table in sorted(f"{entry.name}.csv" for entry in TABLES):
+        path = folder / table
+        if path.exists():
+            whole.update(table.encode() + b"\0" + path.read_bytes() + b"\0")
+    return whole.hexdigest()
+
+
+def compute(study: Study, plan: AnalysisSpec, names: tuple[str, ...], request: Request) -> dict[str, str | bytes]:
+    """All files of the run, by name."""
+    analysed = analyse(study, plan, names)
+    rows = [row.as_dict() for row in analysed.rows]
+    results: dict[str, Any] = {
+        "format": 1, "verb": "estimate", "digest": request.digest, "request": request.as_dict(),
+        "software_version": software_version(), "analysis": plan.human(), "patients": study.patients,
+        "labels": {name: endpoint(name).label for name in names}, "flow": analysed.flow, "rows": rows}
+    curves = {name: incidence_table(analysed.derived[name], plan) for name in names}
+    files: dict[str, str | bytes] = {
+        "results.json": pretty_json(results),
+        "estimates.csv": pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.12g"),
+        "summary.md": estimate_summary(results)}
+    for name, frame in curves.items():
+        files[f"curves/{name}.csv"] = frame.to_csv(index=False, lineterminator="\n", float_format="%.12g")
+    return files | figures(analysed, curves, plan)
+
+
+def figures(analysed: Analysed, curves: dict[str, pd.DataFrame], plan: AnalysisSpec) -> dict[str, str | bytes]:
+    """A cumulative incidence figure per endpoint with at least one patient."""
+    from cmvsim.report.figures import incidence_of_frame
+    from cmvsim.report.style import png
+
+    return {f"figures/{name}.png": png(incidence_of_frame(
+        frame, title=f"{endpoint(name).label} (n = {analysed.flow[name]['in the analysis']})", event_label=endpoint(name).label))
+        for name, frame in curves.items() if analysed.flow[name]["in the analysis"] > 0 and plan.window > 1}

@@ -1,0 +1,54 @@
+"""Where a verb works and what it leaves: shared by all verbs that make a run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cmvsim.core.errors import InputError
+from cmvsim.runs.folder import OpenRun
+
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the work is done and with how many hands; no part of the request."""
+
+    output: Path | None = None
+    jobs: int = -1
+    backend: Literal["loky", "threading"] = "loky"
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """A finished run: where it is, its results, and whether it was there before."""
+
+    folder: Path
+    results: dict[str, Any]
+    found: bool
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """``results.json`` of a run.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is no JSON.
+    """
+    try:
+        content: dict[str, Any] = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError(f"{folder} holds no readable {RESULTS}") from None
+    return content
+
+
+def write_outputs(run: OpenRun, files: Mapping[str, str | bytes]) -> None:
+    """Write all outputs of a run."""
+    for name, content in files.items():
+        run.write(name, content)

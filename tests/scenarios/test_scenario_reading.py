@@ -1,0 +1,312 @@
+"""Reading scenarios back: explain, cite, diff, new, and the verbs around them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cmvsim.core.errors import InputError
+from cmvsim.core.value import Value
+from cmvsim.evidence import sources
+from cmvsim.scenarios import catalogue_ids, resolve
+from cmvsim.scenarios.cite import cite
+from cmvsim.scenarios.diff import ABSENT, as_text, diff
+from cmvsim.scenarios.explain import explain
+from cmvsim.scenarios.inputs import inputs
+from cmvsim.scenarios.template import inline, new
+from cmvsim.scenarios.words import interval, percent, quantity, visits
+from cmvsim.verbs import scenarios as verbs
+
+SECTIONS = ["ASSUMED", "WHO", "COURSE", "SEEN", "TREATED", "ASKED", "PLAN", "SOURCES"]
+IDS = catalogue_ids()
+EXAMPLES = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+# ---- explain
+
+
+@pytest.mark.parametrize("name", IDS)
+@pytest.mark.parametrize("show_all", [False, True])
+def test_sections_stand_in_order(name, show_all):
+    text = explain(resolve(name), show_all=show_all)
+    heads = [line.split(",")[0].split()[0] for line in text.splitlines()[1:] if line and not line.startswith(" ")]
+    assert heads == SECTIONS
+    assert max(len(line) for line in text.splitlines()[1:]) <= 118
+
+
+def test_assumptions_that_a_protocol_can_change_come_first_and_the_rest_is_counted():
+    scenario = resolve("cmv-cart")
+    assumed = [item.path for item in inputs(scenario.spec) if item.assumed is not None]
+    short, long = explain(scenario), explain(scenario, show_all=True)
+    assert f"({len(assumed)} of {len(inputs(scenario.spec))} inputs; change them first)" in short
+    rows = re.findall(r"^  ([a-z]\S+)", short, re.MULTILINE)
+    assert rows[0] == "monitoring.matrix"
+    assert all(row.startswith(("monitoring.", "preemptive_therapy.", "study.")) for row in rows)
+    assert f"... {len(assumed) - len(rows)} more: `cmvsim scenarios explain cmv-cart --all`" in short
+    assert sorted(re.findall(r"^  ([a-z]\S+\.\S+)", long, re.MULTILINE)) == sorted(assumed)
+    assert "more: `cmvsim scenarios explain" not in long
+
+
+def test_course_is_the_scenarios():
+    text = flat(explain(resolve("cmv-cart")))
+    assert "Untreated, 30% (95% interval 21 to 41) have quantifiable CMV DNA by day 90 under weekly plasma PCR" in text
+    assert "half of them by day 19" in text
+    assert "multiply the rate of onset by 1.3 (0.7 to 2.3) from the first dose to the last, fading over 42 days" in text
+    assert "0.8 log10 IU/mL (6.3 times) higher" in text
+    assert "DLBCL: 13% (9 to 18) die, 2.5% without relapse, and 40% relapse" in text
+
+
+@pytest.mark.parametrize(("override", "says"), [
+    ("study.patients=123", "123 CMV-seropositive patients"),
+    ("cmv.targets[0].value=0.44", "Untreated, 44% have"),
+    ("cmv.targets[0].day=75", "CMV DNA by day 75"),
+    ("cmv.targets[1].value=23", "half of them by day 23"),
+    ("cmv.onset.ratios.corticosteroids=3.3", "by 3.3 from the first dose"),
+    ("cmv.onset.ratios.corticosteroids=1", "leave the rate of onset as it is"),
+    ("toxicity.corticosteroids.washout=33", "fading over 33 days"),
+    ("cmv.load.set_point_shift.corticosteroids=-0.5", "0.5 log10 IU/mL (3.2 times) lower"),
+    ("follow_up.death_by_90.dlbcl=0.21", "DLBCL: 21% die"),
+    ("follow_up.relapse_by_90.dlbcl=0.31", "31% relapse"),
+    ("follow_up.death_ratios.clinically_significant=1.7", "multiplies the rate of death without relapse by 1.7"),
+    ("monitoring.attendance=0.81", "81% of the 10 after infusion made"),
+    ("monitoring.lloq=77", "quantified from 77 IU/mL"),
+    ("monitoring.jitter=0", "56, 70, 84, 90), 93%"),
+    ("monitoring.schedule=[{ every = 3, to = 21 }, { at = 90 }]", "days 0-21 every 3 days, 90"),
+    ("preemptive_therapy.start_at=1234", "Pre-emptive therapy from 1,234 IU/mL of plasma"),
+    ("preemptive_therapy.accepted=0.66", "in 66% of the episodes"),
+    ("analysis.definition={ at_least = 1000 }", "first sample of at least 1000 IU/mL on days 1-90"),
+    ("analysis.definition=clinically_significant", "first treatment for CMV, or CMV disease, on days 1-90"),
+    ("analysis.relapse=competing", "death, transplantation and relapse competing"),
+    ("analysis.relapse=censor", "death and transplantation competing, censored at relapse"),
+    ("analysis.hct=censor", "death competing, censored at transplantation"),
+    ("analysis.prevalent=count", "DNAemia at infusion counted at day 0"),
+    ("analysis.level=0.9", "90% CI (cloglog)"),
+    ("designs.precision.target.half_width=0.08", "half-width at most 8 points"),
+])
+def test_what_is_changed_is_what_is_read(override, says):
+    assert says not in flat(explain(resolve("cmv-cart")))
+    assert says in flat(explain(resolve("cmv-cart", [override])))
+
+
+@pytest.mark.parametrize(("observed", "says"), [
+    (0.28, "This schedule should find 28% of patients positive, not 30% (Monte Carlo error 0.3 points)."),
+    (0.302, "This schedule should find 30% of patients positive, as above (Monte Carlo error 0.3 points).")])
+def test_seen_compares_with_the_course(observed, says):
+    assert says in flat(explain(resolve("cmv-cart"), observed=observed, mcse=0.003))
+
+
+def test_another_definition_is_not_compared():
+    text = flat(explain(resolve("cmv-cart", ["analysis.definition={ at_least = 1000 }"]), observed=0.05))
+    assert "should find 5% of patients positive (cmv_reactivation: at least 1000 IU/mL, by day 90)." in text
+    assert "not 30%" not in text
+
+
+def test_what_could_not_be_computed_is_not_quoted():
+    assert "This schedule" not in explain(resolve("cmv-cart"), observed=float("nan"), mcse=float("nan"))
+    assert "This schedule" not in explain(resolve("cmv-cart"))
+
+
+@pytest.mark.parametrize("override", ['analysis.endpoints=["cmv_leukaemia"]', "analysis.prevalent=count",
+                                      "analysis.relapse=competing", "analysis.window=80"])
+def test_another_question_is_not_compared(override):
+    assert "not 30%" not in flat(explain(resolve("cmv-cart", [override]), observed=0.2))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_ready_to_edit_files_are_good_and_short(path):
+    scenario = resolve(str(path))
+    assert scenario.id == path.stem
+    assert scenario.digest != resolve("cmv-cart").digest
+    assert len(path.read_text().splitlines()) < 40
+    assert "WHO" in explain(scenario)
+
+
+def test_a_stratum_without_share_is_not_spoken_of():
+    text = explain(resolve(str(next(path for path in EXAMPLES if path.stem == "lymphoma-only"))))
+    assert "B-ALL" not in text.split("WHO")[1]
+
+
+def test_words():
+    assert [percent(x) for x in (0.93, 0.025, 0.0051, 0.07, 1.0, 0.0)] == ["93%", "2.5%", "0.51%", "7%", "100%", "0%"]
+    assert quantity(1, "days") == "1 day"
+    assert quantity(1500, "IU/mL") == "1,500 IU/mL"
+    assert visits((7, 14, 21, 28, 42, 90)) == "days 7-28 weekly, 42, 90"
+    assert visits((3, 6, 9, 12)) == "days 3-12 every 3 days"
+    assert visits((90,)) == "day 90"
+    assert interval(Value(value=0.3)) == ""
+
+
+# ---- cite
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_every_input_is_cited_assumed_or_owned_exactly_once(name):
+    scenario = resolve(name)
+    found = cite(scenario)
+    cited = {path for paper in found.papers for reason in paper.reasons for path in reason.inputs}
+    assumed = [item.input for item in found.assumptions]
+    assert len(assumed) == len(set(assumed))
+    assert not cited & set(assumed)
+    assert cited | set(assumed) | set(found.own) == {item.path for item in inputs(scenario.spec)}
+    assert all(paper.source in sources() and paper.reasons for paper in found.papers)
+    assert all(item.why for item in found.assumptions)
+
+
+def test_cite_gives_the_reason_and_the_place():
+    found = cite(resolve("cmv-cart"))
+    kampouri = next(paper for paper in found.papers if paper.source == "kampouri2024")
+    assert kampouri.name == "Kampouri 2024"
+    entries = {reason.entry: reason for reason in kampouri.reasons}
+    assert entries["p_any90_plasma_weekly"].inputs == ("cmv.targets[0].value",)
+    assert entries["p_any90_plasma_weekly"].value == "30%"
+    assert entries["p_any90_plasma_weekly"].measures
+    assert entries["p_any90_plasma_weekly"].grade == "derived"
+    lin = next(paper for paper in found.papers if paper.source == "lin2024")
+    timing = next(reason for reason in lin.reasons if reason.entry == "cmv_detection_median")
+    assert (timing.grade, timing.locator, timing.value) == ("found", "abstract", "day 19")
+    text = found.as_text()
+    assert text.index("Kampouri") < text.index("Assumed, with no paper behind it")
+    assert found.as_dict()["scenario"] == "cmv-cart"
+
+
+def test_a_number_of_ones_own_is_neither_cited_nor_assumed():
+    found = cite(resolve("cmv-cart", ["monitoring.lloq=50"]))
+    assert "monitoring.lloq" in found.own
+    assert "monitoring.lloq" in found.as_text().splitlines()[-1]
+
+
+# ---- diff
+
+
+def test_a_scenario_does_not_differ_from_itself():
+    assert diff(resolve("null"), resolve("null")) == ()
+    assert "the same" in as_text((), "a", "b")
+
+
+def test_diff_lists_what_a_file_changed_and_nothing_else():
+    rows = {row.path: row for row in diff(resolve("cmv-cart"), resolve("cmv-cart-whole-blood"))}
+    assert set(rows) == {"monitoring.matrix", "monitoring.lod", "monitoring.lloq", "cmv.onset.prevalent",
+                         "preemptive_therapy.start_at", "preemptive_therapy.accepted"}
+    assert (rows["monitoring.matrix"].left, rows["monitoring.matrix"].right) == ("plasma", "whole blood")
+
+
+def test_diff_shows_uncertainty_reasons_and_missing_keys(tmp_path):
+    (tmp_path / "a.toml").write_text(
+        'extends = "cmv-cart"\n[monitoring]\nattendance = { value = 0.93, assumed = "mine" }\n[designs.other]\n'
+        'kind = "single_arm_precision"\n[cmv.onset.ratios]\ntocilizumab = { value = 1.15, uncertain = { beta = [1, 2] } }\n')
+    rows = {row.path: row for row in diff(resolve("cmv-cart"), resolve(str(tmp_path / "a.toml")))}
+    assert rows["monitoring.attendance"].words_only
+    assert rows["monitoring.attendance"].right == "93%; assumed: mine"
+    assert not rows["cmv.onset.ratios.tocilizumab"].words_only
+    assert "uncertain: beta [1.0, 2.0]" in rows["cmv.onset.ratios.tocilizumab"].right
+    assert rows["designs.other.kind"].left == ABSENT
+    lines = as_text(tuple(rows.values()), "a", "b").splitlines()
+    assert len(lines) == len(rows) + 1
+
+
+# ---- new
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_a_new_file_is_its_base_until_it_is_edited(name, tmp_path):
+    file = verbs.new(name, tmp_path / "mine.toml")
+    scenario = resolve(str(file))
+    assert scenario.digest == resolve(name).digest
+    assert scenario.id == "mine"
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_all_lines_of_a_new_file_can_be_uncommented(name, tmp_path):
+    head, body = new(name).split("\n[study]", 1)
+    lines = [re.sub(r"^# (\w+ = )", r"\1", line) for line in ("[study]" + body).splitlines()]
+    assert not any(line.startswith("#") for line in lines)
+    (tmp_path / "mine.toml").write_text(head + "\n" + "\n".join(lines))
+    assert resolve(str(tmp_path / "mine.toml")).digest == resolve(name).digest
+    assert set(tomllib.loads("\n".join(lines))) == {"study", "monitoring", "preemptive_therapy", "analysis", "designs"}
+
+
+def test_new_extends_a_file_seen_from_its_own_folder(tmp_path):
+    (tmp_path / "deep").mkdir()
+    base = verbs.new("cmv-cart", tmp_path / "base.toml")
+    file = verbs.new(str(base), tmp_path / "deep" / "my study 2.toml")
+    assert 'extends = "../base.toml"' in file.read_text()
+    assert resolve(str(file)).id == "my-study-2"
+
+
+def test_new_refuses_to_overwrite(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("mine")
+    with pytest.raises(InputError, match="exists and is not overwritten"):
+        verbs.new("cmv-cart", file)
+    assert file.read_text() == "mine"
+    verbs.new("cmv-cart", file, force=True)
+    assert "extends" in file.read_text()
+
+
+@pytest.mark.parametrize(("place", "says"), [("none/mine.toml", "does not exist"), ("mine.txt", "ends in .toml"), ("dir.toml",
+"is a folder")])
+def test_new_refuses_places(tmp_path, place, says):
+    (tmp_path / "dir.toml").mkdir()
+    with pytest.raises(InputError, match=says):
+        verbs.new("cmv-cart", tmp_path / place)
+
+
+TOML_VALUES = st.recursive(
+    st.booleans() | st.integers(-10**6, 10**6) | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3), max_leaves=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TOML_VALUES)
+def test_inline_toml_reads_back(value):
+    assert tomllib.loads(f"x = {inline(value)}")["x"] == value
+
+
+# ---- verbs
+
+
+def test_list_and_show():
+    assert [name for name, _ in verbs.list_scenarios()] == list(IDS)
+    assert all(title for _, title in verbs.list_scenarios())
+    assert verbs.show("null").startswith("#")
+    assert '"digest"' in verbs.show("null", resolved=True)
+    assert '"patients": 99' in verbs.show("null", resolved=True, overrides=["study.patients=99"])
+    with pytest.raises(InputError, match="add --resolved"):
+        verbs.show("null", overrides=["study.patients=99"])
+
+
+def test_check_tells_every_problem_of_every_file(tmp_path):
+    (tmp_path / "a.toml").write_text('extends = "cmv-cart"\n[study]\npatients = 0\n[monitoring]\nattendance = 2\n')
+    good, bad, none = verbs.check(["cmv-cart", str(tmp_path / "a.toml"), str(tmp_path / "b.toml")])
+    assert good.ok
+    assert good.digest == resolve("cmv-cart").digest
+    assert [problem.at for problem in bad.problems] == ["study.patients", "monitoring.attendance"]
+    assert not none.ok
+
+
+def test_schema_and_diff_and_cite_verbs():
+    assert verbs.schema()["title"] == "cmvsim scenario"
+    assert "monitoring.matrix" in verbs.diff_text("cmv-cart", "cmv-cart-whole-blood")
+    rows = verbs.diff("cmv-cart", "cmv-cart", right_set=["study.patients=10"])
+    assert [(row.path, row.left, row.right) for row in rows] == [("study.patients", "250", "10")]
+    assert verbs.cite("null").scenario == "null"
+
+
+def test_calibrate_and_explain_agree():
+    calibration = verbs.calibrate("cmv-cart")
+    table = verbs.calibration_table(calibration)
+    assert len(table.split("\n\n")[0].splitlines()) == 1 + len(calibration.targets)
+    row = next(line for line in table.splitlines() if line.startswith("cumulative_incidence"))
+    assert re.split(r"\s{2,}", row)[2:4] == ["0.3", "0.213 to 0.415"]
+    text = flat(verbs.explain("cmv-cart"))
+    assert re.search(r"This schedule should find 2\d% of patients positive, not 30% \(Monte Carlo error 0\.\d points\)", text)
+    assert verbs.explain("cmv-cart") == verbs.explain("cmv-cart")

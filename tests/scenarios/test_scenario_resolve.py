@@ -1,0 +1,239 @@
+"""Properties of the resolved form: what changes its digest, what does not, and how files extend each other."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+from cmvsim.core.canonical import canonical_json
+from cmvsim.core.errors import InputError
+from cmvsim.core.spec import key_path
+from cmvsim.core.value import Between, Stated, Value
+from cmvsim.evidence import parameter
+from cmvsim.scenarios import ResolvedScenario, catalogue_ids, catalogue_text, resolve
+from cmvsim.scenarios.inputs import inputs
+from cmvsim.scenarios.load import load_tree, merge
+from cmvsim.scenarios.resolve import resolve_tree
+
+IDS = catalogue_ids()
+STUDY_DESIGN = {  # facts of the study or of a target's cohort: neither published estimates nor assumptions
+    "population.strata.ball_child.products.tisagenlecleucel",  # the only product licensed under 18 years
+    "cmv.targets[0].day", "cmv.targets[1].day",  # three months
+    "cmv.targets[0].measured_by.attendance",  # a target is net of missed visits
+}
+
+
+class Dumped:
+    """Stands for a specification that dumps a given tree: its rules (shares that add up) have tests of their own."""
+
+    def __init__(self, tree):
+        self.tree = tree
+
+    def model_dump(self, mode):
+        assert mode == "json"
+        return self.tree
+
+
+def get(tree, path):
+    for part in path:
+        tree = tree[part]
+    return tree
+
+
+def leaves(tree, path=()):
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from leaves(value, (*path, key))
+    elif isinstance(tree, list):
+        for index, value in enumerate(tree):
+            yield from leaves(value, (*path, index))
+    else:
+        yield path, tree
+
+
+TREE = resolve("cmv-cart", ["cmv.calibrated_on=own"]).as_dict()
+NUMBERS = [path for path, value in leaves(TREE)
+           if isinstance(value, int | float) and not isinstance(value, bool) and path[0] != "format"]
+
+
+def test_the_catalogue_holds_what_is_promised():
+    assert {"cmv-cart", "cmv-cart-whole-blood", "null", "null-confounded"} <= set(IDS)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_resolved_form_reads_back_as_itself(name):
+    scenario = resolve(name)
+    again = ResolvedScenario.of_dict(json.loads(canonical_json(scenario.as_dict())), source=name)
+    assert again.digest == scenario.digest
+    assert canonical_json(again.as_dict()) == canonical_json(scenario.as_dict())
+
+
+def test_comments_order_and_words_do_not_change_the_digest(tmp_path):
+    text = catalogue_text("cmv-cart")
+    lines = [line.split("  #")[0] for line in text.splitlines() if not line.startswith("#")]
+    bare = "\n".join(lines).replace('label    = "DLBCL"', 'label = "Large cell"').replace("registry does not say", "because")
+    bare = bare.replace('title  = "CMV', 'title = "My CMV').replace('id     = "cmv-cart"', 'id = "mine"')
+    bare = bare.replace("NCT06058858", "NCT00000000")
+    assert bare != text
+    (tmp_path / "mine.toml").write_text(bare)
+    assert resolve(str(tmp_path / "mine.toml")).digest == resolve("cmv-cart").digest
+
+
+def test_order_of_sections_does_not_change_the_digest():
+    tree = load_tree("cmv-cart")
+    turned = dict(reversed(tree.items()))
+    straight = resolve("cmv-cart")
+    assert ResolvedScenario(resolve_tree(turned, "t"), "t", basis=straight.basis).digest == straight.digest
+
+
+def test_there_are_many_numbers():
+    assert len(NUMBERS) > 150
+
+
+@pytest.mark.parametrize("path", NUMBERS, ids=key_path)
+def test_every_number_changes_the_digest(path):
+    """Moved a little, so that it stays allowed; shares that must add up are moved against validation."""
+    tree = copy.deepcopy(TREE)
+    old = get(tree, path)
+    get(tree, path[:-1])[path[-1]] = old + 1 if isinstance(old, int) else old * 0.999 if old else 1e-6
+    assert ResolvedScenario(Dumped(tree), "t").digest != ResolvedScenario(Dumped(TREE), "t").digest
+
+
+@pytest.mark.parametrize("override", ["monitoring.matrix=whole_blood", "analysis.prevalent=count", "analysis.relapse=competing",
+                                      "analysis.hct=censor", "analysis.definition=detected", "analysis.interval=log",
+                                      "analysis.endpoints=[\"cmv_lymphoma\"]", "monitoring.baseline=[-5, 0]",
+                                      "analysis.definition={ at_least = 1000 }", "cmv.targets[0].value=0.27"])
+def test_every_choice_changes_the_digest(override):
+    assert resolve("cmv-cart", [override]).digest != resolve("cmv-cart").digest
+
+
+def test_set_of_the_same_value_changes_nothing():
+    assert resolve("cmv-cart", ["monitoring.lloq=@lloq_plasma", "study.patients=250"]).digest == resolve("cmv-cart").digest
+
+
+def test_set_applies_in_order_and_is_kept():
+    scenario = resolve("cmv-cart", ["study.patients=100", "study.patients=120"])
+    assert scenario.spec.study.patients == 120
+    assert scenario.overrides == ("study.patients=100", "study.patients=120")
+
+
+# ---- extends
+
+
+def test_merge_goes_key_by_key_and_replaces_values_whole():
+    base = {"a": {"x": {"value": 1, "assumed": "why"}, "y": 2}, "list": [1, 2], "b": 1}
+    over = {"a": {"x": {"value": 3}}, "list": [3]}
+    assert merge(base, over) == {"a": {"x": {"value": 3}, "y": 2}, "list": [3], "b": 1}
+    assert base["a"]["x"] == {"value": 1, "assumed": "why"}
+
+
+def test_extending_changes_only_what_is_named(tmp_path):
+    (tmp_path / "mine.toml").write_text('id = "mine"\nextends = "cmv-cart"\n[monitoring]\nattendance = 0.8\n')
+    mine, base = resolve(str(tmp_path / "mine.toml")).spec, resolve("cmv-cart").spec
+    assert float(mine.monitoring.attendance) == 0.8
+    assert mine.monitoring.attendance.assumed is None
+    assert mine.model_copy(update={"id": base.id, "monitoring": base.monitoring}) == base
+    assert mine.monitoring.model_copy(update={"attendance": base.monitoring.attendance}) == base.monitoring
+
+
+def test_extends_a_file_beside_it(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "base.toml").write_text('extends = "cmv-cart"\n[study]\npatients = 60\n')
+    (tmp_path / "deep" / "mine.toml").write_text('extends = "../base.toml"\n[analysis]\nlevel = 0.9\n')
+    spec = resolve(str(tmp_path / "deep" / "mine.toml")).spec
+    assert (spec.study.patients, spec.analysis.level) == (60, 0.9)
+
+
+# ---- what the built-in scenarios say
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_every_input_has_a_paper_a_reason_or_is_study_design(name):
+    unsourced = {item.path for item in inputs(resolve(name).spec) if item.evidence is None and item.assumed is None}
+    assert unsourced <= STUDY_DESIGN
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_evidence_reaches_the_scenario_unchanged(name):
+    found = [item for item in inputs(resolve(name).spec) if item.evidence is not None]
+    assert len(found) > 40
+    for item in found:
+        entry = parameter(item.evidence)
+        number = item.value.centre if isinstance(item.value, Between) else item.value.value
+        assert number == entry.centre
+        assert item.value.uncertain == entry.uncertain
+        assert (item.assumed is not None) == (entry.grade == "assumed")
+
+
+def test_a_measurement_that_is_repeated_is_one_input():
+    paths = [item.path for item in inputs(resolve("cmv-cart").spec)]
+    assert len(paths) == len(set(paths))
+    assert "cmv.targets[0].measured_by.lloq" in paths
+    assert not [path for path in paths if path.startswith("cmv.targets[1].measured_by")]
+
+
+def test_units_come_from_the_types():
+    units = {item.path: item.unit for item in inputs(resolve("cmv-cart").spec)}
+    assert units["follow_up.death_by_90.dlbcl"] == "proportion"
+    assert units["toxicity.corticosteroids.use.lymphoma.axicabtagene"] == "proportion"
+    assert units["monitoring.lloq"] == "IU/mL"
+    assert units["cmv.load.doubling_time"] == "days"
+    assert units["monitoring.matrix"] == ""
+    assert units["cmv.targets[0].value"] == "proportion"
+    kinds = {type(item.value) for item in inputs(resolve("cmv-cart").spec)}
+    assert {kind.__name__.split("[")[0] for kind in kinds} == {Value.__name__, Between.__name__, Stated.__name__}
+
+
+def test_registered_study():
+    spec = resolve("cmv-cart").spec
+    assert (spec.study.registry, spec.study.patients, spec.analysis.window) == ("NCT06058858", 250, 90)
+    assert spec.analysis.primary == "cmv_reactivation"
+    assert set(spec.strategies) == {"preemptive"}
+    assert {stratum.disease for stratum in spec.population.strata.values()} == {"leukaemia", "lymphoma"}
+    assert float(spec.follow_up.death_by_90["dlbcl"]) > float(spec.follow_up.death_by_90["ball_child"])
+
+
+def test_whole_blood_is_another_test_of_the_same_disease():
+    blood, plasma = resolve("cmv-cart-whole-blood").spec, resolve("cmv-cart").spec
+    assert blood.monitoring.matrix.value == "whole_blood"
+    assert float(blood.monitoring.lloq) > float(plasma.monitoring.lloq)
+    assert float(blood.preemptive_therapy.start_at) > float(plasma.preemptive_therapy.start_at)
+    assert blood.cmv.load == plasma.cmv.load
+    assert blood.cmv.targets == plasma.cmv.targets
+    assert (blood.population, blood.toxicity, blood.follow_up) == (plasma.population, plasma.toxicity, plasma.follow_up)
+    assert blood.cmv.matrices["whole_blood"].offset.centre > 0
+
+
+def test_null_has_no_effect_and_no_shared_cause():
+    spec = resolve("null").spec
+    ratios = spec.cmv.onset.ratios
+    assert [float(getattr(ratios, name)) for name in ("corticosteroids", "tocilizumab", "prior_allogeneic_hct",
+    "score")] == [1] * 4
+    assert [float(shift) for _, shift in spec.cmv.load.set_point_shift] == [0, 0]
+    assert [float(loading) for _, loading in spec.population.score_loadings] == [0, 0]
+    assert float(spec.toxicity.severity_loading) == 0
+    assert float(spec.follow_up.death_ratios.clinically_significant) == 1
+    assert spec.cmv.targets == resolve("cmv-cart").spec.cmv.targets
+
+
+def test_null_confounded_keeps_the_causes_of_cmv_and_takes_its_effect():
+    spec, base = resolve("null-confounded").spec, resolve("cmv-cart").spec
+    assert float(spec.follow_up.death_ratios.clinically_significant) == 1
+    assert (spec.cmv, spec.toxicity, spec.population) == (base.cmv, base.toxicity, base.population)
+    assert float(spec.cmv.onset.ratios.corticosteroids) > 1
+    assert float(spec.cmv.onset.ratios.score) > 1
+
+
+def test_a_basis_is_part_of_the_digest_and_must_exist():
+    assert resolve("cmv-cart", ["cmv.calibrated_on=own"]).digest != resolve("cmv-cart").digest
+    assert resolve("cmv-cart", ["cmv.calibrated_on=null"]).digest != resolve("cmv-cart").digest
+    with pytest.raises(InputError, match=r"cmv.calibrated_on.*did you mean 'cmv-cart'"):
+        resolve("cmv-cart", ["cmv.calibrated_on=cmv-kart"])
+
+
+def test_the_basis_is_the_catalogue_scenario_whatever_is_changed_here():
+    changed = resolve("cmv-cart", ["follow_up.death_by_90.dlbcl=0.3", "cmv.onset.ratios.corticosteroids=5"])
+    assert changed.basis == resolve("cmv-cart").basis == resolve("cmv-cart").spec
+    assert changed.spec != changed.basis
