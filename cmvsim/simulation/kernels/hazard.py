@@ -45,8 +45,8 @@ def not_yet(t: float, origin: float, scale: float, shape: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def spend(t: float, until: float, survival_until: float, residual: float, rate: float, origin: float, scale: float, shape: float,
-          s_start: float, s_stop: float, s_log: float, s_wash: float,
+def spend(t: float, until: float, survival_until: float, residual: float, rate: float,
+          origin: float, scale: float, shape: float, s_start: float, s_stop: float, s_log: float, s_wash: float,
           c_start: float, c_stop: float, c_log: float, c_wash: float, step: float) -> tuple[float, float]:
     """Spend the exponential clock from t until `until`.
 
