@@ -26,6 +26,8 @@ Table = NDArray[np.float64]
 Cube = NDArray[np.float64]
 Codes = NDArray[np.int8]
 
+BLOCK = 64  # patients whose inputs are fetched together
+
 
 @njit(cache=True, error_model="numpy")
 def clock(s: Vector, x: Vector, p: Vector, until: float, survival_until: float) -> tuple[float, float]:
@@ -170,6 +172,18 @@ def take_event(s: Vector, x: Vector, p: Vector, t: float) -> None:
         begin_episode(s, x, p, t)
 
 
+@njit(cache=True, error_model="numpy")
+def fetch(rows: Rows, first: int, size: int, source: Table, to: Table) -> None:
+    """Copy columns ``rows[first:first + size]`` of `source` to rows of `to`.
+
+    The tables are larger than the near caches, and a patient touches a line in each of their many rows: fetched in
+    bursts, apart from the branches of the course, those accesses overlap.
+    """
+    for j in range(source.shape[0]):
+        for b in range(size):
+            to[b, j] = source[j, rows[first + b]]
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def run_patients(rows: Rows, traits: Table, p: Vector, visit: Table, noise: Table, code: Codes, load: Table,
                  start: Table, stop: Table, episodes: Cube, knots: Cube) -> None:
@@ -185,10 +199,17 @@ def run_patients(rows: Rows, traits: Table, p: Vector, visit: Table, noise: Tabl
     q_time, q_value = np.empty(visits), np.empty(visits)
     q_code, q_episode = np.empty(visits, np.int64), np.empty(visits, np.int64)
     s, x = np.empty(at.STATE), np.empty(traits.shape[0])
+    times, noises, fetched = np.empty((BLOCK, visits)), np.empty((BLOCK, visits)), np.empty((BLOCK, x.size))
+    order = np.arange(rows.size)
     for a in range(rows.size):
-        i = rows[a]
+        i, b = rows[a], a % BLOCK
+        if b == 0:
+            size = min(BLOCK, rows.size - a)
+            fetch(rows, a, size, visit, times)
+            fetch(rows, a, size, noise, noises)
+            fetch(order, a, size, traits, fetched)
         for j in range(x.size):
-            x[j] = traits[j, a]
+            x[j] = fetched[b, j]
         for j in range(s.size):
             s[j] = 0.0
         s[at.EPISODE] = -1.0
@@ -198,7 +219,7 @@ def run_patients(rows: Rows, traits: Table, p: Vector, visit: Table, noise: Tabl
         first = x[at.FIRST_ONSET]
         t_result, t_event = INF, first
         for v in range(visits + 1):  # past the last visit, on to the horizon
-            until = visit[v, i] if v <= last_visit else p[at.HORIZON]
+            until = times[b, v] if v <= last_visit else p[at.HORIZON]
             if math.isnan(until):
                 continue
             if until < first:  # nothing is found, and the result arrives before there is a drug to stop
@@ -241,7 +262,7 @@ def run_patients(rows: Rows, traits: Table, p: Vector, visit: Table, noise: Tabl
                 continue
             c, value = at.NOT_DETECTED, math.nan
             if s[at.ACTIVE] > 0.0:
-                c, value = report(s, x, p, until, noise[v, i])
+                c, value = report(s, x, p, until, noises[b, v])
                 code[v, i], load[v, i] = c, value
             last = max(until + p[at.TURNAROUND], last)
             q_time[tail], q_code[tail], q_value[tail], q_episode[tail] = last, c, value, int(s[at.EPISODE])
