@@ -164,8 +164,9 @@ class Source(Spec):
 
     def cite(self) -> str:
         """Write the source in one line."""
-        parts = (self.authors, self.title, self.journal, str(self.year or ""), "; ".join(self.ids))
-        return ". ".join(part for part in parts if part) or self.what
+        named = (self.authors, self.title) if self.authors or self.title else (self.what,)
+        parts = (*named, self.journal, str(self.year or ""), "; ".join(self.ids))
+        return ". ".join(part.removesuffix(".") for part in parts if part)
 
 
 class Parameter(Spec):

@@ -23,7 +23,7 @@ from cmvsim.report import power_text
 from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
-from cmvsim.scenarios.reliance import assumptions, papers
+from cmvsim.scenarios.cite import cite
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.running import FolderWork
 from cmvsim.verbs.ui import Ui
@@ -131,7 +131,7 @@ def compute(scenario: ResolvedScenario, calibration: Calibration, question: Ques
 
 def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResult) -> dict[str, Any]:
     """``results.json``."""
-    question, analysis = result.question, scenario.spec.analysis
+    question, analysis, rests_on = result.question, scenario.spec.analysis, cite(scenario)
     return {
         "format": FORMAT, "verb": "power", "scenario": scenario.id, "digest": request.digest, "request": request.as_dict(),
         "software_version": software_version(), "seed": question.seed, "design": question.design,
@@ -143,7 +143,10 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResu
         "estimands": [value.as_dict() for value in result.estimands],
         "failures": [{"replicate": f.replicate, "seed": f.seed, "message": f.message, "traceback": f.traceback}
                      for f in result.failures[:5]],
-        "assumptions": assumptions(scenario.spec), "sources": papers(scenario.spec), "warnings": warnings(result)}
+        "assumptions": [{"input": item.input, "value": item.value, "why": item.why} for item in rests_on.assumptions],
+        "sources": [{"source": paper.source, "citation": paper.text, "entries": [reason.entry for reason in paper.reasons]}
+                    for paper in rests_on.papers],
+        "warnings": warnings(result)}
 
 
 def warnings(result: PowerResult) -> list[str]:
@@ -173,7 +176,7 @@ def summary(results: dict[str, Any]) -> str:
              "## For the protocol", "", power_text.protocol_paragraph(results, "en"), "",
              power_text.protocol_paragraph(results, "fr"), "", "## What this rests on", "",
              f"Assumed, with no paper behind it ({len(results['assumptions'])} inputs):", ""]
-    lines += [f"- `{item['input']}`: {item['why']}" for item in results["assumptions"]]
+    lines += [f"- `{item['input']}` = {item['value']}: {item['why']}" for item in results["assumptions"]]
     lines += ["", "Sources:", ""] + [f"- {item['citation']} ({', '.join(item['entries'])})" for item in results["sources"]]
     return "\n".join(lines) + "\n"
 

@@ -12,7 +12,7 @@ from planning_setup import PRIMARY, Workplace, question, solved
 from cmvsim.core.errors import InputError
 from cmvsim.core.streams import Role
 from cmvsim.designs import PrecisionTarget
-from cmvsim.montecarlo.estimand_values import estimand_values
+from cmvsim.montecarlo.estimand_values import EstimandValue, estimand_values
 from cmvsim.planning import power
 from cmvsim.planning.closed_forms import assured_precision_patients
 from cmvsim.planning.power import Answer, Planner, PowerResult, Question
@@ -170,3 +170,28 @@ def test_replicates_stop_on_the_error_wanted_and_the_stages_follow(tmp_path: Pat
 def test_more_precision_costs_more_patients(tmp_path: Path, reference: Answer) -> None:
     result, _ = plan(tmp_path, question(target=PrecisionTarget(half_width=0.10, probability=0.8)))
     assert answer_of(result).found > 1.2 * reference.found
+
+
+def test_a_width_that_no_study_can_have_is_refused_before_anything_is_simulated(tmp_path: Path,
+                                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    """The closed form asks for 800,000 patients, above the largest size that the command line takes."""
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a study of a million patients was begun")
+
+    monkeypatch.setattr(power, "run", never)
+    with pytest.raises(InputError, match="half-width"):
+        plan(tmp_path, question(target=PrecisionTarget(half_width=0.001, probability=0.8)))
+
+
+@pytest.mark.parametrize("patients", [0, 5000])
+def test_an_endpoint_that_never_happens_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patients: int) -> None:
+    """Nobody in its population (NaN), or nobody with an event (0): a sentence for the user, or an answer."""
+    nobody = tuple(EstimandValue(PRIMARY, "preemptive", kind, float("nan") if patients == 0 else 0.0, 0.0, patients)
+                   for kind in ("latent", "protocol"))
+    monkeypatch.setattr(power, "estimand_values", lambda *_, **__: nobody)
+    asked = question(replicates=64)
+    if patients == 0:
+        with pytest.raises(InputError):
+            plan(tmp_path, asked)
+    else:
+        assert answer_of(plan(tmp_path, asked)[0]).closed_form["n"] == 1
