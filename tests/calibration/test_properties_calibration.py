@@ -107,7 +107,8 @@ def test_a_strong_death_ratio_is_seen_without_the_correction() -> None:
 
 
 MONITORING = {
-    "visits": ("monitoring.schedule=[{ every = 14, to = 84 }, { at = 90 }]", "monitoring.jitter=0", "monitoring.attendance=0.5"),
+    "visits": ("monitoring.schedule=[{ every = 14, to = 84 }, { at = 90 }]", "monitoring.jitter=0",
+               "monitoring.attendance=0.5"),
     "matrix and limits": ('monitoring.matrix="whole_blood"', "monitoring.lloq=137", "monitoring.lod=30"),
     "noise of the assay": ("monitoring.assay_sd_log10=0.4",),
     "turnaround": ("monitoring.turnaround=4",),

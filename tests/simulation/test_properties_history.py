@@ -97,8 +97,11 @@ def _check_study(of: Model, h: History) -> None:
         known = values[~np.isnan(values)]
         assert np.array_equal(known, np.floor(known)), "days are whole"
     assert np.all(d.death[d.reason == 1] == d.end[d.reason == 1])
-    unknown = np.minimum(h.observation.withdrawn, h.observation.lost) < h.death
-    assert np.isnan(d.death[unknown]).all(), "a death after withdrawal or loss is not known"
+    assert h.samples is not None
+    closing = h.samples.time[..., -1]
+    over = np.fmax(h.samples.nominal[-1], np.where(closing <= h.death, closing, np.nan))
+    unknown = np.minimum(np.minimum(h.observation.withdrawn, h.observation.lost), over) < h.death
+    assert np.isnan(d.death[unknown]).all(), "a death after withdrawal, loss or the end of the study is not known"
     known = ~unknown & np.isfinite(h.death)
     assert np.array_equal(d.death[known], np.ceil(h.death[known]))
     for courses in study.exposures.values():
