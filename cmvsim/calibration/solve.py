@@ -138,8 +138,11 @@ class _Solver:
         """Death hazards that meet their targets at the given onset hazard."""
         closed = self._death_closed_form()
         baseline = replace(closed, onset_amplitude=baseline.onset_amplitude, onset_median=baseline.onset_median)
-        for _ in range(DEATH_ROUNDS if self._factors_act else 0):
-            baseline = self._death_by_simulation(baseline)
+        if self._factors_act:
+            self.evaluations += 1
+            without = self.cohort.see(self.incidence, baseline, factors=False)
+            for _ in range(DEATH_ROUNDS):
+                baseline = self._death_by_simulation(baseline, without)
         return baseline
 
     @property
@@ -160,6 +163,7 @@ class _Solver:
         x = np.log([baseline.onset_amplitude, baseline.onset_median])
         f = self._residual(x, baseline)
         jacobian = np.column_stack([(self._residual(x + h, baseline) - f) / 0.2 for h in np.eye(2) * 0.2])
+        nearest = f
         for _ in range(MAX_STEPS):
             if np.all(np.abs(f) < (5e-4, 5e-4)):
                 return replace(baseline, onset_amplitude=float(np.exp(x[0])), onset_median=float(np.exp(x[1])))
@@ -168,7 +172,8 @@ class _Solver:
             new = self._residual(x + step, baseline)
             jacobian = jacobian + np.outer(new - f - jacobian @ step, step) / (step @ step)
             x, f = x + step, new
-        reached, median = _expit(f[0] + self.wanted[0]), float(np.exp(f[1] + self.wanted[1]))
+            nearest = min(nearest, f, key=lambda residual: float(np.abs(residual).max()))
+        reached, median = _expit(nearest[0] + self.wanted[0]), float(np.exp(nearest[1] + self.wanted[1]))
         raise CalibrationError(
             f"{self.scenario.id}: cmv.targets are out of reach: wanted {float(self.incidence.value):.3g} by day "
             f"{float(self.incidence.day):g} with median detection on day {float(self.timing.value):.3g}; the nearest the "
@@ -189,16 +194,20 @@ class _Solver:
         amplitude = -2 * np.log1p(-float(self.incidence.value))
         return Baseline(amplitude, 0.7 * float(self.timing.value), tuple(a for a, _ in hazards), tuple(b for _, b in hazards))
 
-    def _death_by_simulation(self, baseline: Baseline) -> Baseline:
-        """One round of proportional correction of the death hazards (the factors inflate death)."""
-        seen, follow_up = self._see(baseline), self.scenario.follow_up
+    def _death_by_simulation(self, baseline: Baseline, without: Seen) -> Baseline:
+        """One round of proportional correction, since the factors inflate death.
+
+        The same patients without the factors are the yardstick, not the nominal target: common random numbers cancel the
+        chance of the cohort, and the closed form meets the target without factors.
+        """
+        seen = self._see(baseline)
         first, after = list(baseline.non_relapse_hazard), list(baseline.after_relapse_hazard)
-        for i, name in enumerate(self.scenario.population.strata):
-            nrm, death = float(follow_up.non_relapse_mortality_by_90[name]), float(follow_up.death_by_90[name])
-            if seen.non_relapse_death[i] > 0:
-                first[i] *= float(np.log1p(-nrm) / np.log1p(-seen.non_relapse_death[i]))
-            if seen.death[i] > seen.non_relapse_death[i]:
-                after[i] *= float((death - nrm) / (seen.death[i] - seen.non_relapse_death[i]))
+        for i in range(len(first)):
+            if 0 < seen.non_relapse_death[i] < 1:
+                first[i] *= float(np.log1p(-without.non_relapse_death[i]) / np.log1p(-seen.non_relapse_death[i]))
+            later, later_without = seen.death[i] - seen.non_relapse_death[i], without.death[i] - without.non_relapse_death[i]
+            if later > 0:
+                after[i] *= float(later_without / later)
         return replace(baseline, non_relapse_hazard=tuple(first), after_relapse_hazard=tuple(after))
 
 

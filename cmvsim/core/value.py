@@ -267,6 +267,9 @@ def _between(raw: Mapping[str, Any], unit: str, low: float, open_low: bool) -> B
     if len(bounds) == 2 and bounds["low"] >= bounds["high"]:
         raise _fail("the truncation is empty", "low must be below high")
     lognormal = centre_key == "median"
+    if not lognormal and low > -math.inf and varies[spread_key] and bounds.get("low", -math.inf) < low:
+        raise _fail(f"a normal law without a lower end goes below {low:g} {unit}".rstrip(),
+                    f"add low = {low:g} to 'varies', or give a median with sdlog")
     return Between(
         law="lognormal" if lognormal else "normal",
         centre=_number(raw[centre_key], unit, 0.0 if lognormal else low, math.inf, lognormal or open_low, False),
@@ -347,6 +350,8 @@ Correlation = Annotated[Value, BeforeValidator(_value_validator("a correlation",
                         _schema("a correlation from -1 to 1", minimum=-1, maximum=1), Unit("correlation")]
 VaryingDays = Annotated[Between, BeforeValidator(_between_validator("days", 0, False)),
                         _varying_schema("days, differing between patients"), Unit("days")]
+VaryingPositiveDays = Annotated[Between, BeforeValidator(_between_validator("days", 0, True)),
+                                _varying_schema("days above 0, differing between patients"), Unit("days")]
 VaryingLog10 = Annotated[Between, BeforeValidator(_between_validator("log10 IU/mL", -math.inf, False)),
                          _varying_schema("log10 IU/mL, differing between patients"), Unit("log10 IU/mL")]
 VaryingPositive = Annotated[Between, BeforeValidator(_between_validator("", 0, True)),

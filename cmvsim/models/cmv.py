@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from cmvsim.core.spec import Spec
-from cmvsim.core.value import Positive, PositiveDays, Probability, ViralLoad
+from cmvsim.core.value import Days, NonNegative, Positive, PositiveDays, Probability, ViralLoad
 from cmvsim.models.reactivation import OnsetSpec
 from cmvsim.models.viral_load import Matrix, MatrixSpec, ViralLoadSpec
 
@@ -18,7 +18,7 @@ class MeasuredBy(Spec):
     Attributes
     ----------
     every, to
-        Visits every so many days, the last one on day `to`.
+        Visits every so many days, the last one on day `to`; and one sample on the day of infusion.
     treated_from, treated_share
         Result that started treatment in that cohort (IU/mL of its matrix), and the share in which it did.
     """
@@ -29,6 +29,8 @@ class MeasuredBy(Spec):
     every: Annotated[int, Field(ge=1)]
     to: Annotated[int, Field(ge=1, le=365)]
     attendance: Probability
+    assay_sd_log10: NonNegative
+    turnaround: Days
     treated_from: ViralLoad
     treated_share: Probability
 
@@ -42,7 +44,7 @@ class TargetSpec(Spec):
         "cumulative_incidence" of detection by `day` (death competing), or "median_detection": the day by which half of
         that incidence has been detected.
     definition
-        "detected", "quantifiable", or a level in IU/mL of the target's matrix.
+        "detected" or "quantifiable".
     published
         95% interval of the source, if any.
     measured_by

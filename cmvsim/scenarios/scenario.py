@@ -105,6 +105,10 @@ class Scenario(Spec):
         if days[-1] < window - self.analysis.closing_window:
             problems.append(Problem(f"the last visit is on day {days[-1]}, but events are counted to day {window}", where,
                                     "monitoring.schedule", f"a visit at day {window}, e.g. {{ at = {window} }}"))
+        for index, target in enumerate(self.cmv.targets):
+            if max(target.measured_by.to, float(target.day)) > horizon:
+                problems.append(Problem(f"the target is measured to day {max(target.measured_by.to, float(target.day)):g}, after the "
+                                        f"horizon ({horizon:g})", where, f"cmv.targets[{index}]", "a later horizon"))
         if float(self.study.inclusion) > 0:
             problems.append(Problem("inclusion is at or before infusion", where, "study.inclusion", "allowed: 0 or negative"))
         elif any(day < float(self.study.inclusion) for day in self.monitoring.baseline.value):
