@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cmvsim.calibration import Calibration
-from cmvsim.core.errors import InputError
+from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, Measure
 from cmvsim.core.streams import Role
 from cmvsim.designs import PrecisionTarget
@@ -169,7 +169,7 @@ class Planner:
         """Run all stages."""
         estimands = self._truth()
         expected = next(v.value for v in estimands if v.endpoint == self.question.endpoints[0] and v.kind == "protocol")
-        sizes = self.question.sizes or (grid_around(self._closed_form(expected)) if self.question.search
+        sizes = self.question.sizes or (self._starting_grid(expected) if self.question.search
                                         else (self.scenario.spec.study.patients,))
         result = self._run("study", sizes)
         answers: tuple[Answer, ...] = ()
@@ -210,7 +210,7 @@ class Planner:
 
     def _worst_mcse(self, result: MonteCarloResult) -> float:
         """Largest MCSE of the criterion over the sizes (of the expected half-width when there is no target)."""
-        return max(self._criterion(result, size).mcse for size in result.experiment.sizes)
+        return float(np.max([self._criterion(result, size).mcse for size in result.experiment.sizes]))
 
     def _criterion(self, result: MonteCarloResult, size: int) -> mcse.Summary:
         status = result.column(size, self.primary, "status")
@@ -238,6 +238,16 @@ class Planner:
         if self.question.target is None:
             raise InputError("a sample size is looked for, but no precision is wanted: give --half-width")
         return self.question.target
+
+    def _starting_grid(self, incidence: float) -> tuple[int, ...]:
+        """Sizes around the closed form."""
+        if not math.isfinite(incidence):
+            raise InputError(f"nobody in the scenario belongs to the population of {self.primary.endpoint}")
+        grid = grid_around(self._closed_form(incidence))
+        if grid[-1] > LARGEST:
+            raise InputError(Problem(f"±{100 * self._target.half_width:g} points need about {self._closed_form(incidence):,} patients",
+                                     "--half-width", allowed=f"studies of up to {LARGEST:,} patients are simulated"))
+        return grid
 
     def _closed_form(self, incidence: float) -> int:
         return assured_precision_patients(incidence, self._target.half_width, self.scenario.spec.analysis.level,
@@ -299,7 +309,8 @@ class Planner:
             here = next(point for point in points if point.n == n)
             if here.value - 1.959963984540054 * here.mcse > self._target.probability - CONFIRMED_WITHIN:
                 return n, points, True
-            n += step
+            if attempt < MAX_CONFIRMATIONS - 1:
+                n += step
         return n, points, False
 
     def _answer(self, incidence: float, crossing: Crossing | None, n: int | None, status: str,
@@ -324,9 +335,10 @@ def why_different(scenario: ResolvedScenario) -> tuple[str, ...]:
     spec = scenario.spec
     reasons: list[tuple[bool, str]] = [
         (any(float(v) > 0 for v in spec.follow_up.death_by_90.values()), "death competes with reactivation"),
-        (float(spec.monitoring.attendance) < 1, "visits are missed, so episodes are found late or never"),
         (any(float(v) > 0 for v in spec.follow_up.monitoring_stop.values()),
          "monitoring ends early in patients who relapse and are treated anew, so the risk set shrinks"),
+        (float(spec.follow_up.lost_by_90) + float(spec.follow_up.withdrawn_by_90) > 0, "patients are lost or withdraw"),
+        (float(spec.monitoring.attendance) < 1, "visits are missed, so episodes are found late or never"),
         (float(spec.cmv.onset.prevalent) > 0, "patients with DNAemia at infusion are enrolled but not at risk"),
         (True, "the interval is that of the estimator (complementary log-log), not Wald's"),
     ]

@@ -6,7 +6,8 @@ import re
 
 from cmvsim.core.errors import InputError, Problem
 
-LARGEST = 100_000
+LARGEST = 20_000
+"""A chunk of 64 studies of this size needs about 2 GB in each worker."""
 GRID_POINTS = 13
 
 
@@ -21,7 +22,7 @@ def parse_sizes(text: str) -> tuple[int, ...]:
     Raises
     ------
     InputError
-        If it is none of these, or a size is below 1 or above 100,000.
+        If it is none of these, or a size is below 1 or above 20,000.
     """
     sizes: set[int] = set()
     for part in text.split(","):

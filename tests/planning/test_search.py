@@ -53,7 +53,7 @@ def test_the_probit_interval_covers_on_a_perfectly_nested_curve(sd: float, grid:
     repetitions = 1000
     truth = true_crossing(250, sd, grid, target)
     covered, found, methods = coverage(nested(250, sd), truth, grid, target, replicates, repetitions, seed=11)
-    assert methods == {"replicate-clustered probit in sqrt(N)"}
+    assert methods == {"binomial error over the slope of a probit in sqrt(N)"}
     assert verdict(covered, repetitions), f"covers {covered:.3f}"
     # Bias: within 4 MCSE of 0 plus a tenth of the error of one search.
     assert abs(found.mean() - truth) <= 4 * found.std(ddof=1) / np.sqrt(repetitions) + 0.1 * found.std(ddof=1)
