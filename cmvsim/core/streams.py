@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import IntEnum
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -82,7 +83,7 @@ STREAMS: dict[str, Kind] = {
     "treatment.accepted": Kind.UNIFORM,
     "treatment.half_life": Kind.NORMAL,
     "treatment.regrowth": Kind.UNIFORM,
-    # follow-up (12)
+    # follow-up (section 12)
     "follow_up.relapse": Kind.EXPONENTIAL,
     "follow_up.new_therapy": Kind.UNIFORM,
     "follow_up.hct": Kind.EXPONENTIAL,
@@ -96,6 +97,7 @@ STREAMS: dict[str, Kind] = {
 """Every stream that exists, with its sampler. Names are part of the numbers: a rename changes results."""
 
 
+@lru_cache(maxsize=256)
 def stable_hash(name: str) -> int:
     """First four bytes of SHA-256 of the name (Python's own ``hash`` is salted per process)."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
@@ -139,21 +141,27 @@ def generator(seed: int, role: Role, chunk: int, name: str, index: int = 0) -> n
     KeyError
         If the name is not in the list.
     """
-    if name not in STREAMS:
-        raise KeyError(f"no random stream is named {name!r}")
-    key = (int(role), chunk, stable_hash(name), index)
-    if not all(0 <= part < _KEY_LIMIT for part in key):
-        raise ValueError(f"stream key {key} has an element outside [0, 2^32)")
+    key = stream_key(role, chunk, name, index)
     return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(check_seed(seed), spawn_key=key)))
 
 
-def draw(rng: np.random.Generator, kind: Kind, size: int) -> FloatArray:
-    """Draw `size` variates of `kind`: one per patient per decision, in fixed order."""
+def stream_key(role: Role, chunk: int, name: str, index: int) -> tuple[int, int, int, int]:
+    """Spawn key of a stream; KeyError and ValueError as :func:`generator`."""
+    if name not in STREAMS:
+        raise KeyError(f"no random stream is named {name!r}")
+    key = (int(role), chunk, stable_hash(name), index)
+    if not (0 <= key[0] < _KEY_LIMIT and 0 <= chunk < _KEY_LIMIT and 0 <= index < _KEY_LIMIT):
+        raise ValueError(f"stream key {key} has an element outside [0, 2^32)")
+    return key
+
+
+def draw(rng: np.random.Generator, kind: Kind, size: int, out: FloatArray | None = None) -> FloatArray:
+    """Draw `size` variates of `kind`, into `out` if given: one per patient per decision, in fixed order."""
     if kind is Kind.UNIFORM:
-        return rng.random(size)
+        return rng.random(size, out=out)
     if kind is Kind.NORMAL:
-        return rng.standard_normal(size)
-    return rng.standard_exponential(size)
+        return rng.standard_normal(size, out=out)
+    return rng.standard_exponential(size, out=out)
 
 
 class Draws(Protocol):

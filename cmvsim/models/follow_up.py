@@ -102,7 +102,7 @@ class FollowUp:
 
 def exponential_rate(probability: float, days: float) -> float:
     """Constant hazard with which `probability` have had the event by `days`."""
-    return -np.log1p(-probability) / days
+    return float(-np.log1p(-probability) / days)
 
 
 def follow_up(spec: FollowUpSpec, stratum: IntArray, strata: tuple[str, ...], draws: Draws) -> FollowUp:

@@ -83,35 +83,41 @@ class Episodes:
         level = np.broadcast_to(level_log10, self.growth.shape)
         first = np.full(self.growth.shape, np.inf)
         for episode in range(self.onset.shape[-1]):
-            first = np.minimum(first, self._first_in_episode(episode, level))
+            # most patients have no such episode, or one that stays below
+            with np.errstate(invalid="ignore"):
+                r, n = np.nonzero(np.isfinite(self.onset[..., episode]) & (level <= self.peak[..., episode]))
+            if r.size:
+                first[r, n] = np.minimum(first[r, n], self._first_in_episode(episode, r, n, level[r, n]))
         return first
 
-    def _first_in_episode(self, k: int, level: FloatArray) -> FloatArray:
-        """First time at or above `level` within episode `k`: on each piece of the controlled course, the natural one too."""
-        onset, peak, decay = self.onset[..., k], self.peak[..., k], self.decay[..., k]
+    def _first_in_episode(self, k: int, r: IntArray, n: IntArray, level: FloatArray) -> FloatArray:
+        """First time at or above `level` within episode `k` of patients (r, n) whose peak reaches it.
+
+        On each piece of the controlled course the load must be there by the natural course too.
+        """
+        plateau_end = self.plateau_end[r, n, k]
+        rise = self.onset[r, n, k] + np.maximum(level - self.start_log10, 0.0) / self.growth[r, n]
         with np.errstate(invalid="ignore", divide="ignore"):
-            rise = onset + np.maximum(level - self.start_log10, 0.0) / self.growth
-            reaches = (level <= peak) & np.isfinite(onset)
-            fall = np.where(np.isfinite(self.plateau_end[..., k]), self.plateau_end[..., k] + (peak - level) / decay, np.inf)
-        last = np.minimum(fall, self.clear[..., k])
+            fall = np.where(np.isfinite(plateau_end), plateau_end + (self.peak[r, n, k] - level) / self.decay[r, n, k], np.inf)
+        last = np.minimum(fall, self.clear[r, n, k])
         first = np.full(level.shape, np.inf)
-        piece_from = np.full(level.shape, -np.inf)
-        value = np.full(level.shape, np.inf)
-        slope = np.zeros(level.shape)
+        piece_from, value, slope = np.full(level.shape, -np.inf), np.full(level.shape, np.inf), np.zeros(level.shape)
         for j in range(self.knot_time.shape[-1] + 1):
             final = j == self.knot_time.shape[-1]
-            mine = np.ones(level.shape, dtype=bool) if final else self.knot_episode[..., j] == k
-            until = np.full(level.shape, np.inf) if final else self.knot_time[..., j]
+            mine = np.ones(level.shape, dtype=bool) if final else self.knot_episode[r, n, j] == k
+            if not mine.any():
+                continue
+            until = np.full(level.shape, np.inf) if final else self.knot_time[r, n, j]
             with np.errstate(invalid="ignore", divide="ignore"):
                 enters = np.where(value >= level, piece_from, np.where(slope > 0, piece_from + (level - value) / slope, np.inf))
                 leaves = np.where((slope < 0) & np.isfinite(value), piece_from + (value - level) / -slope, np.inf)
                 start = np.maximum(rise, enters)
-                hit = reaches & mine & (start < until) & (start <= leaves) & (start <= last)
+                hit = mine & (start < until) & (start <= leaves) & (start <= last)
             first = np.where(hit, np.minimum(first, start), first)
             if not final:
-                piece_from = np.where(mine, self.knot_time[..., j], piece_from)
-                value = np.where(mine, self.knot_log10[..., j], value)
-                slope = np.where(mine, self.knot_slope[..., j], slope)
+                piece_from = np.where(mine, self.knot_time[r, n, j], piece_from)
+                value = np.where(mine, self.knot_log10[r, n, j], value)
+                slope = np.where(mine, self.knot_slope[r, n, j], slope)
         return first
 
 

@@ -90,7 +90,11 @@ class Population:
     def stratum(self) -> IntArray:
         """Index of the stratum."""
         cuts = np.cumsum([float(stratum.share) for stratum in self.spec.strata.values()])[:-1]
-        return np.searchsorted(cuts, self.draws("population.stratum"), side="right").astype(np.int64)
+        u = self.draws("population.stratum")
+        index = np.zeros(u.shape, dtype=np.int64)
+        for cut in cuts:  # few and sorted: the number of cuts at or below u
+            index += u >= cut
+        return index
 
     @cached_property
     def product(self) -> IntArray:
@@ -118,7 +122,8 @@ class Population:
         """Age in whole years, uniform over the stratum's range (its published distribution was not found)."""
         low, high = np.array([stratum.age for stratum in self.spec.strata.values()]).T
         span = high - low + 1
-        return np.floor(low[self.stratum] + span[self.stratum] * self.draws("population.age"))
+        whole: FloatArray = np.floor(low[self.stratum] + span[self.stratum] * self.draws("population.age"))
+        return whole
 
     @cached_property
     def female(self) -> BoolArray:

@@ -8,7 +8,7 @@ by one latent severity: who needs one is more likely to need the other.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args, Literal
+from typing import Literal, get_args
 
 import numpy as np
 from scipy import special
@@ -83,9 +83,10 @@ def courses(spec: ToxicitySpec, drug: Drug, population: Population, draws: Draws
     latent = loading * draws("toxicity.severity") + np.sqrt(1 - loading**2) * draws(f"toxicity.{drug}.use")
     rows = [course.use.get(stratum.disease, {}) for stratum in population.spec.strata.values()]
     use = np.array([[float(row[name]) if name in row else 0.0 for name in population.spec.products] for row in rows])
-    treated = latent > special.ndtri(1 - use)[population.stratum, population.product]
-    start = np.full(treated.shape, np.inf)
-    stop = np.full(treated.shape, np.inf)
-    start[treated] = on_grid(course.start.of_normal(draws(f"toxicity.{drug}.start")[treated]))
-    stop[treated] = start[treated] + on_grid(course.duration.of_normal(draws(f"toxicity.{drug}.duration")[treated]))
+    cell = population.stratum * use.shape[1] + population.product
+    treated = np.flatnonzero(latent > special.ndtri(1 - use).ravel().take(cell))
+    first = on_grid(course.start.of_normal(draws(f"toxicity.{drug}.start")[treated]))
+    start, stop = np.full(latent.shape, np.inf), np.full(latent.shape, np.inf)
+    start[treated] = first
+    stop[treated] = first + on_grid(course.duration.of_normal(draws(f"toxicity.{drug}.duration")[treated]))
     return Windows(start, stop)

@@ -97,7 +97,7 @@ class CohortExperiment:
         study = self.study(index)
         result = Replicates.empty(len(self.sizes), len(self.rows), len(self.extras))
         last = np.array(self.sizes) - 1
-        result.extras[:, :, 0] = np.cumsum((study.samples.result > 0).sum(axis=-1), axis=1)[:, last]
+        result.extras[:, :, 0] = np.cumsum((study.samples.result > 0).sum(axis=-1, dtype=np.int32), axis=1)[:, last]
         failures: dict[int, Failure] = {}
         derived: dict[tuple[str, str], TimeToEvent] = {}
         for row, (name, choice) in enumerate(self.choices):

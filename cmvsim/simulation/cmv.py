@@ -9,50 +9,52 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from cmvsim.core.records import BoolArray, FloatArray, IntArray
+from cmvsim.core.records import FloatArray, IntArray
 from cmvsim.core.streams import Draws, day_index
 from cmvsim.models.population import Population
 from cmvsim.models.toxicity import Windows
 from cmvsim.models.viral_load import LOG10_2, growth_rate
+from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.kernels import layout as at
 from cmvsim.simulation.model import Model
 
 
 @dataclass(frozen=True, slots=True)
 class CmvOutcome:
-    """What the CMV course leaves, flat (P = patients x replicates first).
+    """What the CMV course leaves (P = patients x replicates, flat; V visits and C courses first).
 
     Attributes
     ----------
     growth, offset
-        (P,) NaN for patients without an episode.
+        (P,) of the path: None unless it was asked for; growth is NaN for patients without an episode.
     visit, code, load
-        (P, V) time, result code and reported load of samples as taken.
-    courses
-        (P, C, 2) start and stop of antiviral courses.
+        (V, P) time, result code and reported load of samples as taken.
+    start, stop
+        (C, P) antiviral courses.
     episodes
         (P, K, 5) onset, peak, end of plateau, decay, clearance; None unless the path was asked for.
     knots
         (P, J, 4) controlled course: time, log10, slope, episode; None unless the path was asked for.
     """
 
-    growth: FloatArray
-    offset: FloatArray
+    growth: FloatArray | None
+    offset: FloatArray | None
     visit: FloatArray
     code: NDArray[np.int8]
     load: FloatArray
-    courses: FloatArray
+    start: FloatArray
+    stop: FloatArray
     episodes: FloatArray | None
     knots: FloatArray | None
 
     @property
     def first_treatment(self) -> FloatArray:
         """(P,) start of the first course, +inf if none."""
-        first = self.courses[:, 0, 0]
+        first = self.start[0]
         return np.where(np.isnan(first), np.inf, first)
 
 
-def simulate_cmv(model: Model, draws: Draws, population: Population, windows: dict[str, Windows],
+def simulate_cmv(model: Model, draws: ChunkDraws, population: Population, windows: dict[str, Windows],
                  monitored_until: FloatArray, *, path: bool, full_attendance: bool) -> CmvOutcome:
     """Run onset, load, monitoring and treatment for all patients of a chunk.
 
@@ -65,87 +67,95 @@ def simulate_cmv(model: Model, draws: Draws, population: Population, windows: di
     full_attendance
         Every visit is made.
     """
-    visit = visit_times(model, draws, monitored_until, full_attendance)
-    code = np.where(np.isnan(visit), np.int8(at.NONE), np.int8(at.NOT_DETECTED))
-    load = np.full(visit.shape, np.nan)
-    rate, onset = first_onset_times(model, draws, population, windows)
-    ever = np.flatnonzero(onset < np.inf)
-    parameters = kernel_parameters(model)
-    traits = _traits(model, draws, population, windows, ever, rate, onset, monitored_until)
-    k = int(float(model.cmv.onset.episodes))
-    most = 1 + int((model.horizon + 60) // float(model.treatment.stop_after.minimum_days))
-    kept = 2 * most + k if path else 0
-    course = np.full((ever.size, most, 2), np.nan)
-    episode = np.full((ever.size, k, 5), np.nan)
-    knot = np.full((ever.size, kept, 4), np.nan)
-    mine_code, mine_load = code[ever], load[ever]
     from cmvsim.simulation.kernels.cmv_course import run_patients
 
-    run_patients(traits, parameters, visit[ever], _noise(model, draws, ever), mine_code, mine_load, course, episode, knot)
-    code[ever], load[ever] = mine_code, mine_load
-    return CmvOutcome(
-        growth=_spread(traits[:, at.GROWTH], ever, onset.size), offset=_offset(model, draws), visit=visit, code=code,
-        load=load, courses=_spread(course, ever, onset.size),
-        episodes=_spread(episode, ever, onset.size) if path else None,
-        knots=_spread(knot, ever, onset.size) if path else None)
+    size = monitored_until.size
+    visit, code, load, last = planned_visits(model, draws, monitored_until, full_attendance)
+    parameters = kernel_parameters(model)
+    rate, onset = first_onset_times(model, draws, population, windows, parameters)
+    # an episode after the last sample leaves no trace but in the path
+    ever = np.flatnonzero(onset < np.inf if path else onset <= last)
+    offset = _offset(model, draws)
+    traits = _traits(model, draws, population, windows, ever, rate, onset, offset, monitored_until, parameters)
+    k = int(float(model.cmv.onset.episodes))
+    most = int(parameters[at.COURSES])
+    start, stop = np.full((most, size), np.nan), np.full((most, size), np.nan)
+    kept = size if path else 0
+    episode = np.full((kept, k, 5), np.nan)
+    knot = np.full((kept, 2 * most + k, 4), np.nan)
+    run_patients(ever, traits, parameters, visit, _noise(model, draws), code, load, start, stop, episode, knot)
+    growth = None
+    if path:
+        growth = np.full(size, np.nan)
+        growth[ever] = traits[at.GROWTH]
+    return CmvOutcome(growth, offset if path else None, visit, code, load, start, stop,
+                      episode if path else None, knot if path else None)
 
 
-def _spread(part: FloatArray, rows: IntArray, size: int) -> FloatArray:
-    """Put the rows of patients with episodes back among all, NaN elsewhere."""
-    whole = np.full((size, *part.shape[1:]), np.nan)
-    whole[rows] = part
-    return whole
+def planned_visits(model: Model, draws: ChunkDraws, monitored_until: FloatArray,
+                   full_attendance: bool) -> tuple[FloatArray, NDArray[np.int8], FloatArray, FloatArray]:
+    """(V, P) times of the samples as taken, NaN where there is none, and what they show without CMV.
 
+    That is a code and a load each; the last result is (P,), the time of the last sample, -inf if there is none.
 
-def visit_times(model: Model, draws: Draws, monitored_until: FloatArray, full_attendance: bool) -> FloatArray:
-    """(P, V) times of the samples as taken, NaN where there is none. Visits are made on whole days."""
+    Visits are made on whole days; those at or before infusion by everybody, on the day.
+    """
+    from cmvsim.simulation.kernels.visits import plan_visits
+
     plan = model.monitoring
-    times = np.empty((monitored_until.size, len(plan.days)))
     attendance, jitter = float(plan.attendance), float(plan.jitter)
-    for column, day in enumerate(plan.days):
-        made = np.full(monitored_until.shape, float(day))
-        if day > 0:
-            if jitter > 0:
-                made += np.floor(draws("monitoring.jitter", day_index(day)) * (2 * jitter + 1)) - jitter
-            if attendance < 1 and not full_attendance:
-                made[draws("monitoring.attendance", day_index(day)) >= attendance] = np.nan
-            made[made > monitored_until] = np.nan
-        times[:, column] = made
-    return times
+    later = tuple(day_index(day) for day in plan.days if day > 0)
+    none = np.empty((0, 0))
+    moved = draws.together("monitoring.jitter", later) if jitter > 0 else none
+    missed = draws.together("monitoring.attendance", later) if attendance < 1 and not full_attendance else none
+    shape = (len(plan.days), monitored_until.size)
+    times, code, load = np.empty(shape), np.empty(shape, dtype=np.int8), np.empty(shape)
+    last = np.empty(monitored_until.size)
+    plan_visits(np.array(plan.days, dtype=np.float64), moved, jitter, missed, attendance, monitored_until, times, code, load,
+                last)
+    return times, code, load, last
 
 
-def _noise(model: Model, draws: Draws, rows: IntArray) -> FloatArray:
-    """(A, V) assay noise of the visits, standard normal."""
+def visit_times(model: Model, draws: ChunkDraws, monitored_until: FloatArray, full_attendance: bool) -> FloatArray:
+    """(P, V) times of the samples as taken, NaN where there is none."""
+    return planned_visits(model, draws, monitored_until, full_attendance)[0].T
+
+
+def _noise(model: Model, draws: ChunkDraws) -> FloatArray:
+    """(V, P) assay noise of the visits, standard normal."""
     days = model.monitoring.days
     if float(model.monitoring.assay_sd_log10) == 0:
-        return np.zeros((rows.size, len(days)))
-    return np.stack([draws("monitoring.noise", day_index(day))[rows] for day in days], axis=1)
+        return np.zeros((len(days), draws.patients * draws.replicates))
+    return draws.together("monitoring.noise", tuple(day_index(day) for day in days))
 
 
 def first_onset_times(model: Model, draws: Draws, population: Population,
-                      windows: dict[str, Windows]) -> tuple[FloatArray, FloatArray]:
+                      windows: dict[str, Windows], p: FloatArray) -> tuple[FloatArray, FloatArray]:
     """(P,) hazard amplitude of each patient (windows apart) and first onset, +inf beyond the horizon."""
-    onset_spec = model.cmv.onset
-    ratios = onset_spec.ratios
-    log_rate = math.log(float(ratios.score)) * population.score if float(ratios.score) != 1 else np.zeros_like(population.score)
-    if float(ratios.prior_allogeneic_hct) != 1:
-        log_rate = log_rate + math.log(float(ratios.prior_allogeneic_hct)) * population.prior_allogeneic_hct
-    rate = model.baseline.onset_amplitude * np.exp(log_rate)
-    p = kernel_parameters(model)
-    steroids, toci = windows["corticosteroids"], windows["tocilizumab"]
-    onset = np.empty(rate.shape)
     from cmvsim.simulation.kernels.first_onset import first_onsets
 
+    onset_spec = model.cmv.onset
+    rate = _onset_rates(model, draws, population)
+    steroids, toci = windows["corticosteroids"], windows["tocilizumab"]
+    onset = np.empty(rate.shape)
     first_onsets(draws("cmv.onset", 0), rate, steroids.start, steroids.stop, toci.start, toci.stop,
                  p[at.ORIGIN], p[at.SCALE], p[at.SHAPE], p[at.S_LOG], p[at.S_WASH], p[at.C_LOG], p[at.C_WASH], p[at.STEP],
                  model.horizon, onset)
-    prevalent = _prevalent(model, draws)
-    age = float(onset_spec.prevalent_age) * draws("cmv.prevalent_age")
-    return rate, np.where(prevalent, model.inclusion_day - age, onset)
+    prevalent = np.flatnonzero(draws("cmv.prevalent") < float(onset_spec.prevalent))
+    onset[prevalent] = model.inclusion_day - float(onset_spec.prevalent_age) * draws("cmv.prevalent_age")[prevalent]
+    return rate, onset
 
 
-def _prevalent(model: Model, draws: Draws) -> BoolArray:
-    return draws("cmv.prevalent") < float(model.cmv.onset.prevalent)
+def _onset_rates(model: Model, draws: Draws, population: Population) -> FloatArray:
+    """(P,) hazard amplitude of each patient, windows apart."""
+    ratios = model.cmv.onset.ratios
+    by_score, by_hct = float(ratios.score), float(ratios.prior_allogeneic_hct)
+    if by_score == 1 and by_hct == 1:
+        return np.full(draws("cmv.prevalent").shape, model.baseline.onset_amplitude)
+    log_rate = math.log(by_score) * population.score if by_score != 1 else np.zeros(draws("cmv.prevalent").shape)
+    if by_hct != 1:
+        log_rate = log_rate + math.log(by_hct) * population.prior_allogeneic_hct
+    return model.baseline.onset_amplitude * np.exp(log_rate)
 
 
 def _offset(model: Model, draws: Draws) -> FloatArray:
@@ -157,35 +167,48 @@ def _offset(model: Model, draws: Draws) -> FloatArray:
 
 
 def _traits(model: Model, draws: Draws, population: Population, windows: dict[str, Windows], rows: IntArray,
-            rate: FloatArray, onset: FloatArray, monitored_until: FloatArray) -> FloatArray:
-    """(A, T) traits of the patients who ever have an episode, in the kernel's layout."""
+            rate: FloatArray, onset: FloatArray, offset: FloatArray, monitored_until: FloatArray, p: FloatArray) -> FloatArray:
+    """(T, A) traits of the patients who ever have an episode, in the kernel's layout."""
     load, episodes = model.cmv.load, int(float(model.cmv.onset.episodes))
     steroids, toci = windows["corticosteroids"], windows["tocilizumab"]
-    traits = np.empty((rows.size, at.EPISODE_TRAITS + episodes * at.TRAITS_PER_EPISODE))
-    traits[:, at.RATE] = rate[rows]
-    traits[:, at.GROWTH] = growth_rate(load, draws("cmv.doubling_time")[rows])
-    traits[:, at.OFFSET] = _offset(model, draws)[rows]
-    traits[:, at.S_START], traits[:, at.S_STOP] = steroids.start[rows], steroids.stop[rows]
-    traits[:, at.C_START], traits[:, at.C_STOP] = toci.start[rows], toci.stop[rows]
-    traits[:, at.FIRST_ONSET] = onset[rows]
-    traits[:, at.MONITORED_UNTIL] = monitored_until[rows]
-    by_score = float(load.set_point_shift.score)
+    traits = np.empty((at.EPISODE_TRAITS + episodes * at.TRAITS_PER_EPISODE, rows.size))
+    # `rows` are positions of the arrays they index, so that no index is out of bounds; "clip" spares numpy a copy
+    for position, column in ((at.RATE, rate), (at.OFFSET, offset), (at.FIRST_ONSET, onset),
+                             (at.S_START, steroids.start), (at.S_STOP, steroids.stop),
+                             (at.C_START, toci.start), (at.C_STOP, toci.stop), (at.MONITORED_UNTIL, monitored_until)):
+        column.take(rows, out=traits[position], mode="clip")
+    traits[at.GROWTH] = growth_rate(load, draws("cmv.doubling_time")[rows])
+    begins = np.arange(rows.size)  # who may begin episode k: all the first, later ones if the clock may ring at all
     for k in range(episodes):
-        e = traits[:, at.EPISODE_TRAITS + k * at.TRAITS_PER_EPISODE:]
-        set_point = load.set_point.of_normal(draws("cmv.set_point", k)[rows])
-        e[:, at.E_CLOCK] = draws("cmv.onset", k)[rows]
-        e[:, at.E_SET_POINT] = set_point + by_score * population.score[rows] if by_score else set_point
-        e[:, at.E_PLATEAU] = load.plateau.of_normal(draws("cmv.plateau", k)[rows])
-        e[:, at.E_SELF] = draws("cmv.self_limited", k)[rows]
-        e[:, at.E_DECAY] = LOG10_2 / load.decay_half_life.of_normal(draws("cmv.decay", k)[rows])
-        e[:, at.E_TREATED_DECAY] = LOG10_2 / load.treated.half_life.of_normal(draws("treatment.half_life", k)[rows])
-        e[:, at.E_ACCEPTED] = draws("treatment.accepted", k)[rows] < float(model.treatment.accepted)
-        e[:, at.E_REGROWS] = draws("treatment.regrowth", k)[rows] < float(load.treated.regrowth)
+        e = traits[at.EPISODE_TRAITS + k * at.TRAITS_PER_EPISODE:][:at.TRAITS_PER_EPISODE]
+        clock = draws("cmv.onset", k)
+        if k > 0:
+            e[:] = np.nan
+            bound = rate[rows[begins]] * p[at.HIGHEST_RATIO] * (1 + 1e-9) + 1e-9
+            begins = begins[clock[rows[begins]] <= bound]
+        clock.take(rows, out=e[at.E_CLOCK], mode="clip")
+        _episode_traits(model, draws, population, k, rows[begins], begins if k > 0 else slice(None), e)
     return traits
+
+
+def _episode_traits(model: Model, draws: Draws, population: Population, k: int, rows: IntArray, to: IntArray | slice,
+                    e: FloatArray) -> None:
+    """Fill columns `to` of the traits `e` of episode `k` for patients `rows`."""
+    load, by_score = model.cmv.load, float(model.cmv.load.set_point_shift.score)
+    set_point = load.set_point.of_normal(draws("cmv.set_point", k)[rows])
+    e[at.E_SET_POINT, to] = set_point + by_score * population.score[rows] if by_score else set_point
+    e[at.E_PLATEAU, to] = load.plateau.of_normal(draws("cmv.plateau", k)[rows])
+    e[at.E_SELF, to] = draws("cmv.self_limited", k)[rows]
+    e[at.E_DECAY, to] = LOG10_2 / load.decay_half_life.of_normal(draws("cmv.decay", k)[rows])
+    e[at.E_TREATED_DECAY, to] = LOG10_2 / load.treated.half_life.of_normal(draws("treatment.half_life", k)[rows])
+    e[at.E_ACCEPTED, to] = draws("treatment.accepted", k)[rows] < float(model.treatment.accepted)
+    e[at.E_REGROWS, to] = draws("treatment.regrowth", k)[rows] < float(load.treated.regrowth)
 
 
 def kernel_parameters(model: Model) -> FloatArray:
     """The parameters in the kernel's layout."""
+    from cmvsim.simulation.kernels.hazard import not_yet
+
     onset, load, plan, care = model.cmv.onset, model.cmv.load, model.monitoring, model.treatment
     shape = float(onset.shape)
     p = np.zeros(at.PARAMETERS)
@@ -198,9 +221,13 @@ def kernel_parameters(model: Model) -> FloatArray:
     p[at.SHAPE], p[at.RE_EPISODE], p[at.ANTIVIRAL] = shape, float(onset.re_episode), float(onset.ratios.antiviral)
     p[at.S_LOG], p[at.S_WASH] = math.log(float(onset.ratios.corticosteroids)), float(model.toxicity.corticosteroids.washout)
     p[at.C_LOG], p[at.C_WASH] = math.log(float(onset.ratios.tocilizumab)), float(model.toxicity.tocilizumab.washout)
+    p[at.HIGHEST_RATIO] = (p[at.RE_EPISODE] * max(p[at.ANTIVIRAL], 1.0)
+                           * math.exp(max(p[at.S_LOG], 0.0) + max(p[at.C_LOG], 0.0)))
     p[at.STEP], p[at.SHIFT] = float(model.toxicity.washout_step), float(load.set_point_shift.corticosteroids)
     p[at.SELF_LOGIT] = float(special.logit(float(load.self_limited.share)))
     p[at.SELF_SLOPE], p[at.SELF_CENTRE] = float(load.self_limited.slope), load.set_point.centre
     p[at.LOD], p[at.LLOQ], p[at.ASSAY_SD] = float(plan.lod), float(plan.lloq), float(plan.assay_sd_log10)
-    p[at.LOG10_LOD] = math.log10(float(plan.lod))
+    p[at.LOG10_LOD], p[at.LOG10_LLOQ] = math.log10(float(plan.lod)), math.log10(float(plan.lloq))
+    p[at.COURSES] = 1 + int((model.horizon + 60) // float(care.stop_after.minimum_days))
+    p[at.HORIZON_SURVIVAL] = not_yet(p[at.HORIZON], p[at.ORIGIN], p[at.SCALE], p[at.SHAPE])
     return p

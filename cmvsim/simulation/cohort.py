@@ -18,7 +18,6 @@ from cmvsim.simulation.death import death_times
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 
-
 ALL = frozenset(Process)
 
 
@@ -46,8 +45,9 @@ def simulate(model: Model, draws: ChunkDraws, *, needs: frozenset[Process] = ALL
     population = Population(model.population, draws)
     strata = tuple(model.population.strata)
     wants_cmv = Process.CMV in needs
-    windows = ({drug: courses(model.toxicity, drug, population, draws) for drug in DRUGS}
-               if wants_cmv or Process.TOXICITY in needs else {})
+    wants_windows = wants_cmv or Process.TOXICITY in needs
+    windows: dict[str, Windows] = {drug: courses(model.toxicity, drug, population, draws)
+                                   for drug in (DRUGS if wants_windows else ())}
     observation = _observation(model, draws, population, strata, never_lost)
     cmv = simulate_cmv(model, draws, population, windows, _flat(observation.monitoring_end), path=path,
                        full_attendance=never_lost) if wants_cmv else None
@@ -84,6 +84,9 @@ def _history(model: Model, draws: ChunkDraws, population: Population, strata: tu
     def view(flat: NDArray[np.float64]) -> FloatArray:
         return np.swapaxes(flat.reshape(n, r, *flat.shape[1:]), 0, 1)
 
+    def courses_view(flat: FloatArray) -> FloatArray:
+        return flat.reshape(-1, n, r).T
+
     diseases = tuple(stratum.disease for stratum in model.population.strata.values())
     none = np.empty((r, n, 0))
     return History(
@@ -91,8 +94,8 @@ def _history(model: Model, draws: ChunkDraws, population: Population, strata: tu
         toxicity=windows, observation=observation,
         episodes=_episodes(model, cmv, view) if cmv is not None and cmv.episodes is not None else None,
         samples=_samples(model, cmv, n, r) if cmv is not None else None,
-        antiviral_start=view(cmv.courses[:, :, 0]) if cmv is not None else none,
-        antiviral_stop=view(cmv.courses[:, :, 1]) if cmv is not None else none,
+        antiviral_start=courses_view(cmv.start) if cmv is not None else none,
+        antiviral_stop=courses_view(cmv.stop) if cmv is not None else none,
         death=np.where(death <= model.horizon, death, np.inf).reshape(n, r).T)
 
 
@@ -100,6 +103,8 @@ def _episodes(model: Model, cmv: CmvOutcome, view: object) -> Episodes:
     assert callable(view)
     assert cmv.episodes is not None
     assert cmv.knots is not None
+    assert cmv.growth is not None
+    assert cmv.offset is not None
     e, k = cmv.episodes, cmv.knots
     return Episodes(
         start_log10=float(model.cmv.load.start_log10), growth=view(cmv.growth), offset=view(cmv.offset),
@@ -109,11 +114,8 @@ def _episodes(model: Model, cmv: CmvOutcome, view: object) -> Episodes:
 
 
 def _samples(model: Model, cmv: CmvOutcome, n: int, r: int) -> ClinicalSamples:
-    def view(flat: NDArray[np.generic]) -> NDArray[np.generic]:
-        return np.swapaxes(flat.reshape(n, r, *flat.shape[1:]), 0, 1)
-
     plan = model.monitoring
     return ClinicalSamples(
-        nominal=np.array(plan.days, dtype=np.float64), time=view(cmv.visit),  # type: ignore[arg-type]
-        result=view(cmv.code), load=view(cmv.load),  # type: ignore[arg-type]
+        nominal=np.array(plan.days, dtype=np.float64), time=cmv.visit.reshape(-1, n, r).T,
+        result=cmv.code.reshape(-1, n, r).T, load=cmv.load.reshape(-1, n, r).T,
         matrix=plan.matrix.value, lod=float(plan.lod), lloq=float(plan.lloq))

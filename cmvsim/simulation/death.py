@@ -33,7 +33,8 @@ def death_times(spec: FollowUpSpec, baseline: Baseline, stratum: IntArray, relap
             later = treated + (clock - hazard * treated) / (hazard * ratio)
             without = np.where(without > treated, later, without)
         after = relapse + draws("follow_up.death_after_relapse") / np.array(baseline.after_relapse_hazard)[stratum]
-    return np.minimum(without, after)
+    earlier: FloatArray = np.minimum(without, after)
+    return earlier
 
 
 def solve_death_hazards(non_relapse: float, death: float, relapse: float, shape: float, day: float) -> tuple[float, float]:

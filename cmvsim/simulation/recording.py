@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cmvsim.core.records import FloatArray
-from cmvsim.data.study import Courses, Disposition, EndReason, Result, Samples, Study, Subjects
+from cmvsim.data.study import Courses, Disposition, Samples, Study, Subjects
 from cmvsim.models.history import History
 from cmvsim.models.time_grid import study_day
 
@@ -31,16 +31,14 @@ def record(history: History, *, complete: bool = True) -> Study:
     """
     if history.samples is None:
         raise ValueError("a history without CMV samples cannot be recorded as a study")
-    seen, death = history.observation, history.death
-    planned = _planned_end(history)
-    unknown_after = np.minimum(np.minimum(seen.withdrawn, seen.lost), planned)
-    disposition = _disposition(history, planned, unknown_after)
-    known = np.minimum(unknown_after, death)
+    seen = history.observation
+    disposition, known = _disposition(history)
     events = {name: _known_day(getattr(seen, name), known) for name in ("relapse", "new_therapy", "hct")}
     exposures = {ANTIVIRAL: _courses(history.antiviral_start, history.antiviral_stop, known)}
     if complete:
         for drug, window in history.toxicity.items():
-            start, stop = history.view(window.start), history.view(window.stop)
+            start = np.asarray(history.view(window.start), dtype=np.float64)
+            stop = np.asarray(history.view(window.stop), dtype=np.float64)
             exposures[drug] = _courses(start[..., None], stop[..., None], known)
     return Study(subjects=_subjects(history, complete), samples=_samples(history), disposition=disposition,
                  events=events, exposures=exposures)
@@ -52,52 +50,46 @@ def _known_day(times: FloatArray, known: FloatArray) -> FloatArray:
 
 
 def _samples(history: History) -> Samples:
+    from cmvsim.simulation.kernels.tables import until_death
+
     s = history.samples
     assert s is not None
-    after = s.time > history.death[..., None]
-    day, result, load = s.time, s.result, s.load
-    if after.any():
-        day = np.where(after, np.nan, day)
-        result = np.where(after, np.int8(Result.NONE), result)
-        load = np.where(after, np.nan, load)
-    return Samples(nominal=np.broadcast_to(s.nominal, day.shape), day=day, result=result, load=load,
+    # the memory runs visit by visit, then patient by patient: the kernels read it in that order
+    time, result, load = s.time.T, s.result.T, s.load.T
+    day, kept, value = np.empty_like(time), np.empty_like(result), np.empty_like(load)
+    until_death(time, result, load, history.death.T, day, kept, value)
+    return Samples(nominal=np.broadcast_to(s.nominal, s.time.shape), day=day.T, result=kept.T, load=value.T,
                    matrix=s.matrix, lloq=s.lloq)
 
 
-def _planned_end(history: History) -> FloatArray:
-    """Day of the last planned visit, or of the closing one where it was made later."""
+def _disposition(history: History) -> tuple[Disposition, FloatArray]:
+    """How monitoring ended, and the time until which the study knows of a patient."""
+    from cmvsim.simulation.kernels.tables import dispositions
+
     assert history.samples is not None
-    closing = history.samples.time[..., -1]
-    return np.fmax(float(history.samples.nominal[-1]), np.where(closing > history.death, np.nan, closing))
-
-
-def _disposition(history: History, planned: FloatArray, unknown_after: FloatArray) -> Disposition:
-    seen, death = history.observation, history.death
-    reason = np.full(death.shape, EndReason.COMPLETED, dtype=np.int8)
-    first = planned.copy()
-    for code, times in ((EndReason.LOST, seen.lost), (EndReason.WITHDRAWN, seen.withdrawn),
-                        (EndReason.NEW_THERAPY, seen.new_therapy), (EndReason.HCT, seen.hct), (EndReason.DEATH, death)):
-        earlier = times <= first
-        reason[earlier] = code
-        np.minimum(first, times, out=first)
-    dated = (reason == EndReason.DEATH) | (reason == EndReason.HCT) | (reason == EndReason.COMPLETED)
-    end = np.where(dated, study_day(first), np.floor(first))
-    return Disposition(end=end, reason=reason, death=np.where((death <= unknown_after) & np.isfinite(death),
-                                                            study_day(death), np.nan))
+    seen = history.observation
+    shape = history.death.T.shape
+    end, reason, death = np.empty(shape), np.empty(shape, dtype=np.int8), np.empty(shape)
+    known = np.empty(shape)
+    dispositions(float(history.samples.nominal[-1]), history.samples.time[..., -1].T, seen.lost.T, seen.withdrawn.T,
+                 seen.new_therapy.T, seen.hct.T, history.death.T, end, reason, death, known)
+    return Disposition(end=end.T, reason=reason.T, death=death.T), known.T
 
 
 def _courses(start: FloatArray, stop: FloatArray, known: FloatArray) -> Courses:
     """First day, and last day + 1, of the courses that the study learns of; a course that outlasts it has no stop."""
-    until = known[..., None]
     with np.errstate(invalid="ignore"):
-        begun = start <= until
-        ended = begun & (stop <= until)
-    return Courses(start=np.where(begun, study_day(start), np.nan), stop=np.where(ended, study_day(stop) + 1, np.nan))
+        begun, ended = start <= known[..., None], stop <= known[..., None]
+    first, last = np.full_like(start, np.nan), np.full_like(start, np.nan)
+    for c in np.flatnonzero(begun.any(axis=(0, 1))):  # few patients have a second course, nobody most of the others
+        first[..., c] = np.where(begun[..., c], study_day(start[..., c]), np.nan)
+        last[..., c] = np.where(begun[..., c] & ended[..., c], study_day(stop[..., c]) + 1, np.nan)
+    return Courses(start=first, stop=last)
 
 
 def _subjects(history: History, complete: bool) -> Subjects:
     population = history.population
-    stratum = history.view(population.stratum.astype(np.int8))
+    stratum = np.asarray(history.view(population.stratum.astype(np.int8)), dtype=np.int8)
     if not complete:
         return Subjects(stratum=stratum, strata=history.strata, diseases=history.diseases)
     columns = {"part": 1 - population.retrospective, "site": population.site - 1, "product": population.product,

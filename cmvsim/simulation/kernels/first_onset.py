@@ -8,12 +8,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cmvsim.simulation.kernels.hazard import INF, advance, not_yet
+from cmvsim.simulation.kernels.hazard import INF, not_yet, spend
 
 Vector = NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def first_onsets(clock: Vector, rate: Vector, s_start: Vector, s_stop: Vector, c_start: Vector, c_stop: Vector,
                  origin: float, scale: float, shape: float, s_log: float, s_wash: float, c_log: float, c_wash: float,
                  step: float, horizon: float, onset: Vector) -> None:
@@ -21,7 +21,8 @@ def first_onsets(clock: Vector, rate: Vector, s_start: Vector, s_stop: Vector, c
 
     Most patients never reactivate; an upper bound of their cumulative hazard tells so without walking the pieces.
     """
-    reach = 1.0 - not_yet(horizon, origin, scale, shape)
+    survival = not_yet(horizon, origin, scale, shape)
+    reach = 1.0 - survival
     highest = math.exp(max(s_log, 0.0)) * math.exp(max(c_log, 0.0))
     for i in range(clock.shape[0]):
         bound = rate[i] * reach
@@ -30,5 +31,5 @@ def first_onsets(clock: Vector, rate: Vector, s_start: Vector, s_stop: Vector, c
         if bound * (1.0 + 1e-12) < clock[i]:
             onset[i] = INF
             continue
-        onset[i] = advance(origin, horizon, clock[i], rate[i], origin, scale, shape,
-                           s_start[i], s_stop[i], s_log, s_wash, c_start[i], c_stop[i], c_log, c_wash, step)[0]
+        onset[i] = spend(origin, horizon, survival, clock[i], rate[i], origin, scale, shape,
+                         s_start[i], s_stop[i], s_log, s_wash, c_start[i], c_stop[i], c_log, c_wash, step)[0]

@@ -1,7 +1,8 @@
 """Positions in the flat arrays that the CMV kernel works on: parameters, a patient's traits, and the running state.
 
 numba passes one-dimensional arrays cheaply and records of many fields slowly, so that the kernel's inputs are three
-arrays whose positions have names here.
+arrays whose positions have names here. Tables of many patients are trait-major or visit-major: numpy fills and reads
+whole rows, and the kernel, which takes patients in ascending order, streams along all of them.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 # Parameters, the same for all patients
 (V0, LAG, START_AT, NEGATIVES, MIN_DAYS, MAX_DAYS, DELAY, TURNAROUND, HORIZON, ORIGIN, SCALE, SHAPE, RE_EPISODE,
  ANTIVIRAL, S_LOG, S_WASH, C_LOG, C_WASH, STEP, SHIFT, SELF_LOGIT, SELF_SLOPE, SELF_CENTRE, LOD, LLOQ,
- ASSAY_SD, LOG10_LOD) = range(27)
-PARAMETERS = 27
+ ASSAY_SD, LOG10_LOD, LOG10_LLOQ, HORIZON_SURVIVAL, COURSES, HIGHEST_RATIO) = range(31)
+PARAMETERS = 31
 
 # A patient's traits
 RATE, GROWTH, OFFSET, S_START, S_STOP, C_START, C_STOP, FIRST_ONSET, MONITORED_UNTIL = range(9)
