@@ -157,7 +157,8 @@ class _Solver:
         seen = self._see(replace(baseline, onset_amplitude=float(np.exp(x[0])), onset_median=float(np.exp(x[1]))))
         reached = min(max(seen.at(float(self.incidence.day)), 1e-9), 1 - 1e-9)
         found: FloatArray = np.array([_logit(reached), np.log(max(seen.median(float(self.timing.day)), 1e-3))])
-        return np.subtract(found, self.wanted)
+        residual: FloatArray = found - self.wanted
+        return residual
 
     def _onset(self, baseline: Baseline) -> Baseline:
         x = np.log([baseline.onset_amplitude, baseline.onset_median])

@@ -13,7 +13,7 @@ from cmvsim.core.records import Status
 from cmvsim.data.study import Study
 from cmvsim.endpoints import ENDPOINTS, endpoint
 from cmvsim.endpoints.analysis import AnalysisSpec
-from cmvsim.endpoints.base import EVENT, TimeToEvent
+from cmvsim.endpoints.base import EVENT, EstimatorChoice, TimeToEvent
 from cmvsim.estimators.competing import cumulative_incidence_curve
 
 
@@ -77,7 +77,13 @@ def analyse(study: Study, plan: AnalysisSpec, endpoints: tuple[str, ...] = ()) -
         entry = endpoint(name)
         for choice in entry.estimators:
             chosen = plan.model_copy(update=dict(choice.plan)) if choice.plan else plan
-            variable = entry.derive(study, chosen)
+            try:
+                variable = entry.derive(study, chosen)
+            except InputError as error:
+                if choice is entry.estimators[0]:
+                    raise
+                rows.append(_not_available(name, choice, plan, error))
+                continue
             if choice is entry.estimators[0]:
                 derived[name] = variable
                 flow[name] = participant_flow(variable)
@@ -101,6 +107,13 @@ def incidence_table(derived: TimeToEvent, plan: AnalysisSpec) -> pd.DataFrame:
     return pd.DataFrame({"day": days, "incidence": event.estimate, "ci_low": np.where(inside, event.ci_low, np.nan),
                          "ci_high": np.where(inside, event.ci_high, np.nan), "competing": competing.estimate,
                          "at_risk": event.n_at_risk})
+
+
+def _not_available(name: str, choice: EstimatorChoice, plan: AnalysisSpec, error: InputError) -> ResultRow:
+    """A sensitivity analysis that these data cannot serve."""
+    nan = float("nan")
+    return ResultRow(name, choice.id, "", "", float(plan.window), nan, nan, nan, nan, plan.level, 0, 0,
+                     Status.NOT_ESTIMABLE.name.lower(), 0, "", error.problems[0].message)
 
 
 def participant_flow(variable: TimeToEvent) -> dict[str, int]:

@@ -14,7 +14,7 @@ import tomli_w
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from cmvsim.core.errors import InputError, Problem, did_you_mean
+from cmvsim.core.errors import InputError, Problem, did_you_mean, shown
 from cmvsim.core.spec import Spec
 
 NAMED_DEFINITIONS = ("detected", "quantifiable", "clinically_significant")
@@ -57,7 +57,7 @@ def _definition(raw: Any) -> Any:
     level = raw.get("at_least") if isinstance(raw, dict) and set(raw) == {"at_least"} else None
     if isinstance(level, int | float) and not isinstance(level, bool) and level > 0:
         return Definition(name="at_least", level=float(level))
-    raise PydanticCustomError("value", "{message}", {"message": f"{raw!r} is no definition", "allowed": allowed})
+    raise PydanticCustomError("value", "{message}", {"message": f"{shown(raw)} is no definition", "allowed": allowed})
 
 
 HumanDefinition = Annotated[Definition, BeforeValidator(_definition), WithJsonSchema({"anyOf": [

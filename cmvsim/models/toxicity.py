@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from pydantic import model_validator
 from scipy import special
 
 from cmvsim.core.errors import Problem, did_you_mean
@@ -51,6 +52,12 @@ class ToxicitySpec(Spec):
     tocilizumab: CourseSpec
     severity_loading: Correlation
     washout_step: PositiveDays
+
+    @model_validator(mode="after")
+    def _check(self) -> ToxicitySpec:
+        if float(self.washout_step) < 1:
+            raise ValueError(f"washout_step = {float(self.washout_step):g}: steps are at least a day long")
+        return self
 
     def check(self, population: PopulationSpec, where: str) -> list[Problem]:
         """Problems of products that are named here and in no stratum, or the other way round."""

@@ -102,7 +102,7 @@ class CohortExperiment:
         derived: dict[tuple[str, str], TimeToEvent] = {}
         for row, (name, choice) in enumerate(self.choices):
             plan = self.plan.model_copy(update=dict(choice.plan)) if choice.plan else self.plan
-            key = (name, plan.relapse)
+            key = (name, plan.model_dump_json())
             if key not in derived:
                 derived[key] = endpoint(name).derive(study, plan)
             for rows, estimates in _estimate(choice, derived[key], plan, self.sizes, index, self.seed, failures):

@@ -11,7 +11,9 @@ from scipy import special
 
 from cmvsim.core.records import FloatArray, IntArray
 from cmvsim.core.streams import Draws, day_index
+from cmvsim.core.value import Value
 from cmvsim.models.population import Population
+from cmvsim.models.time_grid import on_grid
 from cmvsim.models.toxicity import Windows
 from cmvsim.models.viral_load import LOG10_2, growth_rate
 from cmvsim.simulation.draws import ChunkDraws
@@ -205,6 +207,11 @@ def _episode_traits(model: Model, draws: Draws, population: Population, k: int, 
     e[at.E_REGROWS, to] = draws("treatment.regrowth", k)[rows] < float(load.treated.regrowth)
 
 
+def grid_days(value: Value) -> float:
+    """An operational duration on the grid of times."""
+    return float(on_grid(np.float64(float(value))))
+
+
 def kernel_parameters(model: Model) -> FloatArray:
     """The parameters in the kernel's layout."""
     from cmvsim.simulation.kernels.hazard import not_yet
@@ -213,17 +220,17 @@ def kernel_parameters(model: Model) -> FloatArray:
     shape = float(onset.shape)
     p = np.zeros(at.PARAMETERS)
     p[at.V0], p[at.LAG] = float(load.start_log10), float(load.treated.lag)
-    p[at.START_AT], p[at.DELAY], p[at.TURNAROUND] = float(care.start_at), float(care.delay), float(plan.turnaround)
+    p[at.START_AT], p[at.DELAY], p[at.TURNAROUND] = float(care.start_at), grid_days(care.delay), grid_days(plan.turnaround)
     p[at.NEGATIVES] = float(care.stop_after.negatives)
-    p[at.MIN_DAYS], p[at.MAX_DAYS] = float(care.stop_after.minimum_days), float(care.stop_after.maximum_days)
+    p[at.MIN_DAYS], p[at.MAX_DAYS] = grid_days(care.stop_after.minimum_days), grid_days(care.stop_after.maximum_days)
     p[at.HORIZON], p[at.ORIGIN] = model.horizon, model.inclusion_day
     p[at.SCALE] = model.baseline.onset_median / math.log(2.0) ** (1 / shape)
     p[at.SHAPE], p[at.RE_EPISODE], p[at.ANTIVIRAL] = shape, float(onset.re_episode), float(onset.ratios.antiviral)
-    p[at.S_LOG], p[at.S_WASH] = math.log(float(onset.ratios.corticosteroids)), float(model.toxicity.corticosteroids.washout)
-    p[at.C_LOG], p[at.C_WASH] = math.log(float(onset.ratios.tocilizumab)), float(model.toxicity.tocilizumab.washout)
+    p[at.S_LOG], p[at.S_WASH] = math.log(float(onset.ratios.corticosteroids)), grid_days(model.toxicity.corticosteroids.washout)
+    p[at.C_LOG], p[at.C_WASH] = math.log(float(onset.ratios.tocilizumab)), grid_days(model.toxicity.tocilizumab.washout)
     p[at.HIGHEST_RATIO] = (p[at.RE_EPISODE] * max(p[at.ANTIVIRAL], 1.0)
                            * math.exp(max(p[at.S_LOG], 0.0) + max(p[at.C_LOG], 0.0)))
-    p[at.STEP], p[at.SHIFT] = float(model.toxicity.washout_step), float(load.set_point_shift.corticosteroids)
+    p[at.STEP], p[at.SHIFT] = grid_days(model.toxicity.washout_step), float(load.set_point_shift.corticosteroids)
     p[at.SELF_LOGIT] = float(special.logit(float(load.self_limited.share)))
     p[at.SELF_SLOPE], p[at.SELF_CENTRE] = float(load.self_limited.slope), load.set_point.centre
     p[at.LOD], p[at.LLOQ], p[at.ASSAY_SD] = float(plan.lod), float(plan.lloq), float(plan.assay_sd_log10)

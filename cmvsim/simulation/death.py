@@ -29,6 +29,7 @@ def death_times(spec: FollowUpSpec, baseline: Baseline, stratum: IntArray, relap
         clock = draws("follow_up.non_relapse_death")
         without = clock / hazard
         ratio = float(spec.death_ratios.clinically_significant)
+        treated = np.maximum(treated, 0.0)  # the hazard of death runs from infusion
         if ratio != 1.0:
             later = treated + (clock - hazard * treated) / (hazard * ratio)
             without = np.where(without > treated, later, without)

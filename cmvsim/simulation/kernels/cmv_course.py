@@ -43,7 +43,7 @@ def clock(s: Vector, x: Vector, p: Vector, until: float, survival_until: float) 
 @njit(cache=True, error_model="numpy")
 def switch_drug(s: Vector, x: Vector, p: Vector, t: float, on: float) -> None:
     """Turn the drug on or off; a patient between episodes spends the clock so far and waits on at the new rate."""
-    waiting = s[at.ACTIVE] == 0.0 and s[at.T_ONSET] < INF
+    waiting = s[at.WAITING] > 0.0  # also when the next onset is out of sight at the present rate
     if waiting:
         s[at.RESIDUAL] = clock(s, x, p, t, not_yet(t, p[at.ORIGIN], p[at.SCALE], p[at.SHAPE]))[1]
         s[at.MARK] = t
@@ -71,7 +71,7 @@ def set_knot(s: Vector, p: Vector, t: float, value: float, slope: float) -> None
 def begin_episode(s: Vector, x: Vector, p: Vector, t: float) -> None:
     """Start the next episode at t: set-point (with the steroid shift), plateau, and whether it ends by itself."""
     s[at.EPISODE] += 1.0
-    s[at.ACTIVE], s[at.ONSET], s[at.T_ONSET] = 1.0, t, INF
+    s[at.ACTIVE], s[at.WAITING], s[at.ONSET], s[at.T_ONSET] = 1.0, 0.0, t, INF
     e = at.EPISODE_TRAITS + int(s[at.EPISODE]) * at.TRAITS_PER_EPISODE
     set_point = x[e + at.E_SET_POINT]
     if x[at.S_START] < t + max(set_point - p[at.V0], 0.0) / x[at.GROWTH]:
@@ -99,6 +99,7 @@ def end_episode(s: Vector, x: Vector, p: Vector, t: float) -> None:
         left = not_yet(t, p[at.ORIGIN], p[at.SCALE], p[at.SHAPE]) - p[at.HORIZON_SURVIVAL]
         if x[at.RATE] * p[at.HIGHEST_RATIO] * left * (1.0 + 1e-9) + 1e-12 < s[at.RESIDUAL]:
             return
+        s[at.WAITING] = 1.0
         s[at.T_ONSET] = clock(s, x, p, p[at.HORIZON], p[at.HORIZON_SURVIVAL])[0]
 
 
