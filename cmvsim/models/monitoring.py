@@ -85,7 +85,7 @@ class MonitoringSpec(Spec):
                              f"({float(self.lloq):g} IU/mL)")
         if any(day > 0 for day in self.baseline.value):
             raise ValueError("baseline days are at or before infusion (0 or negative)")
-        for index, item in enumerate(self.schedule.value):
+        for index in range(len(self.schedule.value)):
             if len(nominal_days(self.schedule.value[: index + 1])) == len(nominal_days(self.schedule.value[:index])):
                 raise ValueError(f"item {index + 1} of the schedule adds no visit")
         days = nominal_days(self.schedule.value)

@@ -23,7 +23,7 @@ def _between(first: str, last: str) -> str:
 
 
 WINDOW = _between("window         = 90", "closing_window = 7")
-MEASURED = _between("measured_by = {", "}")
+MEASURED = _between("measured_by = {", "\n").rstrip()
 MEASUREMENTS = _between(MEASURED, 'measured_by = "same"')
 SWAPPED = MEASUREMENTS.replace(MEASURED, "@@").replace('measured_by = "same"', MEASURED).replace("@@", 'measured_by = "same"')
 
@@ -78,11 +78,11 @@ MISTAKES = (
     # ---- numbers out of range, or no numbers
     Mistake("probability", "value = 0.93", "value = 1.3", "monitoring.attendance", ("1.3",), "a number from 0 to 1"),
     Mistake("probability_nan", "value = 0.93", "value = nan", "monitoring.attendance", ("nan",), "a number from 0 to 1"),
-    Mistake("huge_days", "turnaround = { value = 1", "turnaround = { value = 1" + "0" * 400, "monitoring.turnaround",
+    Mistake("huge_days", "\nturnaround = { value = 1", "\nturnaround = { value = 1" + "0" * 400, "monitoring.turnaround",
             ("is not allowed",), "a number of at least 0, days"),
-    Mistake("negative_days", "turnaround = { value = 1", "turnaround = { value = -1", "monitoring.turnaround", ("-1",),
+    Mistake("negative_days", "\nturnaround = { value = 1", "\nturnaround = { value = -1", "monitoring.turnaround", ("-1",),
             "a number of at least 0, days"),
-    Mistake("infinite_days", "turnaround = { value = 1", "turnaround = { value = inf", "monitoring.turnaround", ("inf",),
+    Mistake("infinite_days", "\nturnaround = { value = 1", "\nturnaround = { value = inf", "monitoring.turnaround", ("inf",),
             "a number of at least 0, days"),
     Mistake("zero_load", 'lloq       = "@lloq_plasma"', "lloq = 0", "monitoring.lloq", ("0 is not allowed",), "above 0, IU/mL"),
     Mistake("correlation", 'severity_loading = "@toxicity_loading"', "severity_loading = 1.5", "toxicity.severity_loading",

@@ -120,7 +120,7 @@ def test_ratio_of_a_course_is_the_stated_step_function(law: Law, t: float) -> No
         assert got == pytest.approx(_ratio(course, t), rel=1e-12)
 
 
-@pytest.mark.parametrize(("step", "washout"), [(7, 42), (0.1, 42.3), (1.1, 30.1), (0.3, 10.7), (2.7, 2.7), (60, 0.05)])
+@pytest.mark.parametrize(("step", "washout"), [(7, 42), (1, 42.3), (1.1, 30.1), (1.3, 10.7), (2.7, 2.7), (60, 0.05)])
 def test_the_walk_over_changes_always_moves_on(step: float, washout: float) -> None:
     """For any allowed wash-out and step, as the engine uses them: a walk that stands still never ends."""
     of = model(f"toxicity.washout_step={step}", f"toxicity.corticosteroids.washout={washout}")

@@ -118,7 +118,7 @@ def test_the_same_in_all_patients(raw):
 
 
 @pytest.mark.parametrize("raw", [3, {"median": 4.3, "varies": {"sdlog": 0.84, "low": 1, "high": 20}, "assumed": "why"},
-                                 {"mean": 1.2, "varies": {"sd": 0.6}, "uncertain": {"normal": [1.2, 0.1]}, "evidence": "x"}])
+                                 {"mean": 1.2, "varies": {"sd": 0.6, "low": 0.0}, "uncertain": {"normal": [1.2, 0.1]}, "evidence": "x"}])
 def test_the_resolved_form_reads_back(raw):
     law = read(VaryingDays, raw)
     assert read(VaryingDays, law.model_dump(mode="json")) == law
