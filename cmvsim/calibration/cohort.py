@@ -94,8 +94,9 @@ class Cohort:
         if not factors:
             ratios = DeathRatios(clinically_significant=Value(value=1.0))
             model = replace(model, follow_up=model.follow_up.model_copy(update={"death_ratios": ratios}))
-        plan = AnalysisSpec(endpoints=("cmv_reactivation",), definition=Definition(name=target.definition),
-                            window=int(float(target.day)))
+        plan = AnalysisSpec(
+            endpoints=("cmv_reactivation",), definition=Definition(name=target.definition), window=int(float(target.day))
+        )
         endpoint = Reactivation("target", "", "")
         strata = len(self.scenario.population.strata)
         first = np.zeros(int(float(target.day)) + 1)
@@ -122,8 +123,15 @@ def as_measured(model: Model, target: TargetSpec) -> Model:
     by = target.measured_by
     schedule = (ScheduleItem(every=by.every, to=by.to), ScheduleItem(at=by.to))
     monitoring = MonitoringSpec(
-        matrix=Stated(value=by.matrix), baseline=Stated(value=(0,)), schedule=Stated(value=schedule),
-        jitter=Value(value=0.0), attendance=by.attendance, lod=by.lod, lloq=by.lloq,
-        assay_sd_log10=by.assay_sd_log10, turnaround=by.turnaround)
+        matrix=Stated(value=by.matrix),
+        baseline=Stated(value=(0,)),
+        schedule=Stated(value=schedule),
+        jitter=Value(value=0.0),
+        attendance=by.attendance,
+        lod=by.lod,
+        lloq=by.lloq,
+        assay_sd_log10=by.assay_sd_log10,
+        turnaround=by.turnaround,
+    )
     treatment = model.treatment.model_copy(update={"start_at": by.treated_from, "accepted": by.treated_share})
     return replace(model, monitoring=monitoring, treatment=treatment)

@@ -55,8 +55,12 @@ class Calibration:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form (``calibration.json``)."""
-        return {"baseline": self.baseline.as_dict(), "evaluations": self.evaluations, "patients": self.patients,
-                "targets": [asdict(target) for target in self.targets]}
+        return {
+            "baseline": self.baseline.as_dict(),
+            "evaluations": self.evaluations,
+            "patients": self.patients,
+            "targets": [asdict(target) for target in self.targets],
+        }
 
 
 def calibrate(scenario: ResolvedScenario, patients: int = COHORT_PATIENTS) -> Calibration:
@@ -104,8 +108,12 @@ def _calibrate(key: _Key, patients: int) -> Calibration:
         baseline = deaths.solve_death(solved)
         seen_own = Cohort(own, fresh).see(solver.incidence, baseline)
         solver.evaluations += deaths.evaluations
-    return Calibration(baseline, (*_report_onset(basis, seen), *_report_death(own, seen_own)), solver.evaluations,
-                       chunks * PATIENTS_PER_REPLICATE * CHUNK_REPLICATES)
+    return Calibration(
+        baseline,
+        (*_report_onset(basis, seen), *_report_death(own, seen_own)),
+        solver.evaluations,
+        chunks * PATIENTS_PER_REPLICATE * CHUNK_REPLICATES,
+    )
 
 
 def _basis(scenario: ResolvedScenario) -> Scenario:
@@ -178,19 +186,26 @@ class _Solver:
         raise CalibrationError(
             f"{self.scenario.id}: cmv.targets are out of reach: wanted {float(self.incidence.value):.3g} by day "
             f"{float(self.incidence.day):g} with median detection on day {float(self.timing.value):.3g}; the nearest the "
-            f"model comes is {reached:.3g} with median day {median:.3g}")
+            f"model comes is {reached:.3g} with median day {median:.3g}"
+        )
 
     def _death_closed_form(self) -> Baseline:
         """Death hazards without factors; first guesses of A and m from the targets."""
         follow_up, hazards = self.scenario.follow_up, []
         for name in self.scenario.population.strata:
-            pair = solve_death_hazards(float(follow_up.non_relapse_mortality_by_90[name]), float(follow_up.death_by_90[name]),
-                                       float(follow_up.relapse_by_90[name]), float(follow_up.relapse_shape), TARGET_DAY)
+            pair = solve_death_hazards(
+                float(follow_up.non_relapse_mortality_by_90[name]),
+                float(follow_up.death_by_90[name]),
+                float(follow_up.relapse_by_90[name]),
+                float(follow_up.relapse_shape),
+                TARGET_DAY,
+            )
             if not np.isfinite(pair).all():
                 raise CalibrationError(
                     f"{self.scenario.id}: follow_up.death_by_90.{name} = {float(follow_up.death_by_90[name]):g} is out of "
                     f"reach with relapse_by_90 = {float(follow_up.relapse_by_90[name]):g} and "
-                    f"non_relapse_mortality_by_90 = {float(follow_up.non_relapse_mortality_by_90[name]):g}")
+                    f"non_relapse_mortality_by_90 = {float(follow_up.non_relapse_mortality_by_90[name]):g}"
+                )
             hazards.append(pair)
         amplitude = -2 * np.log1p(-float(self.incidence.value))
         return Baseline(amplitude, 0.7 * float(self.timing.value), tuple(a for a, _ in hazards), tuple(b for _, b in hazards))
@@ -220,8 +235,10 @@ def _report_onset(scenario: Scenario, seen: Seen) -> list[TargetResult]:
     # delta method: SE of the median = SE of F at the median over the slope of F there
     slope = (seen.at(median + 3.5) - seen.at(median - 3.5)) / 7
     se_median = np.sqrt(p / 2 * (1 - p / 2) / seen.at_risk) / max(slope, 1e-9)
-    return [_verdict("cumulative_incidence", "", float(incidence.value), incidence.published, p, _se(p, seen.at_risk)),
-            _verdict("median_detection", "", float(timing.value), timing.published, median, float(se_median))]
+    return [
+        _verdict("cumulative_incidence", "", float(incidence.value), incidence.published, p, _se(p, seen.at_risk)),
+        _verdict("median_detection", "", float(timing.value), timing.published, median, float(se_median)),
+    ]
 
 
 def _report_death(scenario: Scenario, seen: Seen) -> list[TargetResult]:
@@ -231,17 +248,19 @@ def _report_death(scenario: Scenario, seen: Seen) -> list[TargetResult]:
         n = seen.strata_sizes[i]
         if n == 0:
             continue
-        for measure, table, got in (("death_by_90", scenario.follow_up.death_by_90, seen.death[i]),
-                                    ("non_relapse_mortality_by_90", scenario.follow_up.non_relapse_mortality_by_90,
-                                     seen.non_relapse_death[i])):
+        for measure, table, got in (
+            ("death_by_90", scenario.follow_up.death_by_90, seen.death[i]),
+            ("non_relapse_mortality_by_90", scenario.follow_up.non_relapse_mortality_by_90, seen.non_relapse_death[i]),
+        ):
             value = table[name]
             interval = value.uncertain.interval95() if value.uncertain else None
             rows.append(_verdict(measure, name, float(value), interval, float(got), _se(float(got), n)))
     return rows
 
 
-def _verdict(measure: str, stratum: str, wanted: float, published: tuple[float, float] | None, achieved: float,
-             mcse: float) -> TargetResult:
+def _verdict(
+    measure: str, stratum: str, wanted: float, published: tuple[float, float] | None, achieved: float, mcse: float
+) -> TargetResult:
     verdict: Verdict = "out of reach"
     # both cohorts are finite: the one solved on and the fresh one
     if abs(achieved - wanted) <= 4 * np.sqrt(2) * mcse + 5e-4 * wanted:

@@ -33,8 +33,15 @@ def aalen_johansen_at_window(derived: TimeToEvent, plan: AnalysisSpec, sizes: Si
     """Cumulative incidence at the end of the window."""
     from cmvsim.estimators.competing import aalen_johansen
 
-    return aalen_johansen(derived.time, derived.cause, float(plan.window), variance=plan.variance,
-                          interval=plan.interval, level=plan.level, nested=sizes)
+    return aalen_johansen(
+        derived.time,
+        derived.cause,
+        float(plan.window),
+        variance=plan.variance,
+        interval=plan.interval,
+        level=plan.level,
+        nested=sizes,
+    )
 
 
 def crude_proportion(method: Literal["wilson", "clopper-pearson"]) -> Estimator:
@@ -57,21 +64,32 @@ def one_minus_kaplan_meier(derived: TimeToEvent, plan: AnalysisSpec, sizes: Size
 
     event = np.where(derived.cause < 0, -1, derived.cause == EVENT)
     survival = kaplan_meier(derived.time, event, float(plan.window), interval=plan.interval, level=plan.level, nested=sizes)
-    return Estimates(1 - survival.estimate, survival.se, 1 - survival.ci_high, 1 - survival.ci_low, survival.n,
-                     survival.events, survival.status, survival.level, "1 - Kaplan-Meier, " + survival.method)
+    return Estimates(
+        1 - survival.estimate,
+        survival.se,
+        1 - survival.ci_high,
+        1 - survival.ci_low,
+        survival.n,
+        survival.events,
+        survival.status,
+        survival.level,
+        "1 - Kaplan-Meier, " + survival.method,
+    )
 
 
 ESTIMATORS = (
     EstimatorChoice("aalen_johansen", "Cumulative incidence (Aalen-Johansen)", aalen_johansen_at_window),
     EstimatorChoice("crude_wilson", "Crude proportion, Wilson", crude_proportion("wilson")),
-    EstimatorChoice("crude_clopper_pearson", "Crude proportion, Clopper-Pearson",
-                    crude_proportion("clopper-pearson")),
-    EstimatorChoice("one_minus_km", "1 - Kaplan-Meier", one_minus_kaplan_meier,
-                    note="biased: treats competing deaths as censored"),
-    EstimatorChoice("relapse_competing", "Cumulative incidence, relapse competing", aalen_johansen_at_window,
-                    plan={"relapse": "competing"}),
-    EstimatorChoice("relapse_censored", "Cumulative incidence, censored at relapse", aalen_johansen_at_window,
-                    plan={"relapse": "censor"}),
+    EstimatorChoice("crude_clopper_pearson", "Crude proportion, Clopper-Pearson", crude_proportion("clopper-pearson")),
+    EstimatorChoice(
+        "one_minus_km", "1 - Kaplan-Meier", one_minus_kaplan_meier, note="biased: treats competing deaths as censored"
+    ),
+    EstimatorChoice(
+        "relapse_competing", "Cumulative incidence, relapse competing", aalen_johansen_at_window, plan={"relapse": "competing"}
+    ),
+    EstimatorChoice(
+        "relapse_censored", "Cumulative incidence, censored at relapse", aalen_johansen_at_window, plan={"relapse": "censor"}
+    ),
 )
 
 
@@ -95,9 +113,11 @@ class Reactivation:
         """ICH E9(R1) attributes."""
         who = f"CMV-seropositive CAR-T recipients with {self.disease}" if self.disease else "CMV-seropositive CAR-T recipients"
         return Estimand(
-            population=f"{who} without DNAemia at infusion", variable="day of the first qualifying sample, days 1 to 90",
+            population=f"{who} without DNAemia at infusion",
+            variable="day of the first qualifying sample, days 1 to 90",
             intercurrent_events="death and allogeneic transplantation compete; relapse and its treatment: treatment policy",
-            summary="cumulative incidence at day 90")
+            summary="cumulative incidence at day 90",
+        )
 
     @property
     def needs(self) -> frozenset[Process]:
@@ -186,8 +206,14 @@ def _first_treatment_or_disease(study: Study, plan: AnalysisSpec) -> FloatArray:
     """First day of pre-emptive treatment or CMV disease in the window, +inf if none."""
     first = np.full(study.disposition.end.shape, np.inf)
     if "cmv_disease" not in study.events and not study.exposures:
-        raise InputError(Problem("neither antiviral treatment nor CMV disease was recorded, so clinically significant infection "
-                                 "cannot be seen", "analysis", "definition", "tables exposures.csv or events.csv"))
+        raise InputError(
+            Problem(
+                "neither antiviral treatment nor CMV disease was recorded, so clinically significant infection cannot be seen",
+                "analysis",
+                "definition",
+                "tables exposures.csv or events.csv",
+            )
+        )
     for drug in ANTIVIRALS:
         if drug in study.exposures and study.exposures[drug].start.shape[-1]:
             start = study.exposures[drug].start
@@ -209,8 +235,9 @@ def _end_of_follow_up(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.
         cause[inside & (reason == EndReason.HCT)] = HCT
     if plan.relapse != "treatment_policy":
         if "relapse" not in study.events:
-            raise InputError(Problem(f"relapse = \"{plan.relapse}\", but no relapse was recorded", "analysis", "relapse",
-                                     "a table events.csv"))
+            raise InputError(
+                Problem(f'relapse = "{plan.relapse}", but no relapse was recorded', "analysis", "relapse", "a table events.csv")
+            )
         relapse = study.events["relapse"]
         earlier = relapse <= time
         time = np.where(earlier, relapse, time)

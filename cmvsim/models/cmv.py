@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from cmvsim.core.quantities import Days, NonNegative, Positive, PositiveDays, Probability, ViralLoad
 from cmvsim.core.spec import Spec
-from cmvsim.core.value import Days, NonNegative, Positive, PositiveDays, Probability, ViralLoad
 from cmvsim.models.reactivation import OnsetSpec
 from cmvsim.models.viral_load import Matrix, MatrixSpec, ViralLoadSpec
 
@@ -102,8 +102,9 @@ class CmvSpec(Spec):
     def _check(self) -> CmvSpec:
         measures = [target.measure for target in self.targets]
         if sorted(measures) != ["cumulative_incidence", "median_detection"]:
-            raise ValueError("targets: one cumulative_incidence and one median_detection identify the baseline hazard, "
-                             f"found {measures}")
+            raise ValueError(
+                f"targets: one cumulative_incidence and one median_detection identify the baseline hazard, found {measures}"
+            )
         if len({target.measured_by.model_dump_json() for target in self.targets}) > 1:
             raise ValueError('targets: both are measured the same way in this version (measured_by = "same")')
         return self
@@ -111,5 +112,3 @@ class CmvSpec(Spec):
     def target(self, measure: str) -> TargetSpec:
         """The target of a measure."""
         return next(target for target in self.targets if target.measure == measure)
-
-

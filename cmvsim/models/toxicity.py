@@ -15,10 +15,11 @@ from pydantic import model_validator
 from scipy import special
 
 from cmvsim.core.errors import Problem, did_you_mean
+from cmvsim.core.quantities import Correlation, Days, PositiveDays, Probability, VaryingDays
 from cmvsim.core.records import FloatArray
 from cmvsim.core.spec import Spec
 from cmvsim.core.streams import Draws
-from cmvsim.core.value import Correlation, Days, PositiveDays, Probability, Value, VaryingDays
+from cmvsim.core.value import Value
 from cmvsim.models.population import Disease, Population, PopulationSpec
 from cmvsim.models.time_grid import on_grid
 
@@ -67,11 +68,19 @@ class ToxicitySpec(Spec):
             needed = {(stratum.disease, name) for stratum in population.strata.values() for name in stratum.products}
             given = {(disease, name) for disease, row in table.items() for name in row}
             at = f"toxicity.{drug}.use"
-            problems += [Problem(f"{disease} has no probability of {drug} with '{name}'", where, f"{at}.{disease}")
-                         for disease, name in sorted(needed - given)]
-            problems += [Problem(f"no stratum gives '{name}' for {disease}", where, f"{at}.{disease}.{name}",
-                                 did_you_mean(name, (other for d, other in needed if d == disease)))
-                         for disease, name in sorted(given - needed)]
+            problems += [
+                Problem(f"{disease} has no probability of {drug} with '{name}'", where, f"{at}.{disease}")
+                for disease, name in sorted(needed - given)
+            ]
+            problems += [
+                Problem(
+                    f"no stratum gives '{name}' for {disease}",
+                    where,
+                    f"{at}.{disease}.{name}",
+                    did_you_mean(name, (other for d, other in needed if d == disease)),
+                )
+                for disease, name in sorted(given - needed)
+            ]
         return problems
 
 

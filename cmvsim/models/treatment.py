@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import model_validator
 
+from cmvsim.core.quantities import Count, Days, PositiveDays, Probability, ViralLoad
 from cmvsim.core.spec import Spec
-from cmvsim.core.value import Count, Days, PositiveDays, Probability, ViralLoad
 
 
 class StopRule(Spec):

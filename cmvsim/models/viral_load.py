@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
+from cmvsim.core.quantities import Days, Log10Load, Number, Probability, VaryingDays, VaryingLog10, VaryingPositiveDays
 from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.core.spec import Spec
-from cmvsim.core.value import Days, Log10Load, Number, Probability, VaryingDays, VaryingLog10, VaryingPositiveDays
 
 Matrix = Literal["plasma", "whole_blood"]
 

@@ -31,8 +31,13 @@ def parse_sizes(text: str) -> tuple[int, ...]:
             raise InputError(Problem(f"'{text}' is no sample size", "-n", allowed="one number, 100,150 or 60:300:10"))
         first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
         if step < 1 or last < first or first < 1 or last > LARGEST:
-            raise InputError(Problem(f"'{part.strip()}' is no range of sample sizes", "-n",
-                                     allowed=f"from 1 to {LARGEST:,}, ascending, step at least 1"))
+            raise InputError(
+                Problem(
+                    f"'{part.strip()}' is no range of sample sizes",
+                    "-n",
+                    allowed=f"from 1 to {LARGEST:,}, ascending, step at least 1",
+                )
+            )
         sizes.update(range(first, last + 1, step))
     return tuple(sorted(sizes))
 

@@ -39,8 +39,20 @@ def laws(draw: st.DrawFn) -> Law:
 
 def _arguments(law: Law) -> tuple[float, ...]:
     s, c = law.courses
-    return (law.origin, law.scale, law.shape, s.start, s.stop, math.log(s.ratio), s.washout,
-            c.start, c.stop, math.log(c.ratio), c.washout, s.step)
+    return (
+        law.origin,
+        law.scale,
+        law.shape,
+        s.start,
+        s.stop,
+        math.log(s.ratio),
+        s.washout,
+        c.start,
+        c.stop,
+        math.log(c.ratio),
+        c.washout,
+        s.step,
+    )
 
 
 def _ratio(course: Course, t: float) -> float:
@@ -147,10 +159,17 @@ def test_the_hazard_is_inverted_at_its_edges() -> None:
 
 # -- incidence of a cohort against its closed form ---------------------------------------------------------------
 def _steroids(ratio: float) -> tuple[str, ...]:
-    return ("toxicity.corticosteroids.use.lymphoma.axicabtagene=1", "toxicity.corticosteroids.start=8",
-            "toxicity.corticosteroids.duration=10", "toxicity.corticosteroids.washout=28",
-            f"cmv.onset.ratios.corticosteroids={ratio}", "toxicity.tocilizumab.use.lymphoma.axicabtagene=0",
-            "cmv.onset.prevalent=0", "cmv.onset.shape=1.4", *FULL_ATTENDANCE)
+    return (
+        "toxicity.corticosteroids.use.lymphoma.axicabtagene=1",
+        "toxicity.corticosteroids.start=8",
+        "toxicity.corticosteroids.duration=10",
+        "toxicity.corticosteroids.washout=28",
+        f"cmv.onset.ratios.corticosteroids={ratio}",
+        "toxicity.tocilizumab.use.lymphoma.axicabtagene=0",
+        "cmv.onset.prevalent=0",
+        "cmv.onset.shape=1.4",
+        *FULL_ATTENDANCE,
+    )
 
 
 def _incidence(t: float, amplitude: float, ratio: float, law: str) -> float:
@@ -158,7 +177,7 @@ def _incidence(t: float, amplitude: float, ratio: float, law: str) -> float:
     shape, scale = 1.4, 24.0 / math.log(2) ** (1 / 1.4)
 
     def share(x: float) -> float:
-        return -math.expm1(-(max(x + 5, 0) / scale) ** shape)
+        return -math.expm1(-((max(x + 5, 0) / scale) ** shape))
 
     def log_ratio(x: float) -> float:
         if x < 8 or x >= 46:
@@ -192,8 +211,9 @@ def test_cumulative_incidence_follows_the_windows() -> None:
 
 def test_cumulative_incidence_of_a_frail_population() -> None:
     """The score acts as a log-normal frailty: Gauss-Hermite over Z; the incidence of its mean is rejected."""
-    of = single("cmv.onset.ratios.score=2.5", "cmv.onset.prevalent=0", "cmv.onset.shape=1.4",
-                baseline=lone(amplitude=0.5, median=24.0))
+    of = single(
+        "cmv.onset.ratios.score=2.5", "cmv.onset.prevalent=0", "cmv.onset.shape=1.4", baseline=lone(amplitude=0.5, median=24.0)
+    )
     h = history(of, PATIENTS)
     assert h.episodes is not None
     z, weight = np.polynomial.hermite_e.hermegauss(60)

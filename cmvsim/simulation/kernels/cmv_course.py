@@ -35,9 +35,25 @@ def clock(s: Vector, x: Vector, p: Vector, until: float, survival_until: float) 
         rate *= p[at.RE_EPISODE]
     if s[at.DRUG_ON] > 0.0:
         rate *= p[at.ANTIVIRAL]
-    return spend(s[at.MARK], until, survival_until, s[at.RESIDUAL], rate, p[at.ORIGIN], p[at.SCALE], p[at.SHAPE],
-                 x[at.S_START], x[at.S_STOP], p[at.S_LOG], p[at.S_WASH],
-                 x[at.C_START], x[at.C_STOP], p[at.C_LOG], p[at.C_WASH], p[at.STEP])
+    return spend(
+        s[at.MARK],
+        until,
+        survival_until,
+        s[at.RESIDUAL],
+        rate,
+        p[at.ORIGIN],
+        p[at.SCALE],
+        p[at.SHAPE],
+        x[at.S_START],
+        x[at.S_STOP],
+        p[at.S_LOG],
+        p[at.S_WASH],
+        x[at.C_START],
+        x[at.C_STOP],
+        p[at.C_LOG],
+        p[at.C_WASH],
+        p[at.STEP],
+    )
 
 
 @njit(cache=True, error_model="numpy")
@@ -55,8 +71,18 @@ def switch_drug(s: Vector, x: Vector, p: Vector, t: float, on: float) -> None:
 @njit(cache=True, error_model="numpy")
 def load_now(s: Vector, x: Vector, p: Vector, t: float) -> float:
     """Realised log10 load in plasma of the running episode."""
-    return realised(t, s[at.ONSET], p[at.V0], x[at.GROWTH], s[at.PEAK], s[at.PLATEAU_END], s[at.DECAY],
-                    s[at.KNOT_TIME], s[at.KNOT_VALUE], s[at.KNOT_SLOPE])
+    return realised(
+        t,
+        s[at.ONSET],
+        p[at.V0],
+        x[at.GROWTH],
+        s[at.PEAK],
+        s[at.PLATEAU_END],
+        s[at.DECAY],
+        s[at.KNOT_TIME],
+        s[at.KNOT_VALUE],
+        s[at.KNOT_SLOPE],
+    )
 
 
 @njit(cache=True, error_model="numpy")
@@ -141,8 +167,13 @@ def read_result(s: Vector, x: Vector, p: Vector, t: float, code: int, value: flo
         s[at.NEGATIVE_RUN] = s[at.NEGATIVE_RUN] + 1.0 if code < at.QUANTIFIED else 0.0
         if s[at.NEGATIVE_RUN] >= p[at.NEGATIVES] and t - s[at.DRUG_SINCE] >= p[at.MIN_DAYS]:
             stop_drug(s, x, p, t)
-    elif (s[at.T_START] == INF and code == at.QUANTIFIED and value >= p[at.START_AT] and s[at.COURSE] < p[at.COURSES]
-          and x[at.EPISODE_TRAITS + episode * at.TRAITS_PER_EPISODE + at.E_ACCEPTED] > 0.0):
+    elif (
+        s[at.T_START] == INF
+        and code == at.QUANTIFIED
+        and value >= p[at.START_AT]
+        and s[at.COURSE] < p[at.COURSES]
+        and x[at.EPISODE_TRAITS + episode * at.TRAITS_PER_EPISODE + at.E_ACCEPTED] > 0.0
+    ):
         s[at.T_START] = t + p[at.DELAY]
 
 
@@ -151,8 +182,22 @@ def report(s: Vector, x: Vector, p: Vector, t: float, noise: float) -> tuple[int
     """What the assay says of a sample taken at t."""
     if s[at.ACTIVE] == 0.0:
         return at.NOT_DETECTED, math.nan
-    log10 = realised(t, s[at.ONSET], p[at.V0], x[at.GROWTH], s[at.PEAK], s[at.PLATEAU_END], s[at.DECAY],
-                     s[at.KNOT_TIME], s[at.KNOT_VALUE], s[at.KNOT_SLOPE]) + x[at.OFFSET] + p[at.ASSAY_SD] * noise
+    log10 = (
+        realised(
+            t,
+            s[at.ONSET],
+            p[at.V0],
+            x[at.GROWTH],
+            s[at.PEAK],
+            s[at.PLATEAU_END],
+            s[at.DECAY],
+            s[at.KNOT_TIME],
+            s[at.KNOT_VALUE],
+            s[at.KNOT_SLOPE],
+        )
+        + x[at.OFFSET]
+        + p[at.ASSAY_SD] * noise
+    )
     return reported(log10, p[at.LOD], p[at.LLOQ], p[at.LOG10_LOD], p[at.LOG10_LLOQ])
 
 
@@ -172,8 +217,19 @@ def take_event(s: Vector, x: Vector, p: Vector, t: float) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def run_patients(rows: Rows, traits: Table, p: Vector, visit: Table, noise: Table, code: Codes, load: Table,
-                 start: Table, stop: Table, episodes: Cube, knots: Cube) -> None:
+def run_patients(
+    rows: Rows,
+    traits: Table,
+    p: Vector,
+    visit: Table,
+    noise: Table,
+    code: Codes,
+    load: Table,
+    start: Table,
+    stop: Table,
+    episodes: Cube,
+    knots: Cube,
+) -> None:
     """Run all patients who ever have an episode.
 
     Without the path these are the patients with an episode by their last visit: later ones leave no trace.
