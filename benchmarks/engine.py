@@ -53,8 +53,12 @@ def rows() -> list[Row]:
     return [
         _row(f"engine, primary endpoint end to end, n = {PATIENTS} ({1 / whole:,.0f} trials/s)", whole, generation, floor),
         _row("engine, draws", _best(lambda: _redraw(kept)) / CHUNK_REPLICATES, generation, floor),
-        _row("engine, simulate (draws at hand)", _best(lambda: simulate(model, kept)) / CHUNK_REPLICATES,
-             "plain-Python onset and visit loop", loop),
+        _row(
+            "engine, simulate (draws at hand)",
+            _best(lambda: simulate(model, kept)) / CHUNK_REPLICATES,
+            "plain-Python onset and visit loop",
+            loop,
+        ),
         _row("engine, record", _best(lambda: record(history, complete=False)) / CHUNK_REPLICATES),
         _row("engine, derive", _best(lambda: entry.derive(study, plan)) / CHUNK_REPLICATES),
         _row("engine, estimate", _best(lambda: estimate(derived, plan, (PATIENTS,))) / CHUNK_REPLICATES),

@@ -70,10 +70,7 @@ def rows() -> list[Row]:
             lambda: aalen_johansen(big_time, big_cause, HORIZON),
             1,
         ),
-        *(
-            _proportion_row(x, method, peer)
-            for method, peer in (("wilson", "wilson"), ("clopper-pearson", "exact"))
-        ),
+        *(_proportion_row(x, method, peer) for method, peer in (("wilson", "wilson"), ("clopper-pearson", "exact"))),
     ]
 
 

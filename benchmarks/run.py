@@ -16,7 +16,8 @@ def main() -> None:
     print(f"{'what':<{width}}  {'us/trial':>10}  {'trials/s':>12}  {'peer':<{peer_width}}  {'peer us':>10}  {'ratio':>8}")
     for row in rows:
         peer = f"{row.peer_us:>10.2f}  {row.ratio:>8.1f}" if row.peer_us is not None and row.ratio is not None else " " * 20
-        print(f"{row.name:<{width}}  {row.per_trial_us:>10.3f}  {1e6 / row.per_trial_us:>12,.0f}  {row.peer or '':<{peer_width}}  {peer}")
+        rate = 1e6 / row.per_trial_us
+        print(f"{row.name:<{width}}  {row.per_trial_us:>10.3f}  {rate:>12,.0f}  {row.peer or '':<{peer_width}}  {peer}")
 
 
 if __name__ == "__main__":

@@ -27,8 +27,15 @@ class Terminal:
         if self.quiet:
             yield lambda done, total: None  # noqa: ARG005
             return
-        columns = (TextColumn("{task.description:<44}"), BarColumn(bar_width=24), MofNCompleteColumn(),
-                   TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description:<44}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=self._console, transient=False) as bar:
             task = bar.add_task(label, total=None, rate="")
 

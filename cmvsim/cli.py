@@ -50,16 +50,22 @@ def say_json(tree: Any) -> None:
     click.echo(json.dumps(tree, indent=2, ensure_ascii=False))
 
 
-set_option = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
-                          help="Change one key of the scenario; repeatable.")
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the scenario; repeatable."
+)
 seed_option = click.option("--seed", type=int, default=1, show_default=True, help="Seed of the random streams.")
 output_option = click.option("-o", "--output", type=click.Path(path_type=Path), help="Run folder [default: under outputs/].")
 force_option = click.option("--force", is_flag=True, help="Compute afresh; the old results are replaced at the end.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the results as JSON on stdout.")
 quiet_option = click.option("--quiet", is_flag=True, help="No progress and notes; the answer stays.")
 jobs_option = click.option("--jobs", type=click.IntRange(min=-1), default=-1, help="Worker processes [default: all cores].")
-backend_option = click.option("--backend", type=click.Choice(["loky", "threading"]), default="loky", show_default=True,
-                              help="Kind of workers; the numbers do not depend on it.")
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(["loky", "threading"]),
+    default="loky",
+    show_default=True,
+    help="Kind of workers; the numbers do not depend on it.",
+)
 scenario_argument = click.argument("scenario")
 
 
@@ -81,8 +87,17 @@ scenario_argument = click.argument("scenario")
 @force_option
 @json_option
 @quiet_option
-def power(scenario: str, overrides: tuple[str, ...], output: Path | None, jobs: int, backend: Any, force: bool, as_json: bool,
-          quiet: bool, **options: Any) -> None:
+def power(
+    scenario: str,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    jobs: int,
+    backend: Any,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
     """Feasibility, precision and sample size of SCENARIO (a catalogue id or a TOML file)."""
 
     def work() -> None:
@@ -116,8 +131,9 @@ def power(scenario: str, overrides: tuple[str, ...], output: Path | None, jobs: 
 @force_option
 @json_option
 @quiet_option
-def simulate(scenario: str, overrides: tuple[str, ...], output: Path | None, force: bool, as_json: bool, quiet: bool,
-             **options: Any) -> None:
+def simulate(
+    scenario: str, overrides: tuple[str, ...], output: Path | None, force: bool, as_json: bool, quiet: bool, **options: Any
+) -> None:
     """Simulate studies of SCENARIO: tables as the study would record them, with analysis.toml."""
 
     def work() -> None:
@@ -129,8 +145,10 @@ def simulate(scenario: str, overrides: tuple[str, ...], output: Path | None, for
         if as_json:
             say_json(outcome.results)
         else:
-            say(f"{outcome.results['replicates']} simulated stud{'y' if outcome.results['replicates'] == 1 else 'ies'} of "
-                f"{outcome.results['patients']} patients in {shown(outcome.folder)}")
+            say(
+                f"{outcome.results['replicates']} simulated stud{'y' if outcome.results['replicates'] == 1 else 'ies'} of "
+                f"{outcome.results['patients']} patients in {shown(outcome.folder)}"
+            )
 
     finish(work)
 
@@ -143,8 +161,15 @@ def simulate(scenario: str, overrides: tuple[str, ...], output: Path | None, for
 @force_option
 @json_option
 @quiet_option
-def estimate(folder: Path, analysis: Path | None, endpoints: tuple[str, ...], output: Path | None, force: bool, as_json: bool,
-             quiet: bool) -> None:
+def estimate(
+    folder: Path,
+    analysis: Path | None,
+    endpoints: tuple[str, ...],
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Estimate the endpoints on the study tables in DIR, real or simulated."""
 
     def work() -> None:
@@ -181,8 +206,14 @@ def replay(folder: Path, check: bool, jobs: int, backend: Any, as_json: bool, qu
 
         outcome = verb(folder, Place(jobs=jobs or -1, backend=backend), Terminal(quiet=quiet))
         if as_json:
-            say_json({"run": str(outcome.folder), "verdict": outcome.verdict, "differences": list(outcome.differences),
-                      "edited": list(outcome.edited)})
+            say_json(
+                {
+                    "run": str(outcome.folder),
+                    "verdict": outcome.verdict,
+                    "differences": list(outcome.differences),
+                    "edited": list(outcome.edited),
+                }
+            )
         else:
             say(f"{shown(outcome.folder)}: {outcome.verdict}")
             for line in outcome.differences:
@@ -244,8 +275,12 @@ def check(files: tuple[str, ...], as_json: bool) -> None:
 
         found = verb.check(files)
         if as_json:
-            say_json([{"file": item.file, "ok": item.ok, "digest": item.digest, "problems": [str(p) for p in item.problems]}
-                      for item in found])
+            say_json(
+                [
+                    {"file": item.file, "ok": item.ok, "digest": item.digest, "problems": [str(p) for p in item.problems]}
+                    for item in found
+                ]
+            )
         for item in found if not as_json else ():
             say(f"{item.file}: " + ("ok" if item.ok else f"{len(item.problems)} problem{'s' * (len(item.problems) > 1)}"))
             for problem in item.problems:

@@ -14,6 +14,7 @@ from cmvsim.endpoints.base import EVENT
 from cmvsim.endpoints.reactivation import Reactivation
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.cmv import TargetSpec
+from cmvsim.models.follow_up import DeathRatios
 from cmvsim.models.monitoring import MonitoringSpec, ScheduleItem
 from cmvsim.scenarios.scenario import Scenario
 from cmvsim.simulation.cohort import simulate
@@ -79,14 +80,23 @@ class Cohort:
         self.scenario = scenario
         self._draws = [ChunkDraws(SEED, Role.CALIBRATION, chunk, PATIENTS_PER_REPLICATE) for chunk in chunks]
 
-    def see(self, target: TargetSpec, baseline: Baseline) -> Seen:
+    def see(self, target: TargetSpec, baseline: Baseline, *, factors: bool = True) -> Seen:
         """Simulate the cohort under the target's measurement.
 
         The target's figure is net of loss to follow-up, as a published cumulative incidence is.
+
+        Parameters
+        ----------
+        factors
+            Whether the ratios on death act.
         """
         model = as_measured(Model.of(self.scenario, baseline), target)
-        plan = AnalysisSpec(endpoints=("cmv_reactivation",), definition=Definition(name=target.definition),
-                            window=int(float(target.day)))
+        if not factors:
+            ratios = DeathRatios(clinically_significant=Value(value=1.0))
+            model = replace(model, follow_up=model.follow_up.model_copy(update={"death_ratios": ratios}))
+        plan = AnalysisSpec(
+            endpoints=("cmv_reactivation",), definition=Definition(name=target.definition), window=int(float(target.day))
+        )
         endpoint = Reactivation("target", "", "")
         strata = len(self.scenario.population.strata)
         first = np.zeros(int(float(target.day)) + 1)
@@ -102,7 +112,7 @@ class Cohort:
             sizes += np.bincount(stratum, minlength=strata)
             dead += np.bincount(stratum[died], minlength=strata)
             dead_without += np.bincount(stratum[died & unrelapsed], minlength=strata)
-        days = np.array([0.0, *(day for day in model.monitoring.days if day > 0)])
+        days = np.array([0.0, *(day for day in model.monitoring.days if 0 < day <= plan.window)])
         incidence = np.cumsum(first)[days.astype(np.int64)] / at_risk
         present = np.maximum(sizes, 1)
         return Seen(at_risk, days, incidence, dead / present, dead_without / present, sizes)
@@ -113,8 +123,15 @@ def as_measured(model: Model, target: TargetSpec) -> Model:
     by = target.measured_by
     schedule = (ScheduleItem(every=by.every, to=by.to), ScheduleItem(at=by.to))
     monitoring = MonitoringSpec(
-        matrix=Stated(value=by.matrix), baseline=model.monitoring.baseline, schedule=Stated(value=schedule),
-        jitter=Value(value=0.0), attendance=by.attendance, lod=by.lod, lloq=by.lloq,
-        assay_sd_log10=model.monitoring.assay_sd_log10, turnaround=model.monitoring.turnaround)
+        matrix=Stated(value=by.matrix),
+        baseline=Stated(value=(0,)),
+        schedule=Stated(value=schedule),
+        jitter=Value(value=0.0),
+        attendance=by.attendance,
+        lod=by.lod,
+        lloq=by.lloq,
+        assay_sd_log10=by.assay_sd_log10,
+        turnaround=by.turnaround,
+    )
     treatment = model.treatment.model_copy(update={"start_at": by.treated_from, "accepted": by.treated_share})
     return replace(model, monitoring=monitoring, treatment=treatment)

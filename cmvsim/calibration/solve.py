@@ -55,8 +55,12 @@ class Calibration:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form (``calibration.json``)."""
-        return {"baseline": self.baseline.as_dict(), "evaluations": self.evaluations, "patients": self.patients,
-                "targets": [asdict(target) for target in self.targets]}
+        return {
+            "baseline": self.baseline.as_dict(),
+            "evaluations": self.evaluations,
+            "patients": self.patients,
+            "targets": [asdict(target) for target in self.targets],
+        }
 
 
 def calibrate(scenario: ResolvedScenario, patients: int = COHORT_PATIENTS) -> Calibration:
@@ -104,8 +108,12 @@ def _calibrate(key: _Key, patients: int) -> Calibration:
         baseline = deaths.solve_death(solved)
         seen_own = Cohort(own, fresh).see(solver.incidence, baseline)
         solver.evaluations += deaths.evaluations
-    return Calibration(baseline, (*_report_onset(basis, seen), *_report_death(own, seen_own)), solver.evaluations,
-                       chunks * PATIENTS_PER_REPLICATE * CHUNK_REPLICATES)
+    return Calibration(
+        baseline,
+        (*_report_onset(basis, seen), *_report_death(own, seen_own)),
+        solver.evaluations,
+        chunks * PATIENTS_PER_REPLICATE * CHUNK_REPLICATES,
+    )
 
 
 def _basis(scenario: ResolvedScenario) -> Scenario:
@@ -138,8 +146,11 @@ class _Solver:
         """Death hazards that meet their targets at the given onset hazard."""
         closed = self._death_closed_form()
         baseline = replace(closed, onset_amplitude=baseline.onset_amplitude, onset_median=baseline.onset_median)
-        for _ in range(DEATH_ROUNDS if self._factors_act else 0):
-            baseline = self._death_by_simulation(baseline)
+        if self._factors_act:
+            self.evaluations += 1
+            without = self.cohort.see(self.incidence, baseline, factors=False)
+            for _ in range(DEATH_ROUNDS):
+                baseline = self._death_by_simulation(baseline, without)
         return baseline
 
     @property
@@ -154,12 +165,14 @@ class _Solver:
         seen = self._see(replace(baseline, onset_amplitude=float(np.exp(x[0])), onset_median=float(np.exp(x[1]))))
         reached = min(max(seen.at(float(self.incidence.day)), 1e-9), 1 - 1e-9)
         found: FloatArray = np.array([_logit(reached), np.log(max(seen.median(float(self.timing.day)), 1e-3))])
-        return np.subtract(found, self.wanted)
+        residual: FloatArray = found - self.wanted
+        return residual
 
     def _onset(self, baseline: Baseline) -> Baseline:
         x = np.log([baseline.onset_amplitude, baseline.onset_median])
         f = self._residual(x, baseline)
         jacobian = np.column_stack([(self._residual(x + h, baseline) - f) / 0.2 for h in np.eye(2) * 0.2])
+        nearest = f
         for _ in range(MAX_STEPS):
             if np.all(np.abs(f) < (5e-4, 5e-4)):
                 return replace(baseline, onset_amplitude=float(np.exp(x[0])), onset_median=float(np.exp(x[1])))
@@ -168,37 +181,49 @@ class _Solver:
             new = self._residual(x + step, baseline)
             jacobian = jacobian + np.outer(new - f - jacobian @ step, step) / (step @ step)
             x, f = x + step, new
-        reached, median = _expit(f[0] + self.wanted[0]), float(np.exp(f[1] + self.wanted[1]))
+            nearest = min(nearest, f, key=lambda residual: float(np.abs(residual).max()))
+        reached, median = _expit(nearest[0] + self.wanted[0]), float(np.exp(nearest[1] + self.wanted[1]))
         raise CalibrationError(
             f"{self.scenario.id}: cmv.targets are out of reach: wanted {float(self.incidence.value):.3g} by day "
             f"{float(self.incidence.day):g} with median detection on day {float(self.timing.value):.3g}; the nearest the "
-            f"model comes is {reached:.3g} with median day {median:.3g}")
+            f"model comes is {reached:.3g} with median day {median:.3g}"
+        )
 
     def _death_closed_form(self) -> Baseline:
         """Death hazards without factors; first guesses of A and m from the targets."""
         follow_up, hazards = self.scenario.follow_up, []
         for name in self.scenario.population.strata:
-            pair = solve_death_hazards(float(follow_up.non_relapse_mortality_by_90[name]), float(follow_up.death_by_90[name]),
-                                       float(follow_up.relapse_by_90[name]), float(follow_up.relapse_shape), TARGET_DAY)
+            pair = solve_death_hazards(
+                float(follow_up.non_relapse_mortality_by_90[name]),
+                float(follow_up.death_by_90[name]),
+                float(follow_up.relapse_by_90[name]),
+                float(follow_up.relapse_shape),
+                TARGET_DAY,
+            )
             if not np.isfinite(pair).all():
                 raise CalibrationError(
                     f"{self.scenario.id}: follow_up.death_by_90.{name} = {float(follow_up.death_by_90[name]):g} is out of "
                     f"reach with relapse_by_90 = {float(follow_up.relapse_by_90[name]):g} and "
-                    f"non_relapse_mortality_by_90 = {float(follow_up.non_relapse_mortality_by_90[name]):g}")
+                    f"non_relapse_mortality_by_90 = {float(follow_up.non_relapse_mortality_by_90[name]):g}"
+                )
             hazards.append(pair)
         amplitude = -2 * np.log1p(-float(self.incidence.value))
         return Baseline(amplitude, 0.7 * float(self.timing.value), tuple(a for a, _ in hazards), tuple(b for _, b in hazards))
 
-    def _death_by_simulation(self, baseline: Baseline) -> Baseline:
-        """One round of proportional correction of the death hazards (the factors inflate death)."""
-        seen, follow_up = self._see(baseline), self.scenario.follow_up
+    def _death_by_simulation(self, baseline: Baseline, without: Seen) -> Baseline:
+        """One round of proportional correction, since the factors inflate death.
+
+        The same patients without the factors are the yardstick, not the nominal target: common random numbers cancel the
+        chance of the cohort, and the closed form meets the target without factors.
+        """
+        seen = self._see(baseline)
         first, after = list(baseline.non_relapse_hazard), list(baseline.after_relapse_hazard)
-        for i, name in enumerate(self.scenario.population.strata):
-            nrm, death = float(follow_up.non_relapse_mortality_by_90[name]), float(follow_up.death_by_90[name])
-            if seen.non_relapse_death[i] > 0:
-                first[i] *= float(np.log1p(-nrm) / np.log1p(-seen.non_relapse_death[i]))
-            if seen.death[i] > seen.non_relapse_death[i]:
-                after[i] *= float((death - nrm) / (seen.death[i] - seen.non_relapse_death[i]))
+        for i in range(len(first)):
+            if 0 < seen.non_relapse_death[i] < 1:
+                first[i] *= float(np.log1p(-without.non_relapse_death[i]) / np.log1p(-seen.non_relapse_death[i]))
+            later, later_without = seen.death[i] - seen.non_relapse_death[i], without.death[i] - without.non_relapse_death[i]
+            if later > 0:
+                after[i] *= float(later_without / later)
         return replace(baseline, non_relapse_hazard=tuple(first), after_relapse_hazard=tuple(after))
 
 
@@ -210,8 +235,10 @@ def _report_onset(scenario: Scenario, seen: Seen) -> list[TargetResult]:
     # delta method: SE of the median = SE of F at the median over the slope of F there
     slope = (seen.at(median + 3.5) - seen.at(median - 3.5)) / 7
     se_median = np.sqrt(p / 2 * (1 - p / 2) / seen.at_risk) / max(slope, 1e-9)
-    return [_verdict("cumulative_incidence", "", float(incidence.value), incidence.published, p, _se(p, seen.at_risk)),
-            _verdict("median_detection", "", float(timing.value), timing.published, median, float(se_median))]
+    return [
+        _verdict("cumulative_incidence", "", float(incidence.value), incidence.published, p, _se(p, seen.at_risk)),
+        _verdict("median_detection", "", float(timing.value), timing.published, median, float(se_median)),
+    ]
 
 
 def _report_death(scenario: Scenario, seen: Seen) -> list[TargetResult]:
@@ -221,17 +248,19 @@ def _report_death(scenario: Scenario, seen: Seen) -> list[TargetResult]:
         n = seen.strata_sizes[i]
         if n == 0:
             continue
-        for measure, table, got in (("death_by_90", scenario.follow_up.death_by_90, seen.death[i]),
-                                    ("non_relapse_mortality_by_90", scenario.follow_up.non_relapse_mortality_by_90,
-                                     seen.non_relapse_death[i])):
+        for measure, table, got in (
+            ("death_by_90", scenario.follow_up.death_by_90, seen.death[i]),
+            ("non_relapse_mortality_by_90", scenario.follow_up.non_relapse_mortality_by_90, seen.non_relapse_death[i]),
+        ):
             value = table[name]
             interval = value.uncertain.interval95() if value.uncertain else None
             rows.append(_verdict(measure, name, float(value), interval, float(got), _se(float(got), n)))
     return rows
 
 
-def _verdict(measure: str, stratum: str, wanted: float, published: tuple[float, float] | None, achieved: float,
-             mcse: float) -> TargetResult:
+def _verdict(
+    measure: str, stratum: str, wanted: float, published: tuple[float, float] | None, achieved: float, mcse: float
+) -> TargetResult:
     verdict: Verdict = "out of reach"
     # both cohorts are finite: the one solved on and the fresh one
     if abs(achieved - wanted) <= 4 * np.sqrt(2) * mcse + 5e-4 * wanted:

@@ -48,8 +48,9 @@ def key_path(parts: Sequence[str | int]) -> str:
     return text
 
 
-def problems_of(error: ValidationError, spec: type[BaseModel], where: str,
-                tree: Mapping[str, Any] | None = None) -> list[Problem]:
+def problems_of(
+    error: ValidationError, spec: type[BaseModel], where: str, tree: Mapping[str, Any] | None = None
+) -> list[Problem]:
     """One :class:`Problem` per mistake in a pydantic error, in the words of the file and not in pydantic's.
 
     Pydantic reports each branch of a union; the branches that do not fit the shape of the input are noise, so the
@@ -95,7 +96,7 @@ def _as_written(tree: Any, path: Sequence[str | int]) -> list[str | int] | None:
         elif isinstance(tree, list | tuple) and isinstance(part, int):
             tree = tree[part] if part < len(tree) else None
         elif part == "value":  # a bare choice stands for { value = choice }
-            return [*path[:depth], *path[depth + 1:]]
+            return [*path[:depth], *path[depth + 1 :]]
         else:
             return None
         if tree is None:
@@ -103,14 +104,33 @@ def _as_written(tree: Any, path: Sequence[str | int]) -> list[str | int] | None:
     return list(path)
 
 
-_PLAIN = {"model_type": "a table", "dict_type": "a table", "model_attributes_type": "a table", "tuple_type": "a list",
-          "list_type": "a list", "string_type": "text", "bool_type": "true or false", "int_type": "a whole number",
-          "int_from_float": "a whole number", "int_parsing": "a whole number", "int_parsing_size": "a whole number",
-          "float_type": "a number", "float_parsing": "a number", "finite_number": "a finite number"}
-_EXAMPLES = {"a table": "a table: [section] or { key = value }", "a list": "a list: [first, second]",
-             "text": 'text, in quotes: "..."'}
-_LIMITS = {"greater_than": ("above", "gt"), "greater_than_equal": ("at least", "ge"), "less_than": ("below", "lt"),
-           "less_than_equal": ("at most", "le")}
+_PLAIN = {
+    "model_type": "a table",
+    "dict_type": "a table",
+    "model_attributes_type": "a table",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+}
+_EXAMPLES = {
+    "a table": "a table: [section] or { key = value }",
+    "a list": "a list: [first, second]",
+    "text": 'text, in quotes: "..."',
+}
+_LIMITS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
 
 
 def _in_words(kind: str, message: str, given: Any, context: Mapping[str, Any]) -> tuple[str, str]:
@@ -124,7 +144,8 @@ def _in_words(kind: str, message: str, given: Any, context: Mapping[str, Any]) -
         options = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ").split(", ")
         guess = nearest(given, options) if isinstance(given, str) else []
         return f"{shown(given)} is not allowed", f"allowed: {', '.join(options)}" + (
-            f"; did you mean '{guess[0]}'?" if guess else "")
+            f"; did you mean '{guess[0]}'?" if guess else ""
+        )
     if kind in {"too_long", "too_short"}:
         count = len(given) if hasattr(given, "__len__") else 0
         needed = f"at most {context['max_length']}" if kind == "too_long" else f"at least {context['min_length']}"

@@ -77,11 +77,7 @@ def suggestion(word: str, options: Iterable[str]) -> str:
     """Say the nearest option and all options; case does not matter."""
     options = list(options)
     hint = did_you_mean(word.lower(), options)
-    return (
-        f"{hint} allowed: {', '.join(options)}"
-        if hint.startswith("did you mean")
-        else f"allowed: {', '.join(options)}"
-    )
+    return f"{hint} allowed: {', '.join(options)}" if hint.startswith("did you mean") else f"allowed: {', '.join(options)}"
 
 
 def read_cells(folder: Path, table: Table) -> tuple[Cells | None, list[Finding]]:
@@ -106,11 +102,7 @@ def read_cells(folder: Path, table: Table) -> tuple[Cells | None, list[Finding]]
         near = _misnamed(folder, table)
         if not table.required and not near:
             return None, []
-        hint = (
-            f"did you mean '{near}'?"
-            if near
-            else f"needed: {', '.join(t.file for t in TABLES if t.required)}"
-        )
+        hint = f"did you mean '{near}'?" if near else f"needed: {', '.join(t.file for t in TABLES if t.required)}"
         return None, [Finding(table.name, "there is no such file", hint)]
     try:
         text = _decode(_bytes(path))
@@ -152,9 +144,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UnreadableError(
-            f"cannot be read: {error.strerror or 'unknown reason'}", "a readable file"
-        ) from error
+        raise UnreadableError(f"cannot be read: {error.strerror or 'unknown reason'}", "a readable file") from error
 
 
 def _decode(data: bytes) -> str:
@@ -168,9 +158,7 @@ def _decode(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = data[: error.start].count(b"\n") + 1
-        raise UnreadableError(
-            f"is not UTF-8 text: byte 0x{data[error.start]:02x} cannot be read", row=row
-        ) from error
+        raise UnreadableError(f"is not UTF-8 text: byte 0x{data[error.start]:02x} cannot be read", row=row) from error
 
 
 def _records(text: str, table: Table) -> tuple[list[str], int, list[list[str]], list[int]]:
@@ -184,9 +172,7 @@ def _records(text: str, table: Table) -> tuple[list[str], int, list[list[str]], 
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         for number, raw in enumerate(reader, start=1):
-            record = [
-                cleaned[cell] if cell in cleaned else cleaned.setdefault(cell, cell.strip()) for cell in raw
-            ]
+            record = [cleaned[cell] if cell in cleaned else cleaned.setdefault(cell, cell.strip()) for cell in raw]
             if not any(record):
                 continue
             if header:
@@ -195,14 +181,8 @@ def _records(text: str, table: Table) -> tuple[list[str], int, list[list[str]], 
             else:
                 header, header_row = record, number
     except csv.Error as error:
-        what = (
-            "a double quote is opened and never closed"
-            if "end of data" in str(error)
-            else f"is not CSV: {error}"
-        )
-        raise UnreadableError(
-            what, "quotes in pairs; a quote inside a quoted text is doubled", number + 1
-        ) from error
+        what = "a double quote is opened and never closed" if "end of data" in str(error) else f"is not CSV: {error}"
+        raise UnreadableError(what, "quotes in pairs; a quote inside a quoted text is doubled", number + 1) from error
     if not header:
         raise UnreadableError("the file is empty", f"a header: {','.join(table.names)}")
     return header, header_row, records, rows
@@ -230,9 +210,7 @@ def _header_findings(table: Table, header: Sequence[str], row: int) -> list[Find
     absent = [name for name in table.names if name not in header]
     for name in dict.fromkeys(header):
         if not name:
-            findings.append(
-                Finding(table.name, "a column has no name", suggestion(name, absent or table.names), row)
-            )
+            findings.append(Finding(table.name, "a column has no name", suggestion(name, absent or table.names), row))
         elif name not in table.names:
             hint = suggestion(name, absent) if absent else ""
             # A misspelt name is one mistake: not also a missing column.
@@ -243,10 +221,7 @@ def _header_findings(table: Table, header: Sequence[str], row: int) -> list[Find
         if name and header.count(name) > 1:
             message = f"column '{name}' is there {header.count(name)} times"
             findings.append(Finding(table.name, message, "each column once", row, name))
-    findings += [
-        Finding(table.name, f"column '{n}' is missing", f"needed: {table.column(n).meaning}", row, n)
-        for n in missing
-    ]
+    findings += [Finding(table.name, f"column '{n}' is missing", f"needed: {table.column(n).meaning}", row, n) for n in missing]
     return findings
 
 

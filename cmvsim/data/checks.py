@@ -43,11 +43,7 @@ def check_study(folder: Path) -> dict[str, Values]:
     """
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "no such folder"
-        raise InputError(
-            Problem(
-                what, where=str(folder), allowed="a folder with subjects.csv, samples.csv, disposition.csv"
-            )
-        )
+        raise InputError(Problem(what, where=str(folder), allowed="a folder with subjects.csv, samples.csv, disposition.csv"))
     tables: dict[str, Values] = {}
     findings: list[Finding] = []
     for table in TABLES:
@@ -118,9 +114,7 @@ def _subject_findings(tables: Tables) -> Iterator[Finding]:
             f"stratum '{strata[index]}' has disease {diseases[index]} here and {diseases[origin]} in row "
             f"{values.rows[known[origin]]}"
         )
-        yield Finding(
-            SUBJECTS.name, message, "one disease per stratum", int(values.rows[known[index]]), "disease"
-        )
+        yield Finding(SUBJECTS.name, message, "one disease per stratum", int(values.rows[known[index]]), "disease")
 
 
 def _sample_findings(tables: Tables) -> Iterator[Finding]:
@@ -134,9 +128,7 @@ def _sample_findings(tables: Tables) -> Iterator[Finding]:
         codes, _ = _first(values.texts["patient"])
         keys = codes * (2 * LAST_DAY + 1) + np.where(planned, nominal, 0).astype(np.int64)
         for repeat, first in _repeats(keys, planned):
-            message = (
-                f"the sample planned for {nominal[repeat]:.0f} has a row already (row {values.rows[first]})"
-            )
+            message = f"the sample planned for {nominal[repeat]:.0f} has a row already (row {values.rows[first]})"
             hint = "one row per planned sample; further ones are clinical, with an empty nominal_day"
             yield Finding(SAMPLES.name, message, hint, int(values.rows[repeat]), "nominal_day")
     for column, what in (("matrix", "matrices"), ("lloq_iu_ml", "limits of quantification")):
@@ -153,9 +145,7 @@ def _sample_findings(tables: Tables) -> Iterator[Finding]:
                 f"two {what} in one study: {texts[given[0]]} (row {rows[given[0]]}) and {texts[others[0]]} "
                 f"(row {rows[others[0]]}, {others.size} rows differ)"
             )
-            yield Finding(
-                SAMPLES.name, message, "one per study; split the study", int(rows[others[0]]), column
-            )
+            yield Finding(SAMPLES.name, message, "one per study; split the study", int(rows[others[0]]), column)
 
 
 def _patient_findings(tables: Tables) -> Iterator[Finding]:

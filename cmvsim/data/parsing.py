@@ -95,9 +95,7 @@ def parse(cells: Cells) -> tuple[Values, list[Finding]]:
         if column.kind in (Kind.DAY, Kind.NUMBER) or column.allowed:
             values = np.array([value for value, _ in read], dtype=np.float64)[codes]
             numbers[column.name] = np.where(fine, values, np.nan)
-        hints = {
-            text: _allowed(column, text) for text, (_, fault) in zip(distinct, read, strict=True) if fault
-        }
+        hints = {text: _allowed(column, text) for text, (_, fault) in zip(distinct, read, strict=True) if fault}
         for index in np.flatnonzero(~fine & cells.sound):
             fault = read[codes[index]][1]
             hint = hints[distinct[codes[index]]]
@@ -113,11 +111,7 @@ def _read(column: Column, text: str) -> tuple[float, str]:
         return _read_number(column, text)
     if column.allowed:
         known = text in column.allowed
-        return (
-            (float(column.allowed.index(text)), "")
-            if known
-            else (np.nan, f"'{text}' is not a known {column.name}")
-        )
+        return (float(column.allowed.index(text)), "") if known else (np.nan, f"'{text}' is not a known {column.name}")
     return np.nan, text_fault(text)
 
 

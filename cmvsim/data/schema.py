@@ -118,9 +118,7 @@ class Table:
 
 
 def _day(name: str, meaning: str, blank: str = "") -> Column:
-    return Column(
-        name, Kind.DAY, meaning, unit="days from infusion", blank=blank, low=-LAST_DAY, high=LAST_DAY
-    )
+    return Column(name, Kind.DAY, meaning, unit="days from infusion", blank=blank, low=-LAST_DAY, high=LAST_DAY)
 
 
 def _baseline(name: str, kind: Kind, meaning: str, **more: object) -> Column:

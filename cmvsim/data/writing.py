@@ -74,9 +74,7 @@ def write_study(study: Study, replicate: int, folder: Path) -> list[Path]:
         tables[EVENTS_TABLE.name] = _events(study, replicate, patients)
     stale = [table.file for table in TABLES if table.name not in tables and (folder / table.file).exists()]
     if stale:
-        raise InputError(
-            Problem("is there already and is no part of this study", f, "", "another folder") for f in stale
-        )
+        raise InputError(Problem("is there already and is no part of this study", f, "", "another folder") for f in stale)
     folder.mkdir(parents=True, exist_ok=True)
     return [_write(table, tables[table.name], folder) for table in TABLES if table.name in tables]
 
@@ -101,9 +99,7 @@ def _patients(study: Study) -> ObjectArray:
 def _names(names: Sequence[str], what: str) -> ObjectArray:
     """Check that names read back as they are."""
     for name in names:
-        fault = text_fault(name) or (
-            "" if name and name == name.strip() else f"{name!r} is blank or has blanks around it"
-        )
+        fault = text_fault(name) or ("" if name and name == name.strip() else f"{name!r} is blank or has blanks around it")
         if fault:
             raise ValueError(f"{what}: {fault}")
     out = np.empty(len(names), dtype=np.object_)
@@ -142,9 +138,7 @@ def _numbers(values: FloatArray, what: str, empty: bool = False) -> ObjectArray:
     return _texts(values, text, what, empty)
 
 
-def _coded(
-    codes: FloatArray | Int8Array, labels: Sequence[str], what: str, empty: bool = False
-) -> ObjectArray:
+def _coded(codes: FloatArray | Int8Array, labels: Sequence[str], what: str, empty: bool = False) -> ObjectArray:
     def text(code: float) -> str:
         if not (code.is_integer() and 0 <= code < len(labels)):
             raise ValueError(f"{what}: code {code:g} of {len(labels)}")
@@ -211,10 +205,7 @@ def _samples(study: Study, replicate: int, patients: ObjectArray) -> Columns:
 
 
 def _stacked(parts: Sequence[tuple[FloatArray | IntArray, ...]]) -> list[FloatArray]:
-    return [
-        np.concatenate([np.asarray(part[i], dtype=np.float64) for part in parts])
-        for i in range(len(parts[0]))
-    ]
+    return [np.concatenate([np.asarray(part[i], dtype=np.float64) for part in parts]) for i in range(len(parts[0]))]
 
 
 def _exposures(study: Study, replicate: int, patients: ObjectArray) -> Columns:

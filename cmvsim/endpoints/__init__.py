@@ -9,10 +9,15 @@ from cmvsim.endpoints.reactivation import Reactivation
 
 ENDPOINTS: dict[str, Endpoint] = {
     "cmv_reactivation": Reactivation("cmv_reactivation", "CMV reactivation", "rate of CMV reactivation within 3 months"),
-    "cmv_leukaemia": Reactivation("cmv_leukaemia", "CMV reactivation, leukaemia",
-                                  "rate of CMV reactivation in B-cell acute lymphoblastic leukaemia", "leukaemia"),
-    "cmv_lymphoma": Reactivation("cmv_lymphoma", "CMV reactivation, lymphoma",
-                                 "rate of CMV reactivation in diffuse large B-cell lymphoma", "lymphoma"),
+    "cmv_leukaemia": Reactivation(
+        "cmv_leukaemia",
+        "CMV reactivation, leukaemia",
+        "rate of CMV reactivation in B-cell acute lymphoblastic leukaemia",
+        "leukaemia",
+    ),
+    "cmv_lymphoma": Reactivation(
+        "cmv_lymphoma", "CMV reactivation, lymphoma", "rate of CMV reactivation in diffuse large B-cell lymphoma", "lymphoma"
+    ),
 }
 
 
@@ -29,5 +34,15 @@ def endpoint(name: str) -> Endpoint:
     return ENDPOINTS[name]
 
 
-__all__ = ["ENDPOINTS", "AnalysisSpec", "Definition", "Endpoint", "Estimand", "EstimatorChoice", "TimeToEvent",
-           "endpoint", "read_analysis", "write_analysis"]
+__all__ = [
+    "ENDPOINTS",
+    "AnalysisSpec",
+    "Definition",
+    "Endpoint",
+    "Estimand",
+    "EstimatorChoice",
+    "TimeToEvent",
+    "endpoint",
+    "read_analysis",
+    "write_analysis",
+]

@@ -13,7 +13,7 @@ from cmvsim.core.records import Status
 from cmvsim.data.study import Study
 from cmvsim.endpoints import ENDPOINTS, endpoint
 from cmvsim.endpoints.analysis import AnalysisSpec
-from cmvsim.endpoints.base import EVENT, TimeToEvent
+from cmvsim.endpoints.base import EVENT, EstimatorChoice, TimeToEvent
 from cmvsim.estimators.competing import cumulative_incidence_curve
 
 
@@ -77,17 +77,37 @@ def analyse(study: Study, plan: AnalysisSpec, endpoints: tuple[str, ...] = ()) -
         entry = endpoint(name)
         for choice in entry.estimators:
             chosen = plan.model_copy(update=dict(choice.plan)) if choice.plan else plan
-            variable = entry.derive(study, chosen)
+            try:
+                variable = entry.derive(study, chosen)
+            except InputError as error:
+                if choice is entry.estimators[0]:
+                    raise
+                rows.append(_not_available(name, choice, plan, error))
+                continue
             if choice is entry.estimators[0]:
                 derived[name] = variable
                 flow[name] = participant_flow(variable)
             result = choice.estimate(variable, chosen, (study.patients,))
-            rows.append(ResultRow(
-                endpoint=name, estimator=choice.id, term="", stratum="", at=float(plan.window),
-                estimate=float(result.estimate[0, 0]), se=float(result.se[0, 0]), ci_low=float(result.ci_low[0, 0]),
-                ci_high=float(result.ci_high[0, 0]), level=result.level, n=int(result.n[0, 0]), events=int(result.events[0, 0]),
-                status=Status(int(result.status[0, 0])).name.lower(), excluded=study.patients - int(result.n[0, 0]),
-                method=result.method, note=choice.note))
+            rows.append(
+                ResultRow(
+                    endpoint=name,
+                    estimator=choice.id,
+                    term="",
+                    stratum="",
+                    at=float(plan.window),
+                    estimate=float(result.estimate[0, 0]),
+                    se=float(result.se[0, 0]),
+                    ci_low=float(result.ci_low[0, 0]),
+                    ci_high=float(result.ci_high[0, 0]),
+                    level=result.level,
+                    n=int(result.n[0, 0]),
+                    events=int(result.events[0, 0]),
+                    status=Status(int(result.status[0, 0])).name.lower(),
+                    excluded=study.patients - int(result.n[0, 0]),
+                    method=result.method,
+                    note=choice.note,
+                )
+            )
     return Analysed(tuple(rows), flow, derived)
 
 
@@ -98,9 +118,39 @@ def incidence_table(derived: TimeToEvent, plan: AnalysisSpec) -> pd.DataFrame:
     event = cumulative_incidence_curve(time, cause, days, variance=plan.variance, interval=plan.interval, level=plan.level)
     competing = cumulative_incidence_curve(time, np.where(cause > EVENT, 2, cause), days, event=2, variance=plan.variance)
     inside = event.status == Status.OK
-    return pd.DataFrame({"day": days, "incidence": event.estimate, "ci_low": np.where(inside, event.ci_low, np.nan),
-                         "ci_high": np.where(inside, event.ci_high, np.nan), "competing": competing.estimate,
-                         "at_risk": event.n_at_risk})
+    return pd.DataFrame(
+        {
+            "day": days,
+            "incidence": event.estimate,
+            "ci_low": np.where(inside, event.ci_low, np.nan),
+            "ci_high": np.where(inside, event.ci_high, np.nan),
+            "competing": competing.estimate,
+            "at_risk": event.n_at_risk,
+        }
+    )
+
+
+def _not_available(name: str, choice: EstimatorChoice, plan: AnalysisSpec, error: InputError) -> ResultRow:
+    """A sensitivity analysis that these data cannot serve."""
+    nan = float("nan")
+    return ResultRow(
+        name,
+        choice.id,
+        "",
+        "",
+        float(plan.window),
+        nan,
+        nan,
+        nan,
+        nan,
+        plan.level,
+        0,
+        0,
+        Status.NOT_ESTIMABLE.name.lower(),
+        0,
+        "",
+        error.problems[0].message,
+    )
 
 
 def participant_flow(variable: TimeToEvent) -> dict[str, int]:
@@ -110,7 +160,9 @@ def participant_flow(variable: TimeToEvent) -> dict[str, int]:
     counts |= {f"left out: {why}": int(who[0].sum()) for why, who in variable.excluded.items()}
     counts["in the analysis"] = int((cause >= 0).sum())
     names = ("censored or event-free", "event", "death first", "transplantation first", "relapse first")
-    return counts | {name: int((cause == code).sum()) for code, name in enumerate(names) if code <= EVENT or (cause == code).any()}
+    return counts | {
+        name: int((cause == code).sum()) for code, name in enumerate(names) if code <= EVENT or (cause == code).any()
+    }
 
 
 def check_plan(study: Study, plan: AnalysisSpec) -> None:
@@ -121,12 +173,20 @@ def check_plan(study: Study, plan: AnalysisSpec) -> None:
     InputError
         If not.
     """
-    problems = [Problem(f"there is no endpoint '{name}'", "analysis", "endpoints", f"known: {', '.join(ENDPOINTS)}")
-                for name in plan.endpoints if name not in ENDPOINTS]
+    problems = [
+        Problem(f"there is no endpoint '{name}'", "analysis", "endpoints", f"known: {', '.join(ENDPOINTS)}")
+        for name in plan.endpoints
+        if name not in ENDPOINTS
+    ]
     level = plan.definition.level
     if level is not None and level < study.samples.lloq:
-        problems.append(Problem(f"at_least = {level:g} is below the assay's limit of quantification ({study.samples.lloq:g} IU/mL)",
-                                "analysis", "definition"))
+        problems.append(
+            Problem(
+                f"at_least = {level:g} is below the assay's limit of quantification ({study.samples.lloq:g} IU/mL)",
+                "analysis",
+                "definition",
+            )
+        )
     if not np.isfinite(study.disposition.end).all():
         problems.append(Problem("some patients have no end of monitoring", "disposition", "end_day"))
     if problems:

@@ -14,7 +14,7 @@ import tomli_w
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from cmvsim.core.errors import InputError, Problem, did_you_mean
+from cmvsim.core.errors import InputError, Problem, did_you_mean, shown
 from cmvsim.core.spec import Spec
 
 NAMED_DEFINITIONS = ("detected", "quantifiable", "clinically_significant")
@@ -52,18 +52,34 @@ def _definition(raw: Any) -> Any:
     if isinstance(raw, str):
         if raw in NAMED_DEFINITIONS:
             return Definition(name=raw)  # type: ignore[arg-type]
-        raise PydanticCustomError("value", "{message}", {"message": f"there is no definition '{raw}'",
-                                                         "allowed": did_you_mean(raw, NAMED_DEFINITIONS)})
+        raise PydanticCustomError(
+            "value",
+            "{message}",
+            {"message": f"there is no definition '{raw}'", "allowed": did_you_mean(raw, NAMED_DEFINITIONS)},
+        )
     level = raw.get("at_least") if isinstance(raw, dict) and set(raw) == {"at_least"} else None
     if isinstance(level, int | float) and not isinstance(level, bool) and level > 0:
         return Definition(name="at_least", level=float(level))
-    raise PydanticCustomError("value", "{message}", {"message": f"{raw!r} is no definition", "allowed": allowed})
+    raise PydanticCustomError("value", "{message}", {"message": f"{shown(raw)} is no definition", "allowed": allowed})
 
 
-HumanDefinition = Annotated[Definition, BeforeValidator(_definition), WithJsonSchema({"anyOf": [
-    {"enum": list(NAMED_DEFINITIONS)},
-    {"type": "object", "properties": {"at_least": {"type": "number", "exclusiveMinimum": 0}}, "required": ["at_least"],
-     "additionalProperties": False}]})]
+HumanDefinition = Annotated[
+    Definition,
+    BeforeValidator(_definition),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(NAMED_DEFINITIONS)},
+                {
+                    "type": "object",
+                    "properties": {"at_least": {"type": "number", "exclusiveMinimum": 0}},
+                    "required": ["at_least"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
 
 
 class AnalysisSpec(Spec):

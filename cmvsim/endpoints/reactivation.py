@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from cmvsim.core.records import Estimates, FloatArray
+from cmvsim.core.errors import InputError, Problem
+from cmvsim.core.records import BoolArray, Estimates, FloatArray
 from cmvsim.data.study import EndReason, Result, Study
 from cmvsim.endpoints.analysis import AnalysisSpec
 from cmvsim.endpoints.base import (
@@ -32,8 +33,15 @@ def aalen_johansen_at_window(derived: TimeToEvent, plan: AnalysisSpec, sizes: Si
     """Cumulative incidence at the end of the window."""
     from cmvsim.estimators.competing import aalen_johansen
 
-    return aalen_johansen(derived.time, derived.cause, float(plan.window), variance=plan.variance,
-                          interval=plan.interval, level=plan.level, nested=sizes)
+    return aalen_johansen(
+        derived.time,
+        derived.cause,
+        float(plan.window),
+        variance=plan.variance,
+        interval=plan.interval,
+        level=plan.level,
+        nested=sizes,
+    )
 
 
 def crude_proportion(method: Literal["wilson", "clopper-pearson"]) -> Estimator:
@@ -56,21 +64,32 @@ def one_minus_kaplan_meier(derived: TimeToEvent, plan: AnalysisSpec, sizes: Size
 
     event = np.where(derived.cause < 0, -1, derived.cause == EVENT)
     survival = kaplan_meier(derived.time, event, float(plan.window), interval=plan.interval, level=plan.level, nested=sizes)
-    return Estimates(1 - survival.estimate, survival.se, 1 - survival.ci_high, 1 - survival.ci_low, survival.n,
-                     survival.events, survival.status, survival.level, "1 - Kaplan-Meier, " + survival.method)
+    return Estimates(
+        1 - survival.estimate,
+        survival.se,
+        1 - survival.ci_high,
+        1 - survival.ci_low,
+        survival.n,
+        survival.events,
+        survival.status,
+        survival.level,
+        "1 - Kaplan-Meier, " + survival.method,
+    )
 
 
 ESTIMATORS = (
     EstimatorChoice("aalen_johansen", "Cumulative incidence (Aalen-Johansen)", aalen_johansen_at_window),
     EstimatorChoice("crude_wilson", "Crude proportion, Wilson", crude_proportion("wilson")),
-    EstimatorChoice("crude_clopper_pearson", "Crude proportion, Clopper-Pearson",
-                    crude_proportion("clopper-pearson")),
-    EstimatorChoice("one_minus_km", "1 - Kaplan-Meier", one_minus_kaplan_meier,
-                    note="biased: treats competing deaths as censored"),
-    EstimatorChoice("relapse_competing", "Cumulative incidence, relapse competing", aalen_johansen_at_window,
-                    plan={"relapse": "competing"}),
-    EstimatorChoice("relapse_censored", "Cumulative incidence, censored at relapse", aalen_johansen_at_window,
-                    plan={"relapse": "censor"}),
+    EstimatorChoice("crude_clopper_pearson", "Crude proportion, Clopper-Pearson", crude_proportion("clopper-pearson")),
+    EstimatorChoice(
+        "one_minus_km", "1 - Kaplan-Meier", one_minus_kaplan_meier, note="biased: treats competing deaths as censored"
+    ),
+    EstimatorChoice(
+        "relapse_competing", "Cumulative incidence, relapse competing", aalen_johansen_at_window, plan={"relapse": "competing"}
+    ),
+    EstimatorChoice(
+        "relapse_censored", "Cumulative incidence, censored at relapse", aalen_johansen_at_window, plan={"relapse": "censor"}
+    ),
 )
 
 
@@ -94,9 +113,11 @@ class Reactivation:
         """ICH E9(R1) attributes."""
         who = f"CMV-seropositive CAR-T recipients with {self.disease}" if self.disease else "CMV-seropositive CAR-T recipients"
         return Estimand(
-            population=f"{who} without DNAemia at infusion", variable="day of the first qualifying sample, days 1 to 90",
+            population=f"{who} without DNAemia at infusion",
+            variable="day of the first qualifying sample, days 1 to 90",
             intercurrent_events="death and allogeneic transplantation compete; relapse and its treatment: treatment policy",
-            summary="cumulative incidence at day 90")
+            summary="cumulative incidence at day 90",
+        )
 
     @property
     def needs(self) -> frozenset[Process]:
@@ -133,7 +154,7 @@ class Reactivation:
 
     def latent(self, history: History, plan: AnalysisSpec) -> FloatArray:
         """Whether the realised, error-free load reached the level in the window before a competing event."""
-        first = _latent_time(history, plan)
+        first, prevalent = _latent_time(history, plan)
         competing = history.death.copy()
         if plan.hct == "competing":
             competing = np.minimum(competing, history.observation.hct)
@@ -141,7 +162,7 @@ class Reactivation:
             competing = np.minimum(competing, history.observation.relapse)
         happened = (first > 0) & (first <= plan.window) & (first <= competing)
         value = happened.astype(np.float64)
-        value = np.where(first <= 0, 1.0 if plan.prevalent == "count" else np.nan, value)
+        value = np.where(prevalent, 1.0 if plan.prevalent == "count" else np.nan, value)
         if self.disease is not None:
             mine = np.array([name == self.disease for name in history.diseases])[history.view(history.population.stratum)]
             value = np.where(mine, value, np.nan)
@@ -170,7 +191,10 @@ def first_qualifying(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.n
     closing = (nominal == plan.window) & (np.abs(day - plan.window) <= plan.closing_window)
     day[closing] = np.minimum(day[closing], plan.window)
     patient = r * shape[1] + n
-    at_baseline.reshape(-1)[patient[day <= 0]] = True
+    if definition in ("detected", "quantifiable"):
+        at_baseline.reshape(-1)[patient[day <= 0]] = True
+    else:  # any quantified DNAemia is prevalent, be it below the level
+        at_baseline = ((s.result == Result.QUANTIFIED) & (s.day <= 0)).any(axis=-1)
     inside = (day > 0) & (day <= plan.window)
     np.minimum.at(first.reshape(-1), patient[inside], day[inside])
     if definition == "clinically_significant":
@@ -181,6 +205,15 @@ def first_qualifying(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.n
 def _first_treatment_or_disease(study: Study, plan: AnalysisSpec) -> FloatArray:
     """First day of pre-emptive treatment or CMV disease in the window, +inf if none."""
     first = np.full(study.disposition.end.shape, np.inf)
+    if "cmv_disease" not in study.events and not study.exposures:
+        raise InputError(
+            Problem(
+                "neither antiviral treatment nor CMV disease was recorded, so clinically significant infection cannot be seen",
+                "analysis",
+                "definition",
+                "tables exposures.csv or events.csv",
+            )
+        )
     for drug in ANTIVIRALS:
         if drug in study.exposures and study.exposures[drug].start.shape[-1]:
             start = study.exposures[drug].start
@@ -200,7 +233,11 @@ def _end_of_follow_up(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.
     cause[inside & (reason == EndReason.DEATH)] = DEATH
     if plan.hct == "competing":
         cause[inside & (reason == EndReason.HCT)] = HCT
-    if plan.relapse != "treatment_policy" and "relapse" in study.events:
+    if plan.relapse != "treatment_policy":
+        if "relapse" not in study.events:
+            raise InputError(
+                Problem(f'relapse = "{plan.relapse}", but no relapse was recorded', "analysis", "relapse", "a table events.csv")
+            )
         relapse = study.events["relapse"]
         earlier = relapse <= time
         time = np.where(earlier, relapse, time)
@@ -208,22 +245,22 @@ def _end_of_follow_up(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.
     return time, cause
 
 
-def _latent_time(history: History, plan: AnalysisSpec) -> FloatArray:
-    """True time of first reaching the definition's level, +inf if never."""
-    assert history.samples is not None
-    if plan.definition.name == "clinically_significant":
+def _latent_time(history: History, plan: AnalysisSpec) -> tuple[FloatArray, BoolArray]:
+    """True time of first reaching the definition's level after infusion (+inf if never), and who has DNAemia at infusion."""
+    s = history.samples
+    assert s is not None
+    name = plan.definition.name
+    prevalent = _reaching(history, s.lod if name == "detected" else s.lloq) <= 0
+    if name == "clinically_significant":
         start = np.where(history.antiviral_start > 0, history.antiviral_start, np.nan)
-        first = np.fmin.reduce(start, axis=-1, initial=np.inf)
-        open_before = _reaching(history, history.samples.lloq) <= 0
-        return np.where(open_before, 0.0, first)
-    level = {"detected": history.samples.lod, "quantifiable": history.samples.lloq}.get(
-        plan.definition.name, plan.definition.level)
+        return np.fmin.reduce(start, axis=-1, initial=np.inf), prevalent
+    level = {"detected": s.lod, "quantifiable": s.lloq}.get(name, plan.definition.level)
     assert level is not None
-    return _reaching(history, level)
+    return _reaching(history, level), prevalent
 
 
 def _reaching(history: History, level: float) -> FloatArray:
-    """First time at which the true load in the sampled matrix is at or above `level` IU/mL."""
+    """First time from infusion on at which the true load in the sampled matrix is at or above `level` IU/mL."""
     if history.episodes is None:
         raise ValueError("a latent functional needs a history with the path of the load")
-    return history.episodes.first_reaching(np.log10(level) - history.episodes.offset)
+    return history.episodes.first_reaching(np.log10(level) - history.episodes.offset, after=0.0)

@@ -294,9 +294,7 @@ def sweep_curve(
     ), at_risk[back]
 
 
-def sweep_general_batch(
-    batch: Batch, horizon: float, variance: str, event: int | None, *, survival: bool
-) -> Swept:
+def sweep_general_batch(batch: Batch, horizon: float, variance: str, event: int | None, *, survival: bool) -> Swept:
     """General loop over a batch; `event` and `survival` as for :func:`sweep_curve`."""
     from cmvsim.estimators.kernels import general
 
@@ -363,9 +361,7 @@ def _general_code(variance: str, *, plain: bool) -> int:
     return general.JACKKNIFE if variance == "ij" and not plain else general.GREENWOOD
 
 
-def _finish(
-    swept: Swept, interval: Interval, level: float
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, IntArray]:
+def _finish(swept: Swept, interval: Interval, level: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, IntArray]:
     """Estimate, se, limits and status, with the exact fallback at 0 and 1."""
     none, everybody, empty = swept.events == 0, swept.certain, swept.n == 0
     estimate, se = swept.estimate, np.sqrt(swept.variance)

@@ -64,9 +64,7 @@ def check_batch(
     """Check shapes and nested sizes; a ValueError here is a mistake of the caller, never of the data."""
     times, causes = np.asarray(time), np.asarray(cause)
     if times.ndim != 2 or causes.shape != times.shape:
-        raise ValueError(
-            f"time and cause must both be (replicates, patients), not {times.shape}, {causes.shape}"
-        )
+        raise ValueError(f"time and cause must both be (replicates, patients), not {times.shape}, {causes.shape}")
     sizes = np.asarray((times.shape[1],) if nested is None else nested, dtype=np.int64)
     if sizes.ndim != 1 or sizes.size == 0 or sizes[0] < 0 or sizes[-1] > times.shape[1]:
         raise ValueError(f"nested sizes must lie between 0 and the {times.shape[1]} patients, not {nested!r}")
@@ -82,9 +80,7 @@ def check_batch(
     )
 
 
-def sorted_keys(
-    batch: Batch, rows: slice, horizon: float, event: int, entered: IntArray
-) -> NDArray[np.int64]:
+def sorted_keys(batch: Batch, rows: slice, horizon: float, event: int, entered: IntArray) -> NDArray[np.int64]:
     """Sorted packed keys of a block of replicates; fills `entered` (block, sizes).
 
     Times that are non-negative integers below 2^24 (days, always so in a simulated study) are their own

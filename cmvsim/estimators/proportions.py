@@ -105,9 +105,7 @@ def _table(method: Method, n: int, level: float) -> tuple[FloatArray, FloatArray
     return _formula(method, x, np.full_like(x, n), level)
 
 
-def _by_joint_table(
-    events: IntArray, size: IntArray, method: Method, level: float
-) -> tuple[FloatArray, FloatArray]:
+def _by_joint_table(events: IntArray, size: IntArray, method: Method, level: float) -> tuple[FloatArray, FloatArray]:
     """Limits where n differs between trials: the tables of all sizes that occur, laid end to end."""
     sizes = np.flatnonzero(np.bincount(size.ravel()))
     if int((sizes + 1).sum()) > events.size:

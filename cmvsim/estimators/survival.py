@@ -203,9 +203,7 @@ def _sweep_plain(batch: Batch, horizon: float) -> Swept:
     return swept
 
 
-def _finish(
-    swept: Swept, interval: str, level: float
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, IntArray]:
+def _finish(swept: Swept, interval: str, level: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, IntArray]:
     """Estimate, se, limits and status, with the exact fallback at 1 and 0."""
     empty, none, everybody = swept.n == 0, swept.events == 0, swept.estimate == 0.0
     estimate, se = swept.estimate, np.sqrt(swept.variance)

@@ -29,9 +29,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 
 from cmvsim.core.errors import InputError, Problem, did_you_mean
-from cmvsim.core.spec import Spec
-from cmvsim.core.value import (
-    Between,
+from cmvsim.core.quantities import (
     Correlation,
     Days,
     Log10Load,
@@ -41,13 +39,13 @@ from cmvsim.core.value import (
     Probability,
     Ratio,
     StudyDay,
-    Uncertain,
-    Value,
     VaryingDays,
     VaryingLog10,
     VaryingPositive,
     ViralLoad,
 )
+from cmvsim.core.spec import Spec
+from cmvsim.core.value import Between, Uncertain, Value
 
 _SCALAR: dict[str, TypeAdapter[Value]] = {
     "proportion": TypeAdapter(Probability),
@@ -164,8 +162,9 @@ class Source(Spec):
 
     def cite(self) -> str:
         """Write the source in one line."""
-        parts = (self.authors, self.title, self.journal, str(self.year or ""), "; ".join(self.ids))
-        return ". ".join(part for part in parts if part) or self.what
+        named = (self.authors, self.title) if self.authors or self.title else (self.what,)
+        parts = (*named, self.journal, str(self.year or ""), "; ".join(self.ids))
+        return ". ".join(part.removesuffix(".") for part in parts if part)
 
 
 class Parameter(Spec):
@@ -228,8 +227,9 @@ class Parameter(Spec):
 
     def human(self) -> dict[str, Any]:
         """Write the table that replaces ``"@id"`` in a scenario file."""
-        table: dict[str, Any] = {key: getattr(self, key) for key in ("value", "median", "mean")
-                                 if getattr(self, key) is not None}
+        table: dict[str, Any] = {
+            key: getattr(self, key) for key in ("value", "median", "mean") if getattr(self, key) is not None
+        }
         if self.varies is not None:
             table["varies"] = self.varies.human()
         if self.uncertain is not None:
@@ -256,8 +256,10 @@ class Parameter(Spec):
 
     @model_validator(mode="after")
     def _inside_its_intervals(self) -> Self:
-        intervals = {"interval95": self.interval95,
-                     "uncertain": self.uncertain.interval95() if self.uncertain is not None else None}
+        intervals = {
+            "interval95": self.interval95,
+            "uncertain": self.uncertain.interval95() if self.uncertain is not None else None,
+        }
         for name, pair in intervals.items():
             if pair is not None and not pair[0] <= self.centre <= pair[1]:
                 raise _problem(f"{self.centre:g} lies outside its {name}, {pair[0]:g} to {pair[1]:g}")
@@ -298,8 +300,9 @@ def parse_sources(tree: Mapping[str, Any], where: str = "sources.toml") -> Mappi
     return MappingProxyType(_parse(tree, Source, "key", where))
 
 
-def parse_parameters(tree: Mapping[str, Any], known_sources: Mapping[str, Source],
-                     where: str = "parameters.toml") -> Mapping[str, Parameter]:
+def parse_parameters(
+    tree: Mapping[str, Any], known_sources: Mapping[str, Source], where: str = "parameters.toml"
+) -> Mapping[str, Parameter]:
     """Check a tree of parameters against the sources that exist.
 
     Parameters
@@ -319,15 +322,25 @@ def parse_parameters(tree: Mapping[str, Any], known_sources: Mapping[str, Source
     found = _parse(tree, Parameter, "id", where)
     problems = []
     for name, entry in found.items():
-        for field, keys, known in (("source", entry.source, known_sources), ("see", entry.see, known_sources),
-                                   ("inputs", entry.inputs, found)):
+        for field, keys, known in (
+            ("source", entry.source, known_sources),
+            ("see", entry.see, known_sources),
+            ("inputs", entry.inputs, found),
+        ):
             at = f"{name}.{field}"
-            problems += [Problem(f"'{key}' does not exist", where, at, did_you_mean(key, known))
-                         for key in keys if key not in known]
+            problems += [
+                Problem(f"'{key}' does not exist", where, at, did_you_mean(key, known)) for key in keys if key not in known
+            ]
         guesses = [key for key in entry.inputs if key in found and found[key].grade == "assumed"]
         if entry.grade != "assumed" and guesses:
-            problems.append(Problem("a number computed from an assumption is an assumption", where,
-                                    f"{name}.grade", f"assumed: {', '.join(guesses)}"))
+            problems.append(
+                Problem(
+                    "a number computed from an assumption is an assumption",
+                    where,
+                    f"{name}.grade",
+                    f"assumed: {', '.join(guesses)}",
+                )
+            )
     if problems:
         raise InputError(problems)
     return MappingProxyType(found)
@@ -346,8 +359,7 @@ def _parse(tree: Mapping[str, Any], spec: type[S], key: str, where: str) -> dict
         try:
             found[name] = spec.parse({**table, key: name}, where=where)
         except InputError as error:
-            problems += [Problem(p.message, p.where, f"{name}.{p.at}" if p.at else name, p.allowed)
-                         for p in error.problems]
+            problems += [Problem(p.message, p.where, f"{name}.{p.at}" if p.at else name, p.allowed) for p in error.problems]
     if problems:
         raise InputError(problems)
     return found

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from cmvsim.core.quantities import Days, NonNegative, Positive, PositiveDays, Probability, ViralLoad
 from cmvsim.core.spec import Spec
-from cmvsim.core.value import Positive, PositiveDays, Probability, ViralLoad
 from cmvsim.models.reactivation import OnsetSpec
 from cmvsim.models.viral_load import Matrix, MatrixSpec, ViralLoadSpec
 
@@ -18,7 +18,7 @@ class MeasuredBy(Spec):
     Attributes
     ----------
     every, to
-        Visits every so many days, the last one on day `to`.
+        Visits every so many days, the last one on day `to`; and one sample on the day of infusion.
     treated_from, treated_share
         Result that started treatment in that cohort (IU/mL of its matrix), and the share in which it did.
     """
@@ -29,6 +29,8 @@ class MeasuredBy(Spec):
     every: Annotated[int, Field(ge=1)]
     to: Annotated[int, Field(ge=1, le=365)]
     attendance: Probability
+    assay_sd_log10: NonNegative
+    turnaround: Days
     treated_from: ViralLoad
     treated_share: Probability
 
@@ -42,7 +44,7 @@ class TargetSpec(Spec):
         "cumulative_incidence" of detection by `day` (death competing), or "median_detection": the day by which half of
         that incidence has been detected.
     definition
-        "detected", "quantifiable", or a level in IU/mL of the target's matrix.
+        "detected" or "quantifiable".
     published
         95% interval of the source, if any.
     measured_by
@@ -100,8 +102,9 @@ class CmvSpec(Spec):
     def _check(self) -> CmvSpec:
         measures = [target.measure for target in self.targets]
         if sorted(measures) != ["cumulative_incidence", "median_detection"]:
-            raise ValueError("targets: one cumulative_incidence and one median_detection identify the baseline hazard, "
-                             f"found {measures}")
+            raise ValueError(
+                f"targets: one cumulative_incidence and one median_detection identify the baseline hazard, found {measures}"
+            )
         if len({target.measured_by.model_dump_json() for target in self.targets}) > 1:
             raise ValueError('targets: both are measured the same way in this version (measured_by = "same")')
         return self
@@ -109,5 +112,3 @@ class CmvSpec(Spec):
     def target(self, measure: str) -> TargetSpec:
         """The target of a measure."""
         return next(target for target in self.targets if target.measure == measure)
-
-

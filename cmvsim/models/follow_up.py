@@ -13,10 +13,10 @@ import numpy as np
 from pydantic import model_validator
 
 from cmvsim.core.errors import Problem, did_you_mean
+from cmvsim.core.quantities import Days, Positive, Probability, Ratio
 from cmvsim.core.records import FloatArray, IntArray
 from cmvsim.core.spec import Spec
 from cmvsim.core.streams import Draws
-from cmvsim.core.value import Days, Positive, Probability, Ratio
 
 TARGET_DAY = 90.0
 """The day that the names ending in ``_by_90`` speak of."""
@@ -71,8 +71,10 @@ class FollowUpSpec(Spec):
                 raise ValueError(f"{name}: a probability of 1 by day 90 has no finite hazard")
         for stratum, nrm in self.non_relapse_mortality_by_90.items():
             if stratum in self.death_by_90 and float(nrm) > float(self.death_by_90[stratum]):
-                raise ValueError(f"non_relapse_mortality_by_90.{stratum} ({float(nrm):g}) is above death from any cause "
-                                 f"({float(self.death_by_90[stratum]):g})")
+                raise ValueError(
+                    f"non_relapse_mortality_by_90.{stratum} ({float(nrm):g}) is above death from any cause "
+                    f"({float(self.death_by_90[stratum]):g})"
+                )
         if float(self.hct_from) >= TARGET_DAY:
             raise ValueError("hct_from must be before day 90")
         return self
@@ -82,10 +84,14 @@ class FollowUpSpec(Spec):
         problems = []
         for name in ("relapse_by_90", "monitoring_stop", "hct_by_90", "death_by_90", "non_relapse_mortality_by_90"):
             table = getattr(self, name)
-            problems += [Problem(f"there is no stratum '{key}'", where, f"follow_up.{name}.{key}", did_you_mean(key, strata))
-                         for key in table if key not in strata]
-            problems += [Problem(f"the stratum '{key}' is missing", where, f"follow_up.{name}")
-                         for key in strata if key not in table]
+            problems += [
+                Problem(f"there is no stratum '{key}'", where, f"follow_up.{name}.{key}", did_you_mean(key, strata))
+                for key in table
+                if key not in strata
+            ]
+            problems += [
+                Problem(f"the stratum '{key}' is missing", where, f"follow_up.{name}") for key in strata if key not in table
+            ]
         return problems
 
 

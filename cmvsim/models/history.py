@@ -60,13 +60,15 @@ class Episodes:
     knot_slope: FloatArray
     knot_episode: IntArray
 
-    def first_reaching(self, level_log10: FloatArray) -> FloatArray:
-        """First time at which the realised plasma load is at or above a level.
+    def first_reaching(self, level_log10: FloatArray, after: float = -np.inf) -> FloatArray:
+        """First time from `after` on at which the realised plasma load is at or above a level.
 
         Parameters
         ----------
         level_log10
             (R, N) or scalar, log10 IU/mL of plasma.
+        after
+            Earlier times do not count; a load that is above the level at `after` gives `after`.
 
         Returns
         -------
@@ -87,10 +89,10 @@ class Episodes:
             with np.errstate(invalid="ignore"):
                 r, n = np.nonzero(np.isfinite(self.onset[..., episode]) & (level <= self.peak[..., episode]))
             if r.size:
-                first[r, n] = np.minimum(first[r, n], self._first_in_episode(episode, r, n, level[r, n]))
+                first[r, n] = np.minimum(first[r, n], self._first_in_episode(episode, r, n, level[r, n], after))
         return first
 
-    def _first_in_episode(self, k: int, r: IntArray, n: IntArray, level: FloatArray) -> FloatArray:
+    def _first_in_episode(self, k: int, r: IntArray, n: IntArray, level: FloatArray, after: float) -> FloatArray:
         """First time at or above `level` within episode `k` of patients (r, n) whose peak reaches it.
 
         On each piece of the controlled course the load must be there by the natural course too.
@@ -111,7 +113,7 @@ class Episodes:
             with np.errstate(invalid="ignore", divide="ignore"):
                 enters = np.where(value >= level, piece_from, np.where(slope > 0, piece_from + (level - value) / slope, np.inf))
                 leaves = np.where((slope < 0) & np.isfinite(value), piece_from + (value - level) / -slope, np.inf)
-                start = np.maximum(rise, enters)
+                start = np.maximum(np.maximum(rise, enters), after)
                 hit = mine & (start < until) & (start <= leaves) & (start <= last)
             first = np.where(hit, np.minimum(first, start), first)
             if not final:

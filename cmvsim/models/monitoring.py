@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from cmvsim.core.quantities import Count, Days, NonNegative, Probability, ViralLoad
 from cmvsim.core.spec import Spec
-from cmvsim.core.value import Count, Days, NonNegative, Probability, Stated, ViralLoad
+from cmvsim.core.value import Stated
 from cmvsim.models.viral_load import Matrix
 
 WholeDay = Annotated[int, Field(ge=-60, le=400)]
@@ -81,11 +82,13 @@ class MonitoringSpec(Spec):
     @model_validator(mode="after")
     def _check(self) -> MonitoringSpec:
         if float(self.lod) > float(self.lloq):
-            raise ValueError(f"the limit of detection ({float(self.lod):g}) is above the limit of quantification "
-                             f"({float(self.lloq):g} IU/mL)")
+            raise ValueError(
+                f"the limit of detection ({float(self.lod):g}) is above the limit of quantification "
+                f"({float(self.lloq):g} IU/mL)"
+            )
         if any(day > 0 for day in self.baseline.value):
             raise ValueError("baseline days are at or before infusion (0 or negative)")
-        for index, item in enumerate(self.schedule.value):
+        for index in range(len(self.schedule.value)):
             if len(nominal_days(self.schedule.value[: index + 1])) == len(nominal_days(self.schedule.value[:index])):
                 raise ValueError(f"item {index + 1} of the schedule adds no visit")
         days = nominal_days(self.schedule.value)
@@ -93,8 +96,10 @@ class MonitoringSpec(Spec):
             raise ValueError("the schedule needs at least one visit, all after day 0")
         gap = min((later - earlier for earlier, later in zip((0, *days), days, strict=False)), default=days[0])
         if 2 * float(self.jitter) >= gap:
-            raise ValueError(f"a jitter of {float(self.jitter):g} days either way lets visits {gap} days apart change places; "
-                             f"it must stay below half of the smallest gap")
+            raise ValueError(
+                f"a jitter of {float(self.jitter):g} days either way lets visits {gap} days apart change places; "
+                f"it must stay below half of the smallest gap"
+            )
         return self
 
     @property

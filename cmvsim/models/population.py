@@ -14,10 +14,11 @@ import numpy as np
 from pydantic import Field, model_validator
 from scipy import special
 
+from cmvsim.core.quantities import Correlation, Count, Probability, VaryingPositive
 from cmvsim.core.records import BoolArray, FloatArray, IntArray
 from cmvsim.core.spec import Spec
 from cmvsim.core.streams import Draws
-from cmvsim.core.value import Correlation, Count, Probability, Value, VaryingPositive
+from cmvsim.core.value import Value
 
 Disease = Literal["leukaemia", "lymphoma"]
 AgeRange = Annotated[tuple[float, float], Field(strict=False)]
@@ -103,8 +104,12 @@ class Population:
         u = self.draws("population.product")
         chosen = np.zeros(u.shape, dtype=np.int64)
         cumulative = np.zeros(len(self.spec.strata))
-        shares = np.array([[float(stratum.products[name]) if name in stratum.products else 0.0 for name in names]
-                           for stratum in self.spec.strata.values()])
+        shares = np.array(
+            [
+                [float(stratum.products[name]) if name in stratum.products else 0.0 for name in names]
+                for stratum in self.spec.strata.values()
+            ]
+        )
         for index in range(len(names) - 1):
             cumulative = cumulative + shares[:, index]
             chosen += u >= cumulative[self.stratum]
@@ -114,8 +119,13 @@ class Population:
     def _last_product(self) -> IntArray:
         """Last product with a positive share per stratum: where rounding of the cumulative shares must not go beyond."""
         names = self.spec.products
-        return np.array([max(i for i, name in enumerate(names) if float(stratum.products.get(name, Value(value=0.0))) > 0)
-                         for stratum in self.spec.strata.values()], dtype=np.int64)
+        return np.array(
+            [
+                max(i for i, name in enumerate(names) if float(stratum.products.get(name, Value(value=0.0))) > 0)
+                for stratum in self.spec.strata.values()
+            ],
+            dtype=np.int64,
+        )
 
     @cached_property
     def age(self) -> FloatArray:
@@ -164,4 +174,3 @@ class Population:
         loading = float(getattr(self.spec.score_loadings, trait))
         own = self.draws(stream)
         return own if loading == 0 else loading * self.score + np.sqrt(1 - loading**2) * own
-

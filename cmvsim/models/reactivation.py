@@ -13,8 +13,8 @@ hazard, times a ratio.
 
 from __future__ import annotations
 
+from cmvsim.core.quantities import Count, Days, Positive, Probability, Ratio
 from cmvsim.core.spec import Spec
-from cmvsim.core.value import Count, Days, Positive, Probability, Ratio
 
 
 class OnsetRatios(Spec):

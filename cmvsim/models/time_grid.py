@@ -13,7 +13,7 @@ from cmvsim.core.records import FloatArray
 STEPS_PER_DAY = 2.0**20
 
 
-def on_grid(days: FloatArray) -> FloatArray:
+def on_grid(days: FloatArray | np.float64) -> FloatArray:
     """Round days to the grid (any shape)."""
     return np.rint(days * STEPS_PER_DAY) / STEPS_PER_DAY
 

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from pydantic import model_validator
 from scipy import special
 
 from cmvsim.core.errors import Problem, did_you_mean
+from cmvsim.core.quantities import Correlation, Days, PositiveDays, Probability, VaryingDays
 from cmvsim.core.records import FloatArray
 from cmvsim.core.spec import Spec
 from cmvsim.core.streams import Draws
-from cmvsim.core.value import Correlation, Days, PositiveDays, Probability, Value, VaryingDays
+from cmvsim.core.value import Value
 from cmvsim.models.population import Disease, Population, PopulationSpec
 from cmvsim.models.time_grid import on_grid
 
@@ -52,6 +54,12 @@ class ToxicitySpec(Spec):
     severity_loading: Correlation
     washout_step: PositiveDays
 
+    @model_validator(mode="after")
+    def _check(self) -> ToxicitySpec:
+        if float(self.washout_step) < 1:
+            raise ValueError(f"washout_step = {float(self.washout_step):g}: steps are at least a day long")
+        return self
+
     def check(self, population: PopulationSpec, where: str) -> list[Problem]:
         """Problems of products that are named here and in no stratum, or the other way round."""
         problems = []
@@ -60,11 +68,19 @@ class ToxicitySpec(Spec):
             needed = {(stratum.disease, name) for stratum in population.strata.values() for name in stratum.products}
             given = {(disease, name) for disease, row in table.items() for name in row}
             at = f"toxicity.{drug}.use"
-            problems += [Problem(f"{disease} has no probability of {drug} with '{name}'", where, f"{at}.{disease}")
-                         for disease, name in sorted(needed - given)]
-            problems += [Problem(f"no stratum gives '{name}' for {disease}", where, f"{at}.{disease}.{name}",
-                                 did_you_mean(name, (other for d, other in needed if d == disease)))
-                         for disease, name in sorted(given - needed)]
+            problems += [
+                Problem(f"{disease} has no probability of {drug} with '{name}'", where, f"{at}.{disease}")
+                for disease, name in sorted(needed - given)
+            ]
+            problems += [
+                Problem(
+                    f"no stratum gives '{name}' for {disease}",
+                    where,
+                    f"{at}.{disease}.{name}",
+                    did_you_mean(name, (other for d, other in needed if d == disease)),
+                )
+                for disease, name in sorted(given - needed)
+            ]
         return problems
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pydantic import model_validator
+
+from cmvsim.core.quantities import Count, Days, PositiveDays, Probability, ViralLoad
 from cmvsim.core.spec import Spec
-from cmvsim.core.value import Count, Days, PositiveDays, Probability, ViralLoad
 
 
 class StopRule(Spec):
@@ -22,6 +24,12 @@ class StopRule(Spec):
     negatives: Count
     minimum_days: PositiveDays
     maximum_days: PositiveDays
+
+    @model_validator(mode="after")
+    def _check(self) -> StopRule:
+        if float(self.minimum_days) < 1:
+            raise ValueError(f"minimum_days = {float(self.minimum_days):g}: a course lasts at least a day")
+        return self
 
 
 class TreatmentSpec(Spec):

@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
+from cmvsim.core.quantities import Days, Log10Load, Number, Probability, VaryingDays, VaryingLog10, VaryingPositiveDays
 from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.core.spec import Spec
-from cmvsim.core.value import Days, Log10Load, Number, Probability, VaryingDays, VaryingLog10
 
 Matrix = Literal["plasma", "whole_blood"]
 
@@ -65,7 +65,7 @@ class TreatedSpec(Spec):
     """
 
     lag: Days
-    half_life: VaryingDays
+    half_life: VaryingPositiveDays
     regrowth: Probability
 
 
@@ -73,12 +73,12 @@ class ViralLoadSpec(Spec):
     """The course of an episode, in log10 IU/mL of plasma."""
 
     start_log10: Log10Load
-    doubling_time: VaryingDays
+    doubling_time: VaryingPositiveDays
     set_point: VaryingLog10
     set_point_shift: SetPointShifts
     plateau: VaryingDays
     self_limited: SelfLimitedSpec
-    decay_half_life: VaryingDays
+    decay_half_life: VaryingPositiveDays
     treated: TreatedSpec
 
 

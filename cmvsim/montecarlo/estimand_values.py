@@ -51,8 +51,15 @@ class EstimandValue:
         return asdict(self)
 
 
-def estimand_values(model: Model, plan: AnalysisSpec, strategy: str, endpoints: Sequence[str], *,
-                    chunks: int = COHORT_CHUNKS, progress: Callable[[int, int], None] | None = None) -> tuple[EstimandValue, ...]:
+def estimand_values(
+    model: Model,
+    plan: AnalysisSpec,
+    strategy: str,
+    endpoints: Sequence[str],
+    *,
+    chunks: int = COHORT_CHUNKS,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[EstimandValue, ...]:
     """Latent and protocol values of each endpoint.
 
     Parameters
@@ -66,7 +73,9 @@ def estimand_values(model: Model, plan: AnalysisSpec, strategy: str, endpoints: 
         Size of the cohort in chunks of 4,096 patients.
     """
     truth_plan = plan.model_copy(update={"relapse": "treatment_policy"}) if plan.relapse == "censor" else plan
-    sums: dict[tuple[str, str], FloatArray] = {(name, kind): np.zeros(2) for name in endpoints for kind in ("latent", "protocol")}
+    sums: dict[tuple[str, str], FloatArray] = {
+        (name, kind): np.zeros(2) for name in endpoints for kind in ("latent", "protocol")
+    }
     for chunk in range(chunks):
         draws = ChunkDraws(SEED, Role.TRUTH, chunk, PATIENTS_PER_REPLICATE)
         as_done = simulate(model, draws, path=True)
@@ -79,7 +88,9 @@ def estimand_values(model: Model, plan: AnalysisSpec, strategy: str, endpoints: 
             cause = entry.derive(followed, truth_plan).cause
             sums[name, "protocol"] += ((cause == EVENT).sum(), (cause >= 0).sum())
         if progress is not None:
-            progress((chunk + 1) * PATIENTS_PER_REPLICATE * CHUNK_REPLICATES, chunks * PATIENTS_PER_REPLICATE * CHUNK_REPLICATES)
+            progress(
+                (chunk + 1) * PATIENTS_PER_REPLICATE * CHUNK_REPLICATES, chunks * PATIENTS_PER_REPLICATE * CHUNK_REPLICATES
+            )
     return tuple(_value(name, strategy, kind, *sums[name, kind]) for name in endpoints for kind in ("latent", "protocol"))
 
 

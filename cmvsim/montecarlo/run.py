@@ -60,9 +60,7 @@ class MonteCarloResult:
 
     def column(self, size: int, row: RowKey, field: str) -> FloatArray:
         """Read one field of one analysis result for studies of `size` patients."""
-        return self.store.column(
-            self.experiment.sizes.index(size), self.experiment.rows.index(row), field, self.replicates
-        )
+        return self.store.column(self.experiment.sizes.index(size), self.experiment.rows.index(row), field, self.replicates)
 
     def extra_column(self, size: int, name: str) -> FloatArray:
         """Read one extra for studies of `size` patients."""
@@ -140,9 +138,7 @@ def run(
     return MonteCarloResult(experiment, store, end, tuple(judged))
 
 
-def _complete(
-    experiment: Experiment, store: ChunkStore, replicates: int, jobs: int, backend: Backend, meter: _Meter
-) -> None:
+def _complete(experiment: Experiment, store: ChunkStore, replicates: int, jobs: int, backend: Backend, meter: _Meter) -> None:
     """Compute and store the chunks that the first `replicates` replicates lack."""
     wanted = range(_chunks(replicates))
     missing = [index for index in wanted if index not in store]
@@ -200,8 +196,7 @@ def _all_failed(experiment: Experiment, index: int, error: Exception) -> Replica
     first = index * CHUNK_REPLICATES
     failure = Failure.of(first, error, experiment.request.seed)
     failures = tuple(
-        Failure(first + offset, failure.message, failure.traceback, failure.seed)
-        for offset in range(CHUNK_REPLICATES)
+        Failure(first + offset, failure.message, failure.traceback, failure.seed) for offset in range(CHUNK_REPLICATES)
     )
     return Replicates(blank.values, blank.extras, failures)
 
@@ -211,9 +206,7 @@ def _checked(experiment: Experiment, index: int, chunk: Replicates) -> Replicate
     layout = layout_of(experiment)
     expected = (CHUNK_REPLICATES, layout.sizes, layout.rows, len(layout.fields))
     if chunk.values.shape != expected or chunk.values.dtype != np.float64:
-        raise TypeError(
-            f"chunk {index}: values are {chunk.values.dtype} {chunk.values.shape}, not {expected}"
-        )
+        raise TypeError(f"chunk {index}: values are {chunk.values.dtype} {chunk.values.shape}, not {expected}")
     if chunk.extras.shape != (CHUNK_REPLICATES, layout.sizes, len(layout.extras)):
         raise TypeError(f"chunk {index}: extras have shape {chunk.extras.shape}")
     ordered = sorted(chunk.failures, key=lambda failure: failure.replicate)

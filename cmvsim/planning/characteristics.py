@@ -47,8 +47,14 @@ def half_widths(result: MonteCarloResult, size: int, key: RowKey) -> FloatArray:
     return (result.column(size, key, "ci_high") - result.column(size, key, "ci_low")) / 2
 
 
-def characteristics(result: MonteCarloResult, sizes: Sequence[int], estimands: Sequence[EstimandValue], *,
-                    half_width: float | None, level: float) -> list[Row]:
+def characteristics(
+    result: MonteCarloResult,
+    sizes: Sequence[int],
+    estimands: Sequence[EstimandValue],
+    *,
+    half_width: float | None,
+    level: float,
+) -> list[Row]:
     """All measures of all analyses at the given sizes.
 
     Parameters
@@ -68,17 +74,52 @@ def characteristics(result: MonteCarloResult, sizes: Sequence[int], estimands: S
         for key in result.experiment.rows:
             latent, protocol = truth.get((key.endpoint, "latent")), truth.get((key.endpoint, "protocol"))
             for measure, summary in _analysis(result, size, key, latent, protocol, half_width, level):
-                rows.append(Row(size, key.endpoint, key.stratum, key.strategy, key.estimator, key.term, measure.value,
-                                key.at, summary.value, summary.mcse, summary.n_ok, summary.n_failed))
+                rows.append(
+                    Row(
+                        size,
+                        key.endpoint,
+                        key.stratum,
+                        key.strategy,
+                        key.estimator,
+                        key.term,
+                        measure.value,
+                        key.at,
+                        summary.value,
+                        summary.mcse,
+                        summary.n_ok,
+                        summary.n_failed,
+                    )
+                )
         samples = result.extra_column(size, "samples")
         summary = mcse.mean(samples, np.where(np.isnan(samples), float(Status.RAISED), float(Status.OK)))
-        rows.append(Row(size, "", "", "", "", "", Measure.EXPECTED_SAMPLES.value, 0.0, summary.value, summary.mcse,
-                        summary.n_ok, summary.n_failed))
+        rows.append(
+            Row(
+                size,
+                "",
+                "",
+                "",
+                "",
+                "",
+                Measure.EXPECTED_SAMPLES.value,
+                0.0,
+                summary.value,
+                summary.mcse,
+                summary.n_ok,
+                summary.n_failed,
+            )
+        )
     return rows
 
 
-def _analysis(result: MonteCarloResult, size: int, key: RowKey, latent: EstimandValue | None,
-              protocol: EstimandValue | None, target: float | None, level: float) -> Iterator[tuple[Measure, Summary]]:
+def _analysis(
+    result: MonteCarloResult,
+    size: int,
+    key: RowKey,
+    latent: EstimandValue | None,
+    protocol: EstimandValue | None,
+    target: float | None,
+    level: float,
+) -> Iterator[tuple[Measure, Summary]]:
     """Measures of one analysis at one size, one column in memory at a time."""
     status = result.column(size, key, "status")
     width = half_widths(result, size, key)
@@ -91,8 +132,10 @@ def _analysis(result: MonteCarloResult, size: int, key: RowKey, latent: Estimand
     yield Measure.EMPIRICAL_SE, mcse.standard_deviation(estimate, status)
     yield Measure.MODEL_SE, mcse.root_mean_square(result.column(size, key, "se"), status)
     low, high = result.column(size, key, "ci_low"), result.column(size, key, "ci_high")
-    for value, bias, coverage in ((protocol, Measure.BIAS, Measure.COVERAGE),
-                                  (latent, Measure.BIAS_LATENT, Measure.COVERAGE_LATENT)):
+    for value, bias, coverage in (
+        (protocol, Measure.BIAS, Measure.COVERAGE),
+        (latent, Measure.BIAS_LATENT, Measure.COVERAGE_LATENT),
+    ):
         if value is not None and np.isfinite(value.value):
             error = mcse.mean(estimate - value.value, status)
             yield bias, Summary(error.value, float(np.hypot(error.mcse, value.mcse)), error.n_ok, error.n_failed)
@@ -100,16 +143,24 @@ def _analysis(result: MonteCarloResult, size: int, key: RowKey, latent: Estimand
     yield from _feasibility(result, size, key, status, level)
 
 
-def _feasibility(result: MonteCarloResult, size: int, key: RowKey, status: FloatArray,
-                 level: float) -> Iterator[tuple[Measure, Summary]]:
+def _feasibility(
+    result: MonteCarloResult, size: int, key: RowKey, status: FloatArray, level: float
+) -> Iterator[tuple[Measure, Summary]]:
     """Whether this many patients can serve the endpoint at all; over all replicates that ran."""
     events, entered = result.column(size, key, "events"), result.column(size, key, "n")
     ran = np.where(status == Status.RAISED, float(Status.RAISED), float(Status.OK))
     yield Measure.EXPECTED_EVENTS, mcse.mean(events, ran)
     yield Measure.P_NO_EVENT, mcse.proportion(events == 0, ran, among="usable")
     inestimable = ~mcse.usable(status)
-    yield Measure.P_NOT_ESTIMABLE, Summary(float(inestimable.mean()), mcse.wilson_se(float(inestimable.mean()), status.size),
-                                           int((~inestimable).sum()), int(inestimable.sum()))
+    yield (
+        Measure.P_NOT_ESTIMABLE,
+        Summary(
+            float(inestimable.mean()),
+            mcse.wilson_se(float(inestimable.mean()), status.size),
+            int((~inestimable).sum()),
+            int(inestimable.sum()),
+        ),
+    )
     evaluable = mcse.mean(entered, ran)
     yield Measure.EXPECTED_EVALUABLE, evaluable
     if np.isfinite(evaluable.value) and evaluable.value >= 1:

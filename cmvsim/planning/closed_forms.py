@@ -36,6 +36,8 @@ def assured_precision_patients(incidence: float, half_width: float, level: float
     """
     z, q = float(stats.norm.ppf(0.5 + level / 2)), float(stats.norm.ppf(probability))
     n = precision_patients(incidence, half_width, level)
+    if not 0 < incidence < 1:
+        return n
     while n < 10_000_000:
         variance = n * half_width**2 / z**2  # largest p (1 - p) that is narrow enough
         if variance >= 0.25:

@@ -60,8 +60,11 @@ class CohortExperiment:
     @cached_property
     def choices(self) -> tuple[tuple[str, EstimatorChoice], ...]:
         """(endpoint, estimator) pairs in the order of the rows."""
-        return tuple((name, choice) for name in self.endpoints
-                     for choice in (endpoint(name).estimators if self.sensitivity else endpoint(name).estimators[:1]))
+        return tuple(
+            (name, choice)
+            for name in self.endpoints
+            for choice in (endpoint(name).estimators if self.sensitivity else endpoint(name).estimators[:1])
+        )
 
     @property
     def strategy(self) -> str:
@@ -71,8 +74,10 @@ class CohortExperiment:
     @cached_property
     def rows(self) -> tuple[RowKey, ...]:
         """One per endpoint and estimator, at the end of the window."""
-        return tuple(RowKey(name, strategy=self.strategy, estimator=choice.id, at=float(self.plan.window))
-                     for name, choice in self.choices)
+        return tuple(
+            RowKey(name, strategy=self.strategy, estimator=choice.id, at=float(self.plan.window))
+            for name, choice in self.choices
+        )
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -82,9 +87,20 @@ class CohortExperiment:
     @cached_property
     def request(self) -> Request:
         """What may change a number of these chunks."""
-        return Request("chunks", self.scenario.id, self.scenario.digest, {
-            "sizes": list(self.sizes), "endpoints": list(self.endpoints), "sensitivity": self.sensitivity,
-            "role": self.role.name, "attempt": self.attempt, "baseline": self.baseline.as_dict()}, self.seed)
+        return Request(
+            "chunks",
+            self.scenario.id,
+            self.scenario.digest,
+            {
+                "sizes": list(self.sizes),
+                "endpoints": list(self.endpoints),
+                "sensitivity": self.sensitivity,
+                "role": self.role.name,
+                "attempt": self.attempt,
+                "baseline": self.baseline.as_dict(),
+            },
+            self.seed,
+        )
 
     def study(self, index: int) -> Study:
         """The recorded studies of a chunk, at the largest size."""
@@ -102,7 +118,7 @@ class CohortExperiment:
         derived: dict[tuple[str, str], TimeToEvent] = {}
         for row, (name, choice) in enumerate(self.choices):
             plan = self.plan.model_copy(update=dict(choice.plan)) if choice.plan else self.plan
-            key = (name, plan.relapse)
+            key = (name, plan.model_dump_json())
             if key not in derived:
                 derived[key] = endpoint(name).derive(study, plan)
             for rows, estimates in _estimate(choice, derived[key], plan, self.sizes, index, self.seed, failures):
@@ -110,8 +126,15 @@ class CohortExperiment:
         return replace(result, failures=tuple(failures.values()))
 
 
-def _estimate(choice: EstimatorChoice, derived: TimeToEvent, plan: AnalysisSpec, sizes: tuple[int, ...], index: int, seed: int,
-              failures: dict[int, Failure]) -> Sequence[tuple[slice, Estimates]]:
+def _estimate(
+    choice: EstimatorChoice,
+    derived: TimeToEvent,
+    plan: AnalysisSpec,
+    sizes: tuple[int, ...],
+    index: int,
+    seed: int,
+    failures: dict[int, Failure],
+) -> Sequence[tuple[slice, Estimates]]:
     """The whole batch at once; if that raises, one replicate at a time, so that only those that raise fail."""
     try:
         return [(slice(None), choice.estimate(derived, plan, sizes))]
@@ -131,5 +154,3 @@ def _fill(result: Replicates, rows: slice, row: int, estimates: Estimates) -> No
     values = result.values[rows, :, row]
     for column, name in enumerate(FIELDS):
         values[..., column] = getattr(estimates, name)
-
-

@@ -3,143 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 
 from cmvsim.calibration import Calibration
-from cmvsim.core.errors import InputError
+from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, Measure
 from cmvsim.core.streams import Role
 from cmvsim.designs import PrecisionTarget
 from cmvsim.montecarlo import mcse
 from cmvsim.montecarlo.estimand_values import EstimandValue, estimand_values
-from cmvsim.montecarlo.experiment import Failure, RowKey
-from cmvsim.montecarlo.run import Backend, MonteCarloResult, run
+from cmvsim.montecarlo.experiment import RowKey
+from cmvsim.montecarlo.run import MonteCarloResult, run
 from cmvsim.montecarlo.stopping import Stopping, doubling_checkpoints
 from cmvsim.planning.characteristics import Row, characteristics, half_widths
 from cmvsim.planning.closed_forms import assured_precision_patients, precision_patients
 from cmvsim.planning.experiment import CohortExperiment
+from cmvsim.planning.question import Answer, Point, PowerResult, Question, Work, why_different
 from cmvsim.planning.search import Crossing, find_crossing, isotonic
 from cmvsim.planning.sizes import LARGEST, grid_around, local_grid
-from cmvsim.runs.chunk_store import ChunkStore
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.simulation.model import Model
 
 CONFIRMED_WITHIN = 0.01
 MAX_CONFIRMATIONS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked of a scenario.
-
-    Attributes
-    ----------
-    sizes
-        Sample sizes to report; None with `search` lets the closed form choose the grid.
-    target
-        Precision wanted; None reports without a criterion.
-    search
-        Whether the smallest N for the target is looked for.
-    replicates
-        Exact number, or the maximum with `mcse_target`.
-    mcse_target
-        Stop when the criterion's Monte Carlo SE is this small.
-    sensitivity
-        All estimators of each endpoint.
-    """
-
-    design: str
-    endpoints: tuple[str, ...]
-    sizes: tuple[int, ...] | None
-    target: PrecisionTarget | None
-    search: bool
-    replicates: int
-    mcse_target: float | None
-    sensitivity: bool
-    seed: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """What goes into the request: everything that may change a number."""
-        return {"design": self.design, "endpoints": list(self.endpoints),
-                "sizes": list(self.sizes) if self.sizes is not None else None,
-                "target": self.target.model_dump() if self.target is not None else None, "search": self.search,
-                "replicates": self.replicates, "mcse_target": self.mcse_target, "sensitivity": self.sensitivity}
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One point of the criterion's curve."""
-
-    n: int
-    value: float
-    mcse: float
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The sample size that was looked for.
-
-    Attributes
-    ----------
-    n
-        The sample size: `found`, moved up where the confirmation asked for it. None if not reached.
-    found, ci_low, ci_high
-        Smallest N of the search, and the interval of the crossing (Monte Carlo error only).
-    status
-        "confirmed", "not reached" or "not confirmed".
-    confirmation
-        The criterion at N - step, N and N + step on new streams: the figures to report.
-    """
-
-    endpoint: str
-    criterion: dict[str, Any]
-    n: int | None
-    found: int | None
-    ci_low: float | None
-    ci_high: float | None
-    interval_method: str
-    status: str
-    confirmation: tuple[Point, ...]
-    closed_form: dict[str, Any]
-    why_different: tuple[str, ...]
-    enrolled: int | None
-    screened: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class PowerResult:
-    """Everything that ``power`` reports."""
-
-    question: Question
-    sizes: tuple[int, ...]
-    rows: tuple[Row, ...]
-    estimands: tuple[EstimandValue, ...]
-    answers: tuple[Answer, ...]
-    curve: tuple[Point, ...]
-    replicates: int
-    stopped: str
-    failures: tuple[Failure, ...]
-    chunks: int
-
-
-class Work(Protocol):
-    """What the planner needs of its caller: chunk stores by name, workers, and a voice."""
-
-    jobs: int
-    backend: Backend
-
-    def store(self, name: str, experiment: CohortExperiment) -> ChunkStore:
-        """The store of a stage."""
-        ...
-
-    def progress(self, label: str) -> AbstractContextManager[Callable[[int, int], None]]:
-        """A context that yields a function (done, total)."""
-        ...
 
 
 class Planner:
@@ -160,8 +47,12 @@ class Planner:
         self.baseline = calibration.baseline
         self.question = question
         self.work = work
-        self.primary = RowKey(question.endpoints[0], strategy=next(iter(scenario.spec.strategies)),
-                              estimator="aalen_johansen", at=float(scenario.spec.analysis.window))
+        self.primary = RowKey(
+            question.endpoints[0],
+            strategy=next(iter(scenario.spec.strategies)),
+            estimator="aalen_johansen",
+            at=float(scenario.spec.analysis.window),
+        )
         self.chunks = 0
         self._replicates = question.replicates
 
@@ -169,8 +60,9 @@ class Planner:
         """Run all stages."""
         estimands = self._truth()
         expected = next(v.value for v in estimands if v.endpoint == self.question.endpoints[0] and v.kind == "protocol")
-        sizes = self.question.sizes or (grid_around(self._closed_form(expected)) if self.question.search
-                                        else (self.scenario.spec.study.patients,))
+        sizes = self.question.sizes or (
+            self._starting_grid(expected) if self.question.search else (self.scenario.spec.study.patients,)
+        )
         result = self._run("study", sizes)
         answers: tuple[Answer, ...] = ()
         reported: dict[int, MonteCarloResult] = dict.fromkeys(sizes, result)
@@ -180,18 +72,37 @@ class Planner:
             if found is not None and answer.n is not None and answer.n not in reported:
                 reported[answer.n] = found
         rows = [row for size in sorted(reported) for row in self._rows(reported[size], size, estimands)]
-        return PowerResult(self.question, tuple(sorted(reported)), tuple(rows), estimands, answers,
-                           self._curve(reported), result.replicates, result.stopped, tuple(result.failures()), self.chunks)
+        return PowerResult(
+            self.question,
+            tuple(sorted(reported)),
+            tuple(rows),
+            estimands,
+            answers,
+            self._curve(reported),
+            result.replicates,
+            result.stopped,
+            tuple(result.failures()),
+            self.chunks,
+        )
 
     def _truth(self) -> tuple[EstimandValue, ...]:
         model = Model.of(self.scenario.spec, self.baseline)
         with self.work.progress("estimand values on a large cohort") as tick:
-            return estimand_values(model, self.scenario.spec.analysis, self.primary.strategy, self.question.endpoints,
-                                   progress=tick)
+            return estimand_values(
+                model, self.scenario.spec.analysis, self.primary.strategy, self.question.endpoints, progress=tick
+            )
 
     def _experiment(self, sizes: tuple[int, ...], role: Role = Role.STUDY, attempt: int = 0) -> CohortExperiment:
-        return CohortExperiment(self.scenario, self.baseline, sizes, self.question.endpoints, self.question.sensitivity,
-                                self.question.seed, role, attempt)
+        return CohortExperiment(
+            self.scenario,
+            self.baseline,
+            sizes,
+            self.question.endpoints,
+            self.question.sensitivity,
+            self.question.seed,
+            role,
+            attempt,
+        )
 
     def _run(self, stage: str, sizes: tuple[int, ...], role: Role = Role.STUDY, attempt: int = 0) -> MonteCarloResult:
         experiment = self._experiment(sizes, role, attempt)
@@ -201,8 +112,15 @@ class Planner:
         label = f"{stage}: n = {sizes[0]}" + (f" to {sizes[-1]}" if len(sizes) > 1 else "")
         replicates = self._replicates if stage != "study" else self.question.replicates
         with self.work.progress(label) as tick:
-            result = run(experiment, replicates=replicates, store=self.work.store(stage, experiment), jobs=self.work.jobs,
-                         backend=self.work.backend, stopping=stopping, progress=lambda done, total, _rate: tick(done, total))
+            result = run(
+                experiment,
+                replicates=replicates,
+                store=self.work.store(stage, experiment),
+                jobs=self.work.jobs,
+                backend=self.work.backend,
+                stopping=stopping,
+                progress=lambda done, total, _rate: tick(done, total),
+            )
         if stage == "study":
             self._replicates = result.replicates
         self.chunks += math.ceil(result.replicates / 64)
@@ -210,7 +128,7 @@ class Planner:
 
     def _worst_mcse(self, result: MonteCarloResult) -> float:
         """Largest MCSE of the criterion over the sizes (of the expected half-width when there is no target)."""
-        return max(self._criterion(result, size).mcse for size in result.experiment.sizes)
+        return float(np.max([self._criterion(result, size).mcse for size in result.experiment.sizes]))
 
     def _criterion(self, result: MonteCarloResult, size: int) -> mcse.Summary:
         status = result.column(size, self.primary, "status")
@@ -221,8 +139,13 @@ class Planner:
 
     def _rows(self, result: MonteCarloResult, size: int, estimands: tuple[EstimandValue, ...]) -> list[Row]:
         target = self.question.target
-        return characteristics(result, (size,), estimands, half_width=target.half_width if target else None,
-                               level=self.scenario.spec.analysis.level)
+        return characteristics(
+            result,
+            (size,),
+            estimands,
+            half_width=target.half_width if target else None,
+            level=self.scenario.spec.analysis.level,
+        )
 
     def _curve(self, reported: dict[int, MonteCarloResult]) -> tuple[Point, ...]:
         points = []
@@ -239,9 +162,25 @@ class Planner:
             raise InputError("a sample size is looked for, but no precision is wanted: give --half-width")
         return self.question.target
 
+    def _starting_grid(self, incidence: float) -> tuple[int, ...]:
+        """Sizes around the closed form."""
+        if not math.isfinite(incidence):
+            raise InputError(f"nobody in the scenario belongs to the population of {self.primary.endpoint}")
+        grid = grid_around(self._closed_form(incidence))
+        if grid[-1] > LARGEST:
+            raise InputError(
+                Problem(
+                    f"±{100 * self._target.half_width:g} points need about {self._closed_form(incidence):,} patients",
+                    "--half-width",
+                    allowed=f"studies of up to {LARGEST:,} patients are simulated",
+                )
+            )
+        return grid
+
     def _closed_form(self, incidence: float) -> int:
-        return assured_precision_patients(incidence, self._target.half_width, self.scenario.spec.analysis.level,
-                                          self._target.probability)
+        return assured_precision_patients(
+            incidence, self._target.half_width, self.scenario.spec.analysis.level, self._target.probability
+        )
 
     def _met(self, result: MonteCarloResult, size: int) -> BoolArray:
         """Whether each replicate met the criterion; a failed one did not."""
@@ -299,37 +238,38 @@ class Planner:
             here = next(point for point in points if point.n == n)
             if here.value - 1.959963984540054 * here.mcse > self._target.probability - CONFIRMED_WITHIN:
                 return n, points, True
-            n += step
+            if attempt < MAX_CONFIRMATIONS - 1:
+                n += step
         return n, points, False
 
-    def _answer(self, incidence: float, crossing: Crossing | None, n: int | None, status: str,
-                points: tuple[Point, ...]) -> Answer:
+    def _answer(
+        self, incidence: float, crossing: Crossing | None, n: int | None, status: str, points: tuple[Point, ...]
+    ) -> Answer:
         spec, level = self.scenario.spec, self.scenario.spec.analysis.level
         target = self._target
-        closed = {"name": "Wald precision with assurance", "n": self._closed_form(incidence),
-                  "incidence": incidence, "without_assurance": precision_patients(incidence, target.half_width, level)}
+        closed = {
+            "name": "Wald precision with assurance",
+            "n": self._closed_form(incidence),
+            "incidence": incidence,
+            "without_assurance": precision_patients(incidence, target.half_width, level),
+        }
         seronegative = float(spec.population.seronegative_share)
         return Answer(
             endpoint=self.question.endpoints[0],
-            criterion={"measure": Measure.P_HALF_WIDTH_LE.value, "half_width": target.half_width,
-                       "probability": target.probability},
-            n=n, found=crossing.n if crossing else None, ci_low=crossing.low if crossing else None, ci_high=crossing.high if crossing else None,
-            interval_method=crossing.method if crossing else "", status=status, confirmation=points, closed_form=closed,
-            why_different=why_different(self.scenario), enrolled=n,
-            screened=math.ceil(n / (1 - seronegative)) if n is not None and seronegative < 1 else None)
-
-
-def why_different(scenario: ResolvedScenario) -> tuple[str, ...]:
-    """What the closed form does not know and this scenario has."""
-    spec = scenario.spec
-    reasons: list[tuple[bool, str]] = [
-        (any(float(v) > 0 for v in spec.follow_up.death_by_90.values()), "death competes with reactivation"),
-        (float(spec.monitoring.attendance) < 1, "visits are missed, so episodes are found late or never"),
-        (any(float(v) > 0 for v in spec.follow_up.monitoring_stop.values()),
-         "monitoring ends early in patients who relapse and are treated anew, so the risk set shrinks"),
-        (float(spec.cmv.onset.prevalent) > 0, "patients with DNAemia at infusion are enrolled but not at risk"),
-        (True, "the interval is that of the estimator (complementary log-log), not Wald's"),
-    ]
-    return tuple(text for holds, text in reasons if holds)
-
-
+            criterion={
+                "measure": Measure.P_HALF_WIDTH_LE.value,
+                "half_width": target.half_width,
+                "probability": target.probability,
+            },
+            n=n,
+            found=crossing.n if crossing else None,
+            ci_low=crossing.low if crossing else None,
+            ci_high=crossing.high if crossing else None,
+            interval_method=crossing.method if crossing else "",
+            status=status,
+            confirmation=points,
+            closed_form=closed,
+            why_different=why_different(self.scenario),
+            enrolled=n,
+            screened=math.ceil(n / (1 - seronegative)) if n is not None and seronegative < 1 else None,
+        )

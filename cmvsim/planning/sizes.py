@@ -6,7 +6,8 @@ import re
 
 from cmvsim.core.errors import InputError, Problem
 
-LARGEST = 100_000
+LARGEST = 20_000
+"""A chunk of 64 studies of this size needs about 2 GB in each worker."""
 GRID_POINTS = 13
 
 
@@ -21,7 +22,7 @@ def parse_sizes(text: str) -> tuple[int, ...]:
     Raises
     ------
     InputError
-        If it is none of these, or a size is below 1 or above 100,000.
+        If it is none of these, or a size is below 1 or above 20,000.
     """
     sizes: set[int] = set()
     for part in text.split(","):
@@ -30,8 +31,13 @@ def parse_sizes(text: str) -> tuple[int, ...]:
             raise InputError(Problem(f"'{text}' is no sample size", "-n", allowed="one number, 100,150 or 60:300:10"))
         first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
         if step < 1 or last < first or first < 1 or last > LARGEST:
-            raise InputError(Problem(f"'{part.strip()}' is no range of sample sizes", "-n",
-                                     allowed=f"from 1 to {LARGEST:,}, ascending, step at least 1"))
+            raise InputError(
+                Problem(
+                    f"'{part.strip()}' is no range of sample sizes",
+                    "-n",
+                    allowed=f"from 1 to {LARGEST:,}, ascending, step at least 1",
+                )
+            )
         sizes.update(range(first, last + 1, step))
     return tuple(sorted(sizes))
 

@@ -14,9 +14,17 @@ from cmvsim.report.style import BLUE, GREEN, GREY, ORANGE
 Z95 = 1.959963984540054
 
 
-def curve_with_band(sizes: Sequence[int], values: Sequence[float], mcse: Sequence[float], *, ylabel: str, title: str,
-                    target: float | None = None, answer: tuple[int, float, float] | None = None,
-                    percent: bool = False) -> Figure:
+def curve_with_band(
+    sizes: Sequence[int],
+    values: Sequence[float],
+    mcse: Sequence[float],
+    *,
+    ylabel: str,
+    title: str,
+    target: float | None = None,
+    answer: tuple[int, float, float] | None = None,
+    percent: bool = False,
+) -> Figure:
     """A measure by sample size with its 95% Monte Carlo band.
 
     Parameters
@@ -53,9 +61,19 @@ def curve_with_band(sizes: Sequence[int], values: Sequence[float], mcse: Sequenc
     return figure
 
 
-def cumulative_incidence(days: FloatArray, event: FloatArray, low: FloatArray, high: FloatArray, competing: FloatArray,
-                         at_risk: FloatArray, *, title: str, event_label: str, competing_label: str,
-                         ticks: Sequence[int]) -> Figure:
+def cumulative_incidence(
+    days: FloatArray,
+    event: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    competing: FloatArray,
+    at_risk: FloatArray,
+    *,
+    title: str,
+    event_label: str,
+    competing_label: str,
+    ticks: Sequence[int],
+) -> Figure:
     """Cumulative incidence of the event (with its interval) and of the competing events, numbers at risk below.
 
     Parameters
@@ -71,8 +89,13 @@ def cumulative_incidence(days: FloatArray, event: FloatArray, low: FloatArray, h
     axes.step(days, event, where="post", color=BLUE, lw=1.8, label=event_label)
     axes.step(days, competing, where="post", color=GREEN, lw=1.4, ls="--", label=competing_label)
     top = float(np.nanmax([np.nanmax(high), np.nanmax(competing), 0.05]))
-    axes.set(xlim=(0, days[-1]), ylim=(0, min(1.0, 1.25 * top)), xlabel="days from infusion", ylabel="cumulative incidence",
-             title=title)
+    axes.set(
+        xlim=(0, days[-1]),
+        ylim=(0, min(1.0, 1.25 * top)),
+        xlabel="days from infusion",
+        ylabel="cumulative incidence",
+        title=title,
+    )
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_xticks(list(ticks))
     axes.grid(axis="y", color="#E5E5E5", lw=0.6)
@@ -90,6 +113,15 @@ def incidence_of_frame(frame: pd.DataFrame, *, title: str, event_label: str) -> 
     ticks = sorted({*range(0, window + 1, max(1, window // 6)), window})
     at_risk = frame["at_risk"].to_numpy(dtype=np.float64)[ticks]
     low, high = (frame[name].fillna(frame["incidence"]).to_numpy(dtype=np.float64) for name in ("ci_low", "ci_high"))
-    return cumulative_incidence(days, frame["incidence"].to_numpy(dtype=np.float64), low, high,
-                                frame["competing"].to_numpy(dtype=np.float64), at_risk, ticks=ticks, title=title,
-                                event_label=event_label, competing_label="death or transplantation first")
+    return cumulative_incidence(
+        days,
+        frame["incidence"].to_numpy(dtype=np.float64),
+        low,
+        high,
+        frame["competing"].to_numpy(dtype=np.float64),
+        at_risk,
+        ticks=ticks,
+        title=title,
+        event_label=event_label,
+        competing_label="death or transplantation first",
+    )

@@ -44,23 +44,28 @@ def _main_size(results: Mapping[str, Any]) -> int:
 def _search_sentence(results: Mapping[str, Any]) -> str:
     answer = results["answers"][0]
     half, wanted = answer["criterion"]["half_width"], answer["criterion"]["probability"]
-    goal = f"a {percent(results['analysis']['level'], 0)} confidence interval no wider than ±{100 * half:g} points with {wanted:.0%} probability"
-    if answer["n"] is None:
+    level = percent(results["analysis"]["level"], 0)
+    goal = f"a {level} confidence interval no wider than ±{100 * half:g} points with {wanted:.0%} probability"
+    n, label = answer["n"], _label(results, answer["endpoint"])
+    if n is None:
         return f"No sample size on the grid reaches {goal}: the largest tried was {_main_size(results)} patients."
-    n = answer["n"]
     point = next(item for item in answer["confirmation"] if item["n"] == n)
-    text = (f"{n} patients give {goal} for {_label(results, answer['endpoint'])}: in {results['replicates']:,} new simulated studies "
-            f"{percent(point['value'])} were narrow enough (Monte Carlo SE {percent(point['mcse'])}). The search found {answer['found']} patients (95% Monte Carlo "
-            f"interval {math.floor(answer['ci_low'])} to {math.ceil(answer['ci_high'])}).")
+    low, high = math.floor(answer["ci_low"]), math.ceil(answer["ci_high"])
+    shown = f"{percent(point['value'])} were narrow enough (Monte Carlo SE {percent(point['mcse'])})"
+    parts = [
+        f"{n} patients give {goal} for {label}: in {results['replicates']:,} new simulated studies {shown}.",
+        f"The search found {answer['found']} patients (95% Monte Carlo interval {low} to {high}).",
+    ]
     if n != answer["found"]:
-        text += f" The confirmation on new studies could not exclude a shortfall there and moved the answer up to {n}."
+        parts.append(f"The confirmation could not exclude a shortfall there and moved the answer up to {n}.")
     if answer["status"] != "confirmed":
-        text += " The confirmation did not hold; treat the number with care."
+        parts.append("The confirmation did not hold; treat the number with care.")
     closed = answer["closed_form"]
-    text += f" The closed form ({closed['name']}) says {closed['n']}. It knows nothing of the following: {'; '.join(answer['why_different'])}."
+    parts.append(f"The closed form ({closed['name']}) says {closed['n']}.")
+    parts.append(f"It knows nothing of the following: {'; '.join(answer['why_different'])}.")
     if answer["screened"]:
-        text += f" About {answer['screened']} patients are screened to find {n} seropositive ones."
-    return text
+        parts.append(f"About {answer['screened']} patients are screened to find {n} seropositive ones.")
+    return " ".join(parts)
 
 
 def _precision_sentence(results: Mapping[str, Any]) -> str:
@@ -69,9 +74,11 @@ def _precision_sentence(results: Mapping[str, Any]) -> str:
     for n in sorted({row["n"] for row in rows}):
         half, q80 = _value(rows, n, endpoint, "half_width"), _value(rows, n, endpoint, "half_width_q80")
         estimate = _value(rows, n, endpoint, "mean_estimate")
-        text = (f"With {n} patients, {_label(results, endpoint)} by day {results['analysis']['window']} is expected at "
-                f"{percent(estimate)} with a {percent(results['analysis']['level'], 0)} confidence interval of ±{100 * half:.1f} points on "
-                f"average (at most ±{100 * q80:.1f} in 80% of studies)")
+        text = (
+            f"With {n} patients, {_label(results, endpoint)} by day {results['analysis']['window']} is expected at "
+            f"{percent(estimate)} with a {percent(results['analysis']['level'], 0)} confidence interval of "
+            f"±{100 * half:.1f} points on average (at most ±{100 * q80:.1f} in 80% of studies)"
+        )
         target = results["target"]
         if target:
             p = _value(rows, n, endpoint, "p_half_width_le")
@@ -96,9 +103,17 @@ def _label(results: Mapping[str, Any], endpoint: str) -> str:
     return str(results["labels"].get(endpoint, endpoint))
 
 
-TABLE_MEASURES = (("expected_evaluable", "evaluable", ".0f"), ("expected_events", "events", ".1f"), ("p_no_event", "P(no event)", ".3f"),
-                  ("mean_estimate", "estimate", ".3f"), ("half_width", "half-width", ".4f"), ("half_width_q80", "80% quantile", ".4f"),
-                  ("p_half_width_le", "P(narrow)", ".3f"), ("coverage", "coverage", ".3f"), ("bias", "bias", "+.4f"))
+TABLE_MEASURES = (
+    ("expected_evaluable", "evaluable", ".0f"),
+    ("expected_events", "events", ".1f"),
+    ("p_no_event", "P(no event)", ".3f"),
+    ("mean_estimate", "estimate", ".3f"),
+    ("half_width", "half-width", ".4f"),
+    ("half_width_q80", "80% quantile", ".4f"),
+    ("p_half_width_le", "P(narrow)", ".3f"),
+    ("coverage", "coverage", ".3f"),
+    ("bias", "bias", "+.4f"),
+)
 
 
 def table(results: Mapping[str, Any]) -> list[list[str]]:
@@ -126,17 +141,28 @@ def markdown_table(lines: Sequence[Sequence[str]]) -> str:
 def protocol_paragraph(results: Mapping[str, Any], language: str) -> str:
     """A paragraph to paste into a protocol: "en" or "fr"."""
     n, rows, endpoint = _main_size(results), results["rows"], results["endpoints"][0]
-    values = {"n": n, "level": percent(results["analysis"]["level"], 0), "day": results["analysis"]["window"],
-              "incidence": percent(_value(rows, n, endpoint, "mean_estimate")),
-              "half": f"{100 * _value(rows, n, endpoint, 'half_width'):.1f}",
-              "q80": f"{100 * _value(rows, n, endpoint, 'half_width_q80'):.1f}",
-              "evaluable": f"{_value(rows, n, endpoint, 'expected_evaluable'):.0f}",
-              "events": f"{_value(rows, n, endpoint, 'expected_events'):.0f}",
-              "replicates": f"{results['replicates']:,}", "version": results["software_version"], "seed": results["seed"],
-              "scenario": results["scenario"], "digest": results["digest"][:8]}
-    values_fr = {**values, **{key: str(values[key]).replace(".", ",") for key in ("incidence", "half", "q80")},
-                 "replicates": f"{results['replicates']:,}".replace(",", " "), "incidence": str(values["incidence"]).replace(".", ",").replace("%", " %"),
-                 "level": str(values["level"]).replace("%", " %")}
+    values = {
+        "n": n,
+        "level": percent(results["analysis"]["level"], 0),
+        "day": results["analysis"]["window"],
+        "incidence": percent(_value(rows, n, endpoint, "mean_estimate")),
+        "half": f"{100 * _value(rows, n, endpoint, 'half_width'):.1f}",
+        "q80": f"{100 * _value(rows, n, endpoint, 'half_width_q80'):.1f}",
+        "evaluable": f"{_value(rows, n, endpoint, 'expected_evaluable'):.0f}",
+        "events": f"{_value(rows, n, endpoint, 'expected_events'):.0f}",
+        "replicates": f"{results['replicates']:,}",
+        "version": results["software_version"],
+        "seed": results["seed"],
+        "scenario": results["scenario"],
+        "digest": results["digest"][:8],
+    }
+    values_fr = {
+        **values,
+        **{key: str(values[key]).replace(".", ",") for key in ("incidence", "half", "q80")},
+        "replicates": f"{results['replicates']:,}".replace(",", " "),
+        "incidence": str(values["incidence"]).replace(".", ",").replace("%", " %"),
+        "level": str(values["level"]).replace("%", " %"),
+    }
     if language == "fr":
         return _FRENCH.format(**values_fr)
     return _ENGLISH.format(**values)
@@ -149,20 +175,26 @@ _ENGLISH = (
     "end of monitoring expected in this population (cmvsim {version}, scenario {scenario}, digest {digest}, seed {seed}). "
     "With {n} patients enrolled, about {evaluable} are evaluable and {events} reactivations are expected (incidence "
     "{incidence}); the half-width of the {level} confidence interval is {half} percentage points on average and at most {q80} "
-    "points with 80% probability.")
+    "points with 80% probability."
+)
 _FRENCH = (
-    "Nombre de sujets. Le critère principal est l'incidence cumulée de réactivation du CMV à J{day} de la perfusion de cellules "
-    "CAR-T, estimée par la méthode d'Aalen-Johansen, le décès et l'allogreffe étant des événements concurrents. La précision "
-    "a été déterminée par la simulation de {replicates} études tenant compte du calendrier de surveillance, des visites "
-    "manquées, des événements concurrents et des arrêts de surveillance attendus dans cette population (cmvsim {version}, "
+    "Nombre de sujets. Le critère principal est l'incidence cumulée de réactivation du CMV à J{day} de la perfusion de "
+    "cellules CAR-T, estimée par la méthode d'Aalen-Johansen, le décès et l'allogreffe étant des événements concurrents. "
+    "La précision a été déterminée par la simulation de {replicates} études tenant compte du calendrier de surveillance, des "
+    "visites manquées, des événements concurrents et des arrêts de surveillance attendus dans cette population (cmvsim {version}, "
     "scénario {scenario}, empreinte {digest}, graine {seed}). Avec {n} patients inclus, environ {evaluable} sont évaluables et "
     "{events} réactivations sont attendues (incidence {incidence}) ; la demi-largeur de l'intervalle de confiance à {level} "
-    "est de {half} points en moyenne et d'au plus {q80} points avec une probabilité de 80 %.")
+    "est de {half} points en moyenne et d'au plus {q80} points avec une probabilité de 80 %."
+)
 
 
 def plain_table(lines: Sequence[Sequence[str]]) -> str:
     """A table in aligned columns for a terminal: text to the left, numbers to the right."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     numeric = [all(line[column][:1] in "-+0123456789" for line in lines[1:]) for column in range(len(lines[0]))]
-    return "\n".join("  ".join(cell.rjust(width) if right else cell.ljust(width)
-                               for cell, width, right in zip(line, widths, numeric, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width) for cell, width, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
+        for line in lines
+    )

@@ -10,8 +10,18 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6B6B6B"  # Okabe and Ito (2008)
 
 mpl.use("Agg")
-mpl.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 11,
-                     "axes.titlelocation": "left", "legend.frameon": False, "figure.dpi": 100, "savefig.dpi": 160})
+mpl.rcParams.update(
+    {
+        "font.size": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 11,
+        "axes.titlelocation": "left",
+        "legend.frameon": False,
+        "figure.dpi": 100,
+        "savefig.dpi": 160,
+    }
+)
 
 
 def png(figure: Figure) -> bytes:

@@ -118,9 +118,7 @@ class ChunkStore:
     def __contains__(self, index: int) -> bool:
         return index in self._done
 
-    def put(
-        self, index: int, values: FloatArray, extras: FloatArray, failures: Sequence[Mapping[str, Any]] = ()
-    ) -> None:
+    def put(self, index: int, values: FloatArray, extras: FloatArray, failures: Sequence[Mapping[str, Any]] = ()) -> None:
         """Write a finished chunk at once.
 
         Parameters
@@ -197,9 +195,7 @@ class ChunkStore:
         if not 0 <= size < self.layout.sizes:
             raise IndexError(f"sample size {size} is outside 0..{self.layout.sizes - 1}")
         result = np.empty(replicates)
-        offset = (
-            len(self._header) + (size * self.layout.columns + column) * CHUNK_REPLICATES * _DTYPE.itemsize
-        )
+        offset = len(self._header) + (size * self.layout.columns + column) * CHUNK_REPLICATES * _DTYPE.itemsize
         for index in range(-(-replicates // CHUNK_REPLICATES)):
             self._require(index)
             first = index * CHUNK_REPLICATES
@@ -252,8 +248,7 @@ class ChunkStore:
         meta = self._meta(index)
         if meta["request"] != self.digest:
             raise InputError(
-                f"{self.folder} holds chunks of another request ({meta['request'][:8]}); "
-                "choose another output folder"
+                f"{self.folder} holds chunks of another request ({meta['request'][:8]}); choose another output folder"
             )
         if header != self._header:
             raise InputError(f"{self.folder} holds chunks of another layout; compute afresh with --force")

@@ -60,9 +60,7 @@ def read_run(path: Path) -> dict[str, Any]:
     if record.get("format") != FORMAT:
         raise InputError(f"{path / RUN_FILE} was not written by cmvsim")
     if record.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(
-            f"{path / RUN_FILE}: schema {record.get('schema_version')} (this version reads {SCHEMA_VERSION})"
-        )
+        raise InputError(f"{path / RUN_FILE}: schema {record.get('schema_version')} (this version reads {SCHEMA_VERSION})")
     return record
 
 
@@ -70,9 +68,7 @@ def changed_files(path: Path) -> tuple[str, ...]:
     """Return the outputs of a finished run that are missing or no longer have their recorded hash."""
     outputs: dict[str, str] = read_run(path)["outputs"]
     return tuple(
-        name
-        for name, expected in outputs.items()
-        if not (path / name).is_file() or sha256_file(path / name) != expected
+        name for name, expected in outputs.items() if not (path / name).is_file() or sha256_file(path / name) != expected
     )
 
 

@@ -91,8 +91,9 @@ class Citations:
                 lines += _wrapped(f"{', '.join(reason.inputs)} = {reason.value}", "    ")
                 place = f"; {reason.locator}" if reason.locator else ""
                 via = f", through @{reason.via}" if reason.via else ""
-                lines += _wrapped(f"@{reason.entry}{via} ({reason.grade}{place}): {reason.measures}. {reason.why}".strip(),
-                                  "        ")
+                lines += _wrapped(
+                    f"@{reason.entry}{via} ({reason.grade}{place}): {reason.measures}. {reason.why}".strip(), "        "
+                )
             lines.append("")
         lines.append("Assumed, with no paper behind it")
         for item in self.assumptions:
@@ -125,8 +126,16 @@ def cite(scenario: ResolvedScenario) -> Citations:
             own.append(item.path)
     for name, used in entries.items():
         for entry, via in _vouching(parameter(name), ""):
-            reason = Reason(tuple(item.path for item in used), in_words(used[0]), entry.id, entry.measures, _grade(entry),
-                            entry.locator, entry.reason, via)
+            reason = Reason(
+                tuple(item.path for item in used),
+                in_words(used[0]),
+                entry.id,
+                entry.measures,
+                _grade(entry),
+                entry.locator,
+                entry.reason,
+                via,
+            )
             for key in entry.source:
                 reasons.setdefault(key, []).append(reason)
     known = sources()

@@ -70,8 +70,11 @@ _NOTHING = _Leaf(ABSENT, ABSENT, "")
 
 def _leaves(scenario: ResolvedScenario) -> dict[str, _Leaf]:
     words = {item.path: in_words(item) for item in inputs(scenario.spec)}
-    return {key_path(path): _leaf(value, words.get(key_path(path)))
-            for path, value in _walk(scenario.spec, ()) if path[0] not in NAMES}
+    return {
+        key_path(path): _leaf(value, words.get(key_path(path)))
+        for path, value in _walk(scenario.spec, ())
+        if path[0] not in NAMES
+    }
 
 
 def _leaf(value: Any, words: str | None) -> _Leaf:
@@ -81,9 +84,11 @@ def _leaf(value: Any, words: str | None) -> _Leaf:
     physical = repr(value.model_dump(exclude={"evidence", "assumed"}))
     text = words if words is not None else shown(value.model_dump(mode="json"))
     uncertain = getattr(value, "uncertain", None)
-    notes = [f"uncertain: {uncertain.kind} {list(uncertain.parameters)}" if uncertain is not None else "",
-             f"@{value.evidence}" if value.evidence is not None else "",
-             f"assumed: {value.assumed}" if value.assumed is not None else ""]
+    notes = [
+        f"uncertain: {uncertain.kind} {list(uncertain.parameters)}" if uncertain is not None else "",
+        f"@{value.evidence}" if value.evidence is not None else "",
+        f"assumed: {value.assumed}" if value.assumed is not None else "",
+    ]
     full = "; ".join([text, *(note for note in notes if note)])
     return _Leaf(text, full, physical)
 
@@ -112,7 +117,9 @@ def as_text(differences: tuple[Difference, ...], left: str, right: str) -> str:
     """Write the differences as a table for people."""
     if not differences:
         return f"{left} and {right} are the same.\n"
-    rows = [("", left, right), *((item.path + (" (words)" if item.words_only else ""), _brief(item.left), _brief(item.right))
-                                 for item in differences)]
+    rows = [
+        ("", left, right),
+        *((item.path + (" (words)" if item.words_only else ""), _brief(item.left), _brief(item.right)) for item in differences),
+    ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "\n".join(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip() for row in rows) + "\n"

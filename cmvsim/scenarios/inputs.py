@@ -8,8 +8,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from cmvsim.core.quantities import Unit
 from cmvsim.core.spec import key_path
-from cmvsim.core.value import Between, Stated, Unit, Value
+from cmvsim.core.value import Between, Stated, Value
 from cmvsim.models.cmv import TargetSpec
 from cmvsim.scenarios.scenario import Scenario
 
@@ -73,4 +74,5 @@ def _unit(metadata: Iterable[Any]) -> str:
 def _unit_inside(annotation: Any) -> str:
     """Unit of the members of a table: ``dict[str, Days]`` gives that of ``Days``."""
     return _unit(getattr(annotation, "__metadata__", ())) or next(
-        (found for part in get_args(annotation) if (found := _unit_inside(part))), "")
+        (found for part in get_args(annotation) if (found := _unit_inside(part))), ""
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cmvsim.core.value import PROVENANCE_SCHEMA
+from cmvsim.core.quantities import PROVENANCE_SCHEMA
 from cmvsim.scenarios.scenario import FORMAT, Scenario
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -30,12 +30,17 @@ def json_schema() -> dict[str, Any]:
     top = _human(made)
     top["properties"]["extends"] = {"type": "string", "description": "a catalogue id or the path of another scenario file"}
     sections = [key for key in made["required"] if key not in {"id", "title"}]
-    definitions["MeasuredBy"] = {"anyOf": [{"const": "same", "description": "as the target before"},
-                                           definitions["MeasuredBy"]]}
-    return {**top, "$schema": DIALECT, "$id": f"urn:cmvsim:scenario:{FORMAT}", "title": TITLE, "version": str(FORMAT),
-            "description": f"Scenario files of cmvsim, format {FORMAT}",
-            "anyOf": [{"required": ["extends"]}, {"required": [*sections, "id", "title"]}],
-            "$defs": definitions}
+    definitions["MeasuredBy"] = {"anyOf": [{"const": "same", "description": "as the target before"}, definitions["MeasuredBy"]]}
+    return {
+        **top,
+        "$schema": DIALECT,
+        "$id": f"urn:cmvsim:scenario:{FORMAT}",
+        "title": TITLE,
+        "version": str(FORMAT),
+        "description": f"Scenario files of cmvsim, format {FORMAT}",
+        "anyOf": [{"required": ["extends"]}, {"required": [*sections, "id", "title"]}],
+        "$defs": definitions,
+    }
 
 
 def _human(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,8 +53,17 @@ def _human(table: Mapping[str, Any]) -> dict[str, Any]:
 def _choice(table: Mapping[str, Any]) -> dict[str, Any]:
     """Write a choice that is no number as people do: bare, or in a table with its reason."""
     inner = _clean(table["properties"]["value"])
-    return {"anyOf": [inner, {"type": "object", "properties": {"value": inner, **PROVENANCE_SCHEMA}, "required": ["value"],
-                              "additionalProperties": False}]}
+    return {
+        "anyOf": [
+            inner,
+            {
+                "type": "object",
+                "properties": {"value": inner, **PROVENANCE_SCHEMA},
+                "required": ["value"],
+                "additionalProperties": False,
+            },
+        ]
+    }
 
 
 def _placed(node: Any, choices: Mapping[str, Any]) -> Any:
@@ -71,7 +85,9 @@ def _clean(node: Any) -> Any:
         return node
     result: dict[str, Any] = {
         key: {name: _clean(item) for name, item in value.items()} if key == "properties" else _clean(value)
-        for key, value in node.items() if key not in _NOISE}
+        for key, value in node.items()
+        if key not in _NOISE
+    }
     options = result.get("anyOf")
     if isinstance(options, list) and len(options) == 1 and isinstance(options[0], Mapping):
         result = {**{key: value for key, value in result.items() if key != "anyOf"}, **options[0]}

@@ -51,18 +51,26 @@ def load_tree(name: str, *, beside: Path | None = None, trail: tuple[str, ...] =
     except InputError as error:
         if not trail:
             raise
-        raise InputError(Problem(f"{name}: {p.message}" if p.where else p.message, trail[-1], "extends", p.allowed)
-                         for p in error.problems) from None
+        raise InputError(
+            Problem(f"{name}: {p.message}" if p.where else p.message, trail[-1], "extends", p.allowed) for p in error.problems
+        ) from None
     if label in trail or len(trail) > MAX_DEPTH:
-        raise InputError(Problem("extends itself: " + " -> ".join((*trail, label)), trail[0], "extends",
-                                 "a scenario that stands on its own at the end"))
+        raise InputError(
+            Problem(
+                "extends itself: " + " -> ".join((*trail, label)),
+                trail[0],
+                "extends",
+                "a scenario that stands on its own at the end",
+            )
+        )
     tree = _parse(text, label)
     parent = tree.pop("extends", None)
     if parent is None:
         return tree
     if not isinstance(parent, str):
-        raise InputError(Problem(f"{shown(parent)} is not the name of a scenario", label, "extends",
-                                 "a catalogue id or a file, in quotes"))
+        raise InputError(
+            Problem(f"{shown(parent)} is not the name of a scenario", label, "extends", "a catalogue id or a file, in quotes")
+        )
     base = load_tree(parent, beside=folder, trail=(*trail, label))
     return merge(base, tree)
 
@@ -90,8 +98,11 @@ def _source(name: str, beside: Path | None) -> tuple[str, str, Path | None]:
     path = Path(name) if beside is None else Path(os.path.normpath(beside / name))  # one name per file finds circles
     looks_like_path = name.endswith(".toml") or "/" in name or "\\" in name or path.exists()
     if not looks_like_path:
-        raise InputError(Problem(f"there is no scenario '{name}'",
-                                 allowed=did_you_mean(name, catalogue_ids()) + " or the path of a TOML file"))
+        raise InputError(
+            Problem(
+                f"there is no scenario '{name}'", allowed=did_you_mean(name, catalogue_ids()) + " or the path of a TOML file"
+            )
+        )
     if path.is_dir():
         raise InputError(Problem("is a folder, not a scenario file", str(path)))
     try:
@@ -99,8 +110,9 @@ def _source(name: str, beside: Path | None) -> tuple[str, str, Path | None]:
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {(error.strerror or 'no such file').lower()}", str(path))) from None
     if not data.strip():
-        raise InputError(Problem("is empty", str(path),
-                                 allowed="`cmvsim scenarios new --from cmv-cart FILE` writes one to start from"))
+        raise InputError(
+            Problem("is empty", str(path), allowed="`cmvsim scenarios new --from cmv-cart FILE` writes one to start from")
+        )
     try:
         return str(path), data.decode("utf-8-sig"), path.parent
     except UnicodeDecodeError:
@@ -175,8 +187,13 @@ def _set(tree: Mapping[str, Any], path: list[str], value: Any, override: str) ->
         result[head] = items
         return result
     if isinstance(inner, list):
-        raise InputError(Problem(f"'{head}' has no entry '{rest[0]}'", f"--set {override}",
-                                 allowed=f"0 to {len(inner) - 1}" if inner else "it is empty"))
+        raise InputError(
+            Problem(
+                f"'{head}' has no entry '{rest[0]}'",
+                f"--set {override}",
+                allowed=f"0 to {len(inner) - 1}" if inner else "it is empty",
+            )
+        )
     if not isinstance(inner, Mapping):
         raise InputError(Problem(f"'{head}' is a value ({shown(inner)}), not a section", f"--set {override}"))
     result[head] = _set(inner, rest, value, override)

@@ -40,8 +40,14 @@ def _basis(name: str, where: str) -> Scenario | None:
     if name == OWN:
         return None
     if name not in catalogue_ids():
-        raise InputError(Problem(f"there is no catalogue scenario '{name}' to calibrate on", where, "cmv.calibrated_on",
-                                 did_you_mean(name, (OWN, *catalogue_ids()))))
+        raise InputError(
+            Problem(
+                f"there is no catalogue scenario '{name}' to calibrate on",
+                where,
+                "cmv.calibrated_on",
+                did_you_mean(name, (OWN, *catalogue_ids())),
+            )
+        )
     return resolve_tree(load_tree(name), name)
 
 

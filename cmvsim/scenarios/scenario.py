@@ -11,8 +11,8 @@ from pydantic import Field
 
 from cmvsim.core.canonical import digest
 from cmvsim.core.errors import InputError, Problem, did_you_mean
+from cmvsim.core.quantities import PositiveDays, StudyDay
 from cmvsim.core.spec import Spec
-from cmvsim.core.value import PositiveDays, StudyDay
 from cmvsim.designs import SingleArmPrecision
 from cmvsim.endpoints import ENDPOINTS, AnalysisSpec
 from cmvsim.models.cmv import CmvSpec
@@ -72,20 +72,34 @@ class Scenario(Spec):
         """
         strata = tuple(self.population.strata)
         problems = self.follow_up.check(strata, where) + self.toxicity.check(self.population, where)
-        problems += [Problem(f"there is no endpoint '{name}'", where, "analysis.endpoints", did_you_mean(name, ENDPOINTS))
-                     for name in self.analysis.endpoints if name not in ENDPOINTS]
+        problems += [
+            Problem(f"there is no endpoint '{name}'", where, "analysis.endpoints", did_you_mean(name, ENDPOINTS))
+            for name in self.analysis.endpoints
+            if name not in ENDPOINTS
+        ]
         problems += self._check_days(where)
         stop = self.preemptive_therapy.stop_after
         if float(stop.maximum_days) < float(stop.minimum_days):
-            problems.append(Problem(f"maximum_days ({float(stop.maximum_days):g}) is below minimum_days "
-                                    f"({float(stop.minimum_days):g})", where, "preemptive_therapy.stop_after"))
+            problems.append(
+                Problem(
+                    f"maximum_days ({float(stop.maximum_days):g}) is below minimum_days ({float(stop.minimum_days):g})",
+                    where,
+                    "preemptive_therapy.stop_after",
+                )
+            )
         for matrix in {self.monitoring.matrix.value, *(target.measured_by.matrix for target in self.cmv.targets)}:
             if matrix not in self.cmv.matrices:
                 problems.append(Problem(f"the matrix '{matrix}' is sampled but not described", where, "cmv.matrices"))
         level = self.analysis.definition.level
         if level is not None and level < float(self.monitoring.lloq):
-            problems.append(Problem(f"at_least = {level:g} is below the limit of quantification of the assay "
-                                    f"({float(self.monitoring.lloq):g} IU/mL)", where, "analysis.definition"))
+            problems.append(
+                Problem(
+                    f"at_least = {level:g} is below the limit of quantification of the assay "
+                    f"({float(self.monitoring.lloq):g} IU/mL)",
+                    where,
+                    "analysis.definition",
+                )
+            )
         for name, table in (("strategies", self.strategies), ("designs", self.designs)):
             if not table:
                 problems.append(Problem("at least one is needed", where, name))
@@ -97,14 +111,43 @@ class Scenario(Spec):
         days, window, horizon = self.monitoring.days, self.analysis.window, float(self.study.horizon)
         last = days[-1] + float(self.monitoring.jitter)
         if last > horizon:
-            problems.append(Problem(f"the last visit may fall on day {last:g}, after the horizon ({horizon:g})", where,
-                                    "study.horizon", "a later horizon"))
+            problems.append(
+                Problem(
+                    f"the last visit may fall on day {last:g}, after the horizon ({horizon:g})",
+                    where,
+                    "study.horizon",
+                    "a later horizon",
+                )
+            )
         if window > horizon:
-            problems.append(Problem(f"the window ends on day {window}, after the horizon ({horizon:g})", where, "study.horizon",
-                                    "a later horizon"))
+            problems.append(
+                Problem(
+                    f"the window ends on day {window}, after the horizon ({horizon:g})",
+                    where,
+                    "study.horizon",
+                    "a later horizon",
+                )
+            )
         if days[-1] < window - self.analysis.closing_window:
-            problems.append(Problem(f"the last visit is on day {days[-1]}, but events are counted to day {window}", where,
-                                    "monitoring.schedule", f"a visit at day {window}, e.g. {{ at = {window} }}"))
+            problems.append(
+                Problem(
+                    f"the last visit is on day {days[-1]}, but events are counted to day {window}",
+                    where,
+                    "monitoring.schedule",
+                    f"a visit at day {window}, e.g. {{ at = {window} }}",
+                )
+            )
+        for index, target in enumerate(self.cmv.targets):
+            if max(target.measured_by.to, float(target.day)) > horizon:
+                problems.append(
+                    Problem(
+                        f"the target is measured to day {max(target.measured_by.to, float(target.day)):g}, after the "
+                        f"horizon ({horizon:g})",
+                        where,
+                        f"cmv.targets[{index}]",
+                        "a later horizon",
+                    )
+                )
         if float(self.study.inclusion) > 0:
             problems.append(Problem("inclusion is at or before infusion", where, "study.inclusion", "allowed: 0 or negative"))
         elif any(day < float(self.study.inclusion) for day in self.monitoring.baseline.value):

@@ -12,9 +12,11 @@ from cmvsim.scenarios.resolve import resolve
 from cmvsim.scenarios.scenario import FORMAT
 from cmvsim.scenarios.words import in_words
 
-SECTIONS = {"monitoring": "how CMV is looked for: change this to your protocol",
-            "preemptive_therapy": "what starts and stops treatment",
-            "analysis": "what counts, and how it is estimated"}
+SECTIONS = {
+    "monitoring": "how CMV is looked for: change this to your protocol",
+    "preemptive_therapy": "what starts and stops treatment",
+    "analysis": "what counts, and how it is estimated",
+}
 """What is changed most often, and why one would."""
 
 
@@ -44,17 +46,23 @@ def new(from_id: str, new_id: str = "my-study", *, base: str | None = None) -> s
     tree = load_tree(from_id)
     words = {item.path: in_words(item) for item in inputs(scenario.spec)}
     plan = {**scenario.spec.analysis.human(), **tree["analysis"]}
-    lines = [f"# Extends {scenario.id}: everything not named here is as there; a section replaces key by key.",
-             "# To change something, take the # off its line and edit the value. Values:",
-             "#   0.9                                        your own number",
-             '#   "@id"                                      an entry of the evidence catalogue',
-             '#   { value = 0.9, assumed = "why" }           an assumption: listed first in every report',
-             "#   { value = 0.3, uncertain = { beta = [24, 55] } }   what is not known of it",
-             "# Units are fixed: days from infusion, IU/mL, proportions from 0 to 1.",
-             "# `cmvsim scenarios check FILE` finds mistakes, `cmvsim scenarios explain FILE` reads it back.",
-             f"format  = {FORMAT}", f"id      = {inline(new_id)}", f"title   = {inline(scenario.spec.title + ', changed')}",
-             f"extends = {inline(base or from_id)}", "",
-             "[study]", f"# patients = {scenario.spec.study.patients}"]
+    lines = [
+        f"# Extends {scenario.id}: everything not named here is as there; a section replaces key by key.",
+        "# To change something, take the # off its line and edit the value. Values:",
+        "#   0.9                                        your own number",
+        '#   "@id"                                      an entry of the evidence catalogue',
+        '#   { value = 0.9, assumed = "why" }           an assumption: listed first in every report',
+        "#   { value = 0.3, uncertain = { beta = [24, 55] } }   what is not known of it",
+        "# Units are fixed: days from infusion, IU/mL, proportions from 0 to 1.",
+        "# `cmvsim scenarios check FILE` finds mistakes, `cmvsim scenarios explain FILE` reads it back.",
+        f"format  = {FORMAT}",
+        f"id      = {inline(new_id)}",
+        f"title   = {inline(scenario.spec.title + ', changed')}",
+        f"extends = {inline(base or from_id)}",
+        "",
+        "[study]",
+        f"# patients = {scenario.spec.study.patients}",
+    ]
     for section, purpose in SECTIONS.items():
         lines += ["", f"[{section}]  # {purpose}"]
         lines += _keys(section, plan if section == "analysis" else tree[section], words)

@@ -14,8 +14,7 @@ from cmvsim.scenarios.inputs import Input
 PERIODS = {1: "daily", 7: "weekly", 14: "fortnightly"}
 LONG_RUN = 4
 """Visits at equal distances are written as a run from so many on."""
-UNTYPED_UNITS = {"lymphocytes": "x 10^9/L", "jitter": "days", "assay_sd_log10": "log10 IU/mL",
-                 "slope": "in log odds per log10"}
+UNTYPED_UNITS = {"lymphocytes": "x 10^9/L", "jitter": "days", "assay_sd_log10": "log10 IU/mL", "slope": "in log odds per log10"}
 """Units of inputs whose type is a pure number, by the last part of their key path."""
 NORMAL_95 = 1.959963984540054
 

@@ -11,7 +11,9 @@ from scipy import special
 
 from cmvsim.core.records import FloatArray, IntArray
 from cmvsim.core.streams import Draws, day_index
+from cmvsim.core.value import Value
 from cmvsim.models.population import Population
+from cmvsim.models.time_grid import on_grid
 from cmvsim.models.toxicity import Windows
 from cmvsim.models.viral_load import LOG10_2, growth_rate
 from cmvsim.simulation.draws import ChunkDraws
@@ -54,8 +56,16 @@ class CmvOutcome:
         return np.where(np.isnan(first), np.inf, first)
 
 
-def simulate_cmv(model: Model, draws: ChunkDraws, population: Population, windows: dict[str, Windows],
-                 monitored_until: FloatArray, *, path: bool, full_attendance: bool) -> CmvOutcome:
+def simulate_cmv(
+    model: Model,
+    draws: ChunkDraws,
+    population: Population,
+    windows: dict[str, Windows],
+    monitored_until: FloatArray,
+    *,
+    path: bool,
+    full_attendance: bool,
+) -> CmvOutcome:
     """Run onset, load, monitoring and treatment for all patients of a chunk.
 
     Parameters
@@ -88,12 +98,14 @@ def simulate_cmv(model: Model, draws: ChunkDraws, population: Population, window
     if path:
         growth = np.full(size, np.nan)
         growth[ever] = traits[at.GROWTH]
-    return CmvOutcome(growth, offset if path else None, visit, code, load, start, stop,
-                      episode if path else None, knot if path else None)
+    return CmvOutcome(
+        growth, offset if path else None, visit, code, load, start, stop, episode if path else None, knot if path else None
+    )
 
 
-def planned_visits(model: Model, draws: ChunkDraws, monitored_until: FloatArray,
-                   full_attendance: bool) -> tuple[FloatArray, NDArray[np.int8], FloatArray, FloatArray]:
+def planned_visits(
+    model: Model, draws: ChunkDraws, monitored_until: FloatArray, full_attendance: bool
+) -> tuple[FloatArray, NDArray[np.int8], FloatArray, FloatArray]:
     """(V, P) times of the samples as taken, NaN where there is none, and what they show without CMV.
 
     That is a code and a load each; the last result is (P,), the time of the last sample, -inf if there is none.
@@ -111,8 +123,9 @@ def planned_visits(model: Model, draws: ChunkDraws, monitored_until: FloatArray,
     shape = (len(plan.days), monitored_until.size)
     times, code, load = np.empty(shape), np.empty(shape, dtype=np.int8), np.empty(shape)
     last = np.empty(monitored_until.size)
-    plan_visits(np.array(plan.days, dtype=np.float64), moved, jitter, missed, attendance, monitored_until, times, code, load,
-                last)
+    plan_visits(
+        np.array(plan.days, dtype=np.float64), moved, jitter, missed, attendance, monitored_until, times, code, load, last
+    )
     return times, code, load, last
 
 
@@ -129,8 +142,9 @@ def _noise(model: Model, draws: ChunkDraws) -> FloatArray:
     return draws.together("monitoring.noise", tuple(day_index(day) for day in days))
 
 
-def first_onset_times(model: Model, draws: Draws, population: Population,
-                      windows: dict[str, Windows], p: FloatArray) -> tuple[FloatArray, FloatArray]:
+def first_onset_times(
+    model: Model, draws: Draws, population: Population, windows: dict[str, Windows], p: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """(P,) hazard amplitude of each patient (windows apart) and first onset, +inf beyond the horizon."""
     from cmvsim.simulation.kernels.first_onset import first_onsets
 
@@ -138,9 +152,24 @@ def first_onset_times(model: Model, draws: Draws, population: Population,
     rate = _onset_rates(model, draws, population)
     steroids, toci = windows["corticosteroids"], windows["tocilizumab"]
     onset = np.empty(rate.shape)
-    first_onsets(draws("cmv.onset", 0), rate, steroids.start, steroids.stop, toci.start, toci.stop,
-                 p[at.ORIGIN], p[at.SCALE], p[at.SHAPE], p[at.S_LOG], p[at.S_WASH], p[at.C_LOG], p[at.C_WASH], p[at.STEP],
-                 model.horizon, onset)
+    first_onsets(
+        draws("cmv.onset", 0),
+        rate,
+        steroids.start,
+        steroids.stop,
+        toci.start,
+        toci.stop,
+        p[at.ORIGIN],
+        p[at.SCALE],
+        p[at.SHAPE],
+        p[at.S_LOG],
+        p[at.S_WASH],
+        p[at.C_LOG],
+        p[at.C_WASH],
+        p[at.STEP],
+        model.horizon,
+        onset,
+    )
     prevalent = np.flatnonzero(draws("cmv.prevalent") < float(onset_spec.prevalent))
     onset[prevalent] = model.inclusion_day - float(onset_spec.prevalent_age) * draws("cmv.prevalent_age")[prevalent]
     return rate, onset
@@ -166,21 +195,38 @@ def _offset(model: Model, draws: Draws) -> FloatArray:
     return law.of_normal(draws("cmv.matrix_offset"))
 
 
-def _traits(model: Model, draws: Draws, population: Population, windows: dict[str, Windows], rows: IntArray,
-            rate: FloatArray, onset: FloatArray, offset: FloatArray, monitored_until: FloatArray, p: FloatArray) -> FloatArray:
+def _traits(
+    model: Model,
+    draws: Draws,
+    population: Population,
+    windows: dict[str, Windows],
+    rows: IntArray,
+    rate: FloatArray,
+    onset: FloatArray,
+    offset: FloatArray,
+    monitored_until: FloatArray,
+    p: FloatArray,
+) -> FloatArray:
     """(T, A) traits of the patients who ever have an episode, in the kernel's layout."""
     load, episodes = model.cmv.load, int(float(model.cmv.onset.episodes))
     steroids, toci = windows["corticosteroids"], windows["tocilizumab"]
     traits = np.empty((at.EPISODE_TRAITS + episodes * at.TRAITS_PER_EPISODE, rows.size))
     # `rows` are positions of the arrays they index, so that no index is out of bounds; "clip" spares numpy a copy
-    for position, column in ((at.RATE, rate), (at.OFFSET, offset), (at.FIRST_ONSET, onset),
-                             (at.S_START, steroids.start), (at.S_STOP, steroids.stop),
-                             (at.C_START, toci.start), (at.C_STOP, toci.stop), (at.MONITORED_UNTIL, monitored_until)):
+    for position, column in (
+        (at.RATE, rate),
+        (at.OFFSET, offset),
+        (at.FIRST_ONSET, onset),
+        (at.S_START, steroids.start),
+        (at.S_STOP, steroids.stop),
+        (at.C_START, toci.start),
+        (at.C_STOP, toci.stop),
+        (at.MONITORED_UNTIL, monitored_until),
+    ):
         column.take(rows, out=traits[position], mode="clip")
     traits[at.GROWTH] = growth_rate(load, draws("cmv.doubling_time")[rows])
     begins = np.arange(rows.size)  # who may begin episode k: all the first, later ones if the clock may ring at all
     for k in range(episodes):
-        e = traits[at.EPISODE_TRAITS + k * at.TRAITS_PER_EPISODE:][:at.TRAITS_PER_EPISODE]
+        e = traits[at.EPISODE_TRAITS + k * at.TRAITS_PER_EPISODE :][: at.TRAITS_PER_EPISODE]
         clock = draws("cmv.onset", k)
         if k > 0:
             e[:] = np.nan
@@ -191,8 +237,9 @@ def _traits(model: Model, draws: Draws, population: Population, windows: dict[st
     return traits
 
 
-def _episode_traits(model: Model, draws: Draws, population: Population, k: int, rows: IntArray, to: IntArray | slice,
-                    e: FloatArray) -> None:
+def _episode_traits(
+    model: Model, draws: Draws, population: Population, k: int, rows: IntArray, to: IntArray | slice, e: FloatArray
+) -> None:
     """Fill columns `to` of the traits `e` of episode `k` for patients `rows`."""
     load, by_score = model.cmv.load, float(model.cmv.load.set_point_shift.score)
     set_point = load.set_point.of_normal(draws("cmv.set_point", k)[rows])
@@ -205,6 +252,11 @@ def _episode_traits(model: Model, draws: Draws, population: Population, k: int, 
     e[at.E_REGROWS, to] = draws("treatment.regrowth", k)[rows] < float(load.treated.regrowth)
 
 
+def grid_days(value: Value) -> float:
+    """An operational duration on the grid of times."""
+    return float(on_grid(np.float64(float(value))))
+
+
 def kernel_parameters(model: Model) -> FloatArray:
     """The parameters in the kernel's layout."""
     from cmvsim.simulation.kernels.hazard import not_yet
@@ -213,17 +265,16 @@ def kernel_parameters(model: Model) -> FloatArray:
     shape = float(onset.shape)
     p = np.zeros(at.PARAMETERS)
     p[at.V0], p[at.LAG] = float(load.start_log10), float(load.treated.lag)
-    p[at.START_AT], p[at.DELAY], p[at.TURNAROUND] = float(care.start_at), float(care.delay), float(plan.turnaround)
+    p[at.START_AT], p[at.DELAY], p[at.TURNAROUND] = float(care.start_at), grid_days(care.delay), grid_days(plan.turnaround)
     p[at.NEGATIVES] = float(care.stop_after.negatives)
-    p[at.MIN_DAYS], p[at.MAX_DAYS] = float(care.stop_after.minimum_days), float(care.stop_after.maximum_days)
+    p[at.MIN_DAYS], p[at.MAX_DAYS] = grid_days(care.stop_after.minimum_days), grid_days(care.stop_after.maximum_days)
     p[at.HORIZON], p[at.ORIGIN] = model.horizon, model.inclusion_day
     p[at.SCALE] = model.baseline.onset_median / math.log(2.0) ** (1 / shape)
     p[at.SHAPE], p[at.RE_EPISODE], p[at.ANTIVIRAL] = shape, float(onset.re_episode), float(onset.ratios.antiviral)
-    p[at.S_LOG], p[at.S_WASH] = math.log(float(onset.ratios.corticosteroids)), float(model.toxicity.corticosteroids.washout)
-    p[at.C_LOG], p[at.C_WASH] = math.log(float(onset.ratios.tocilizumab)), float(model.toxicity.tocilizumab.washout)
-    p[at.HIGHEST_RATIO] = (p[at.RE_EPISODE] * max(p[at.ANTIVIRAL], 1.0)
-                           * math.exp(max(p[at.S_LOG], 0.0) + max(p[at.C_LOG], 0.0)))
-    p[at.STEP], p[at.SHIFT] = float(model.toxicity.washout_step), float(load.set_point_shift.corticosteroids)
+    p[at.S_LOG], p[at.S_WASH] = math.log(float(onset.ratios.corticosteroids)), grid_days(model.toxicity.corticosteroids.washout)
+    p[at.C_LOG], p[at.C_WASH] = math.log(float(onset.ratios.tocilizumab)), grid_days(model.toxicity.tocilizumab.washout)
+    p[at.HIGHEST_RATIO] = p[at.RE_EPISODE] * max(p[at.ANTIVIRAL], 1.0) * math.exp(max(p[at.S_LOG], 0.0) + max(p[at.C_LOG], 0.0))
+    p[at.STEP], p[at.SHIFT] = grid_days(model.toxicity.washout_step), float(load.set_point_shift.corticosteroids)
     p[at.SELF_LOGIT] = float(special.logit(float(load.self_limited.share)))
     p[at.SELF_SLOPE], p[at.SELF_CENTRE] = float(load.self_limited.slope), load.set_point.centre
     p[at.LOD], p[at.LLOQ], p[at.ASSAY_SD] = float(plan.lod), float(plan.lloq), float(plan.assay_sd_log10)

@@ -21,8 +21,9 @@ from cmvsim.simulation.model import Model
 ALL = frozenset(Process)
 
 
-def simulate(model: Model, draws: ChunkDraws, *, needs: frozenset[Process] = ALL, path: bool = False,
-             never_lost: bool = False) -> History:
+def simulate(
+    model: Model, draws: ChunkDraws, *, needs: frozenset[Process] = ALL, path: bool = False, never_lost: bool = False
+) -> History:
     """Simulate one chunk of patients under pre-emptive therapy alone.
 
     Parameters
@@ -46,15 +47,24 @@ def simulate(model: Model, draws: ChunkDraws, *, needs: frozenset[Process] = ALL
     strata = tuple(model.population.strata)
     wants_cmv = Process.CMV in needs
     wants_windows = wants_cmv or Process.TOXICITY in needs
-    windows: dict[str, Windows] = {drug: courses(model.toxicity, drug, population, draws)
-                                   for drug in (DRUGS if wants_windows else ())}
+    windows: dict[str, Windows] = {
+        drug: courses(model.toxicity, drug, population, draws) for drug in (DRUGS if wants_windows else ())
+    }
     observation = _observation(model, draws, population, strata, never_lost)
-    cmv = simulate_cmv(model, draws, population, windows, _flat(observation.monitoring_end), path=path,
-                       full_attendance=never_lost) if wants_cmv else None
+    cmv = (
+        simulate_cmv(
+            model, draws, population, windows, _flat(observation.monitoring_end), path=path, full_attendance=never_lost
+        )
+        if wants_cmv
+        else None
+    )
     size = draws.patients * draws.replicates
     treated = cmv.first_treatment if cmv is not None else np.full(size, np.inf)
-    death = (death_times(model.follow_up, model.baseline, population.stratum, _flat(observation.relapse), treated, draws)
-             if Process.DEATH in needs else np.full(size, np.inf))
+    death = (
+        death_times(model.follow_up, model.baseline, population.stratum, _flat(observation.relapse), treated, draws)
+        if Process.DEATH in needs
+        else np.full(size, np.inf)
+    )
     return _history(model, draws, population, strata, windows, observation, cmv, death)
 
 
@@ -63,8 +73,9 @@ def _flat(view: FloatArray) -> FloatArray:
     return view.T.reshape(-1)
 
 
-def _observation(model: Model, draws: ChunkDraws, population: Population, strata: tuple[str, ...],
-                 never_lost: bool) -> Observation:
+def _observation(
+    model: Model, draws: ChunkDraws, population: Population, strata: tuple[str, ...], never_lost: bool
+) -> Observation:
     """Section 12a, and the end of monitoring that it brings."""
     times = follow_up(model.follow_up, population.stratum, strata, draws)
     never = np.full(times.relapse.shape, np.inf)
@@ -74,11 +85,20 @@ def _observation(model: Model, draws: ChunkDraws, population: Population, strata
         new_therapy=(never if never_lost else times.new_therapy).reshape(shape).T,
         hct=times.hct.reshape(shape).T,
         withdrawn=(never if never_lost else times.withdrawn).reshape(shape).T,
-        lost=(never if never_lost else times.lost).reshape(shape).T)
+        lost=(never if never_lost else times.lost).reshape(shape).T,
+    )
 
 
-def _history(model: Model, draws: ChunkDraws, population: Population, strata: tuple[str, ...],
-             windows: dict[str, Windows], observation: Observation, cmv: CmvOutcome | None, death: FloatArray) -> History:
+def _history(
+    model: Model,
+    draws: ChunkDraws,
+    population: Population,
+    strata: tuple[str, ...],
+    windows: dict[str, Windows],
+    observation: Observation,
+    cmv: CmvOutcome | None,
+    death: FloatArray,
+) -> History:
     n, r = draws.patients, draws.replicates
 
     def view(flat: NDArray[np.float64]) -> FloatArray:
@@ -90,13 +110,20 @@ def _history(model: Model, draws: ChunkDraws, population: Population, strata: tu
     diseases = tuple(stratum.disease for stratum in model.population.strata.values())
     none = np.empty((r, n, 0))
     return History(
-        replicates=r, patients=n, horizon=model.horizon, population=population, strata=strata, diseases=diseases,
-        toxicity=windows, observation=observation,
+        replicates=r,
+        patients=n,
+        horizon=model.horizon,
+        population=population,
+        strata=strata,
+        diseases=diseases,
+        toxicity=windows,
+        observation=observation,
         episodes=_episodes(model, cmv, view) if cmv is not None and cmv.episodes is not None else None,
         samples=_samples(model, cmv, n, r) if cmv is not None else None,
         antiviral_start=courses_view(cmv.start) if cmv is not None else none,
         antiviral_stop=courses_view(cmv.stop) if cmv is not None else none,
-        death=np.where(death <= model.horizon, death, np.inf).reshape(n, r).T)
+        death=np.where(death <= model.horizon, death, np.inf).reshape(n, r).T,
+    )
 
 
 def _episodes(model: Model, cmv: CmvOutcome, view: object) -> Episodes:
@@ -107,15 +134,29 @@ def _episodes(model: Model, cmv: CmvOutcome, view: object) -> Episodes:
     assert cmv.offset is not None
     e, k = cmv.episodes, cmv.knots
     return Episodes(
-        start_log10=float(model.cmv.load.start_log10), growth=view(cmv.growth), offset=view(cmv.offset),
-        onset=view(e[..., 0]), peak=view(e[..., 1]), plateau_end=view(e[..., 2]), decay=view(e[..., 3]),
-        clear=view(np.where(np.isnan(e[..., 4]), np.inf, e[..., 4])), knot_time=view(k[..., 0]), knot_log10=view(k[..., 1]),
-        knot_slope=view(k[..., 2]), knot_episode=view(np.where(np.isnan(k[..., 3]), -1, k[..., 3]).astype(np.int64)))
+        start_log10=float(model.cmv.load.start_log10),
+        growth=view(cmv.growth),
+        offset=view(cmv.offset),
+        onset=view(e[..., 0]),
+        peak=view(e[..., 1]),
+        plateau_end=view(e[..., 2]),
+        decay=view(e[..., 3]),
+        clear=view(np.where(np.isnan(e[..., 4]), np.inf, e[..., 4])),
+        knot_time=view(k[..., 0]),
+        knot_log10=view(k[..., 1]),
+        knot_slope=view(k[..., 2]),
+        knot_episode=view(np.where(np.isnan(k[..., 3]), -1, k[..., 3]).astype(np.int64)),
+    )
 
 
 def _samples(model: Model, cmv: CmvOutcome, n: int, r: int) -> ClinicalSamples:
     plan = model.monitoring
     return ClinicalSamples(
-        nominal=np.array(plan.days, dtype=np.float64), time=cmv.visit.reshape(-1, n, r).T,
-        result=cmv.code.reshape(-1, n, r).T, load=cmv.load.reshape(-1, n, r).T,
-        matrix=plan.matrix.value, lod=float(plan.lod), lloq=float(plan.lloq))
+        nominal=np.array(plan.days, dtype=np.float64),
+        time=cmv.visit.reshape(-1, n, r).T,
+        result=cmv.code.reshape(-1, n, r).T,
+        load=cmv.load.reshape(-1, n, r).T,
+        matrix=plan.matrix.value,
+        lod=float(plan.lod),
+        lloq=float(plan.lloq),
+    )

@@ -10,8 +10,9 @@ from cmvsim.models.baseline import Baseline
 from cmvsim.models.follow_up import FollowUpSpec
 
 
-def death_times(spec: FollowUpSpec, baseline: Baseline, stratum: IntArray, relapse: FloatArray, treated: FloatArray,
-                draws: Draws) -> FloatArray:
+def death_times(
+    spec: FollowUpSpec, baseline: Baseline, stratum: IntArray, relapse: FloatArray, treated: FloatArray, draws: Draws
+) -> FloatArray:
     """Time of death (+inf: never), flat.
 
     Parameters
@@ -29,6 +30,7 @@ def death_times(spec: FollowUpSpec, baseline: Baseline, stratum: IntArray, relap
         clock = draws("follow_up.non_relapse_death")
         without = clock / hazard
         ratio = float(spec.death_ratios.clinically_significant)
+        treated = np.maximum(treated, 0.0)  # the hazard of death runs from infusion
         if ratio != 1.0:
             later = treated + (clock - hazard * treated) / (hazard * ratio)
             without = np.where(without > treated, later, without)
@@ -69,8 +71,11 @@ def solve_death_hazards(non_relapse: float, death: float, relapse: float, shape:
     def alive(after: float) -> float:
         def density(t: float) -> float:
             return float(scale * shape / day * (t / day) ** (shape - 1) * relapse_free(t))
-        return float(np.exp(-h * day) * (relapse_free(day) + integrate.quad(
-            lambda t: density(t) * np.exp(-after * (day - t)), 0, day, epsabs=1e-13)[0]))
+
+        return float(
+            np.exp(-h * day)
+            * (relapse_free(day) + integrate.quad(lambda t: density(t) * np.exp(-after * (day - t)), 0, day, epsabs=1e-13)[0])
+        )
 
     # Before relapse and after it the non-relapse hazard goes on acting, so survival factorises as above.
     if 1 - alive(0.0) >= death:

@@ -28,14 +28,23 @@ def history_tables(history: History, replicate: int) -> dict[str, pd.DataFrame]:
     for drug, window in history.toxicity.items():
         patients[f"{drug}_start"] = column(history.view(window.start)[replicate])
         patients[f"{drug}_stop"] = column(history.view(window.stop)[replicate])
-    patients |= {name: column(getattr(seen, name)[replicate]) for name in ("relapse", "new_therapy", "hct", "withdrawn", "lost")}
+    patients |= {
+        name: column(getattr(seen, name)[replicate]) for name in ("relapse", "new_therapy", "hct", "withdrawn", "lost")
+    }
     patients["death"] = column(history.death[replicate])
     tables = {"history_patients": pd.DataFrame(patients)}
     if history.episodes is not None:
         e = history.episodes
         i, k = np.nonzero(np.isfinite(e.onset[replicate]))
-        tables["history_episodes"] = pd.DataFrame({
-            "patient": [names[index] for index in i], "episode": k + 1, "onset": e.onset[replicate][i, k],
-            "peak_log10": e.peak[replicate][i, k], "plateau_end": column(e.plateau_end[replicate][i, k]),
-            "cleared": column(e.clear[replicate][i, k]), "matrix_offset_log10": e.offset[replicate][i]})
+        tables["history_episodes"] = pd.DataFrame(
+            {
+                "patient": [names[index] for index in i],
+                "episode": k + 1,
+                "onset": e.onset[replicate][i, k],
+                "peak_log10": e.peak[replicate][i, k],
+                "plateau_end": column(e.plateau_end[replicate][i, k]),
+                "cleared": column(e.clear[replicate][i, k]),
+                "matrix_offset_log10": e.offset[replicate][i],
+            }
+        )
     return tables

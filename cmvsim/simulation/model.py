@@ -37,7 +37,14 @@ class Model:
     @classmethod
     def of(cls, scenario: Scenario, baseline: Baseline) -> Model:
         """The model of a scenario with its solved hazards."""
-        return cls(inclusion_day=float(scenario.study.inclusion), horizon=float(scenario.study.horizon),
-                   population=scenario.population, toxicity=scenario.toxicity, cmv=scenario.cmv,
-                   monitoring=scenario.monitoring, treatment=scenario.preemptive_therapy,
-                   follow_up=scenario.follow_up, baseline=baseline)
+        return cls(
+            inclusion_day=float(scenario.study.inclusion),
+            horizon=float(scenario.study.horizon),
+            population=scenario.population,
+            toxicity=scenario.toxicity,
+            cmv=scenario.cmv,
+            monitoring=scenario.monitoring,
+            treatment=scenario.preemptive_therapy,
+            follow_up=scenario.follow_up,
+            baseline=baseline,
+        )

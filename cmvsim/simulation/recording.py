@@ -40,8 +40,13 @@ def record(history: History, *, complete: bool = True) -> Study:
             start = np.asarray(history.view(window.start), dtype=np.float64)
             stop = np.asarray(history.view(window.stop), dtype=np.float64)
             exposures[drug] = _courses(start[..., None], stop[..., None], known)
-    return Study(subjects=_subjects(history, complete), samples=_samples(history), disposition=disposition,
-                 events=events, exposures=exposures)
+    return Study(
+        subjects=_subjects(history, complete),
+        samples=_samples(history),
+        disposition=disposition,
+        events=events,
+        exposures=exposures,
+    )
 
 
 def _known_day(times: FloatArray, known: FloatArray) -> FloatArray:
@@ -58,8 +63,9 @@ def _samples(history: History) -> Samples:
     time, result, load = s.time.T, s.result.T, s.load.T
     day, kept, value = np.empty_like(time), np.empty_like(result), np.empty_like(load)
     until_death(time, result, load, history.death.T, day, kept, value)
-    return Samples(nominal=np.broadcast_to(s.nominal, s.time.shape), day=day.T, result=kept.T, load=value.T,
-                   matrix=s.matrix, lloq=s.lloq)
+    return Samples(
+        nominal=np.broadcast_to(s.nominal, s.time.shape), day=day.T, result=kept.T, load=value.T, matrix=s.matrix, lloq=s.lloq
+    )
 
 
 def _disposition(history: History) -> tuple[Disposition, FloatArray]:
@@ -71,8 +77,19 @@ def _disposition(history: History) -> tuple[Disposition, FloatArray]:
     shape = history.death.T.shape
     end, reason, death = np.empty(shape), np.empty(shape, dtype=np.int8), np.empty(shape)
     known = np.empty(shape)
-    dispositions(float(history.samples.nominal[-1]), history.samples.time[..., -1].T, seen.lost.T, seen.withdrawn.T,
-                 seen.new_therapy.T, seen.hct.T, history.death.T, end, reason, death, known)
+    dispositions(
+        float(history.samples.nominal[-1]),
+        history.samples.time[..., -1].T,
+        seen.lost.T,
+        seen.withdrawn.T,
+        seen.new_therapy.T,
+        seen.hct.T,
+        history.death.T,
+        end,
+        reason,
+        death,
+        known,
+    )
     return Disposition(end=end.T, reason=reason.T, death=death.T), known.T
 
 
@@ -92,9 +109,22 @@ def _subjects(history: History, complete: bool) -> Subjects:
     stratum = np.asarray(history.view(population.stratum.astype(np.int8)), dtype=np.int8)
     if not complete:
         return Subjects(stratum=stratum, strata=history.strata, diseases=history.diseases)
-    columns = {"part": 1 - population.retrospective, "site": population.site - 1, "product": population.product,
-               "age": population.age, "sex": 1 - population.female, "prior_allogeneic_hct": population.prior_allogeneic_hct}
+    columns = {
+        "part": 1 - population.retrospective,
+        "site": population.site - 1,
+        "product": population.product,
+        "age": population.age,
+        "sex": 1 - population.female,
+        "prior_allogeneic_hct": population.prior_allogeneic_hct,
+    }
     covariates = {name: np.asarray(history.view(column), dtype=np.float64) for name, column in columns.items()}
-    return Subjects(stratum=stratum, strata=history.strata, diseases=history.diseases, covariates=covariates,
-                    labels={"product": population.spec.products,
-                            "site": tuple(f"site {number + 1}" for number in range(int(float(population.spec.sites))))})
+    return Subjects(
+        stratum=stratum,
+        strata=history.strata,
+        diseases=history.diseases,
+        covariates=covariates,
+        labels={
+            "product": population.spec.products,
+            "site": tuple(f"site {number + 1}" for number in range(int(float(population.spec.sites)))),
+        },
+    )

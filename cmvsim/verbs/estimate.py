@@ -47,8 +47,13 @@ def estimate(options: EstimateOptions, place: Place) -> RunOutcome:
     study = read_study(options.folder)
     check_plan(study, plan)
     names = options.endpoints or plan.endpoints
-    request = Request("estimate", options.folder.resolve().name, tables_digest(options.folder),
-                      {"analysis": plan.human(), "endpoints": list(names)}, seed=0)
+    request = Request(
+        "estimate",
+        options.folder.resolve().name,
+        tables_digest(options.folder),
+        {"analysis": plan.human(), "endpoints": list(names)},
+        seed=0,
+    )
     folder = RunFolder(request, output=place.output)
     if folder.state is RunState.FINISHED and not place.force:
         return RunOutcome(folder.path, read_results(folder.path), found=True)
@@ -63,8 +68,13 @@ def read_plan(options: EstimateOptions) -> AnalysisSpec:
     """The plan of ``--analysis``, or of ``analysis.toml`` beside the tables."""
     path = options.analysis or options.folder / ANALYSIS
     if options.analysis is None and options.folder.is_dir() and not path.exists():
-        raise InputError(Problem("there is no analysis.toml beside the tables", str(options.folder),
-                                 allowed="--analysis FILE, or the one that `cmvsim simulate` writes"))
+        raise InputError(
+            Problem(
+                "there is no analysis.toml beside the tables",
+                str(options.folder),
+                allowed="--analysis FILE, or the one that `cmvsim simulate` writes",
+            )
+        )
     if options.analysis is None and not options.folder.is_dir():
         raise InputError(Problem("is no folder of study tables", str(options.folder)))
     return read_analysis(path)
@@ -85,14 +95,23 @@ def compute(study: Study, plan: AnalysisSpec, names: tuple[str, ...], request: R
     analysed = analyse(study, plan, names)
     rows = [row.as_dict() for row in analysed.rows]
     results: dict[str, Any] = {
-        "format": 1, "verb": "estimate", "digest": request.digest, "request": request.as_dict(),
-        "software_version": software_version(), "analysis": plan.human(), "patients": study.patients,
-        "labels": {name: endpoint(name).label for name in names}, "flow": analysed.flow, "rows": rows}
+        "format": 1,
+        "verb": "estimate",
+        "digest": request.digest,
+        "request": request.as_dict(),
+        "software_version": software_version(),
+        "analysis": plan.human(),
+        "patients": study.patients,
+        "labels": {name: endpoint(name).label for name in names},
+        "flow": analysed.flow,
+        "rows": rows,
+    }
     curves = {name: incidence_table(analysed.derived[name], plan) for name in names}
     files: dict[str, str | bytes] = {
         "results.json": pretty_json(results),
         "estimates.csv": pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.12g"),
-        "summary.md": estimate_summary(results)}
+        "summary.md": estimate_summary(results),
+    }
     for name, frame in curves.items():
         files[f"curves/{name}.csv"] = frame.to_csv(index=False, lineterminator="\n", float_format="%.12g")
     return files | figures(analysed, curves, plan)
@@ -103,6 +122,14 @@ def figures(analysed: Analysed, curves: dict[str, pd.DataFrame], plan: AnalysisS
     from cmvsim.report.figures import incidence_of_frame
     from cmvsim.report.style import png
 
-    return {f"figures/{name}.png": png(incidence_of_frame(
-        frame, title=f"{endpoint(name).label} (n = {analysed.flow[name]['in the analysis']})", event_label=endpoint(name).label))
-        for name, frame in curves.items() if analysed.flow[name]["in the analysis"] > 0 and plan.window > 1}
+    return {
+        f"figures/{name}.png": png(
+            incidence_of_frame(
+                frame,
+                title=f"{endpoint(name).label} (n = {analysed.flow[name]['in the analysis']})",
+                event_label=endpoint(name).label,
+            )
+        )
+        for name, frame in curves.items()
+        if analysed.flow[name]["in the analysis"] > 0 and plan.window > 1
+    }

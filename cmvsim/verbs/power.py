@@ -17,13 +17,14 @@ from cmvsim.endpoints import endpoint
 from cmvsim.endpoints.analyse import incidence_table
 from cmvsim.endpoints.base import TimeToEvent
 from cmvsim.planning.experiment import CohortExperiment
-from cmvsim.planning.power import Planner, PowerResult, Question
+from cmvsim.planning.power import Planner
+from cmvsim.planning.question import PowerResult, Question
 from cmvsim.planning.sizes import parse_sizes
 from cmvsim.report import power_text
 from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
-from cmvsim.scenarios.reliance import assumptions, papers
+from cmvsim.scenarios.cite import cite
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.running import FolderWork
 from cmvsim.verbs.ui import Ui
@@ -31,6 +32,10 @@ from cmvsim.verbs.ui import Ui
 FORMAT = 1
 DEFAULT_REPLICATES = 10_000
 MANY_FAILURES = 0.01
+LEGEND = (
+    "Half-width: mean half-width of the confidence interval; 80% quantile: not exceeded in 80% of studies. The figures in "
+    "`results.json` carry their Monte Carlo standard errors."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +98,30 @@ def ask(scenario: ResolvedScenario, options: PowerOptions) -> Question:
     target = spec.designs[name].target
     if options.half_width is not None:
         target = PrecisionTarget.parse(
-            {"half_width": options.half_width, **({"probability": options.probability} if options.probability is not None else {})},
-            where="--half-width, --probability")
-    return Question(design=name, endpoints=endpoints, sizes=parse_sizes(options.sizes) if options.sizes else None, target=target,
-                    search=options.half_width is not None, replicates=options.replicates, mcse_target=options.mcse,
-                    sensitivity=options.sensitivity, seed=options.seed)
+            {
+                "half_width": options.half_width,
+                **({"probability": options.probability} if options.probability is not None else {}),
+            },
+            where="--half-width, --probability",
+        )
+    return Question(
+        design=name,
+        endpoints=endpoints,
+        sizes=parse_sizes(options.sizes) if options.sizes else None,
+        target=target,
+        search=options.half_width is not None,
+        replicates=options.replicates,
+        mcse_target=options.mcse,
+        sensitivity=options.sensitivity,
+        seed=options.seed,
+    )
 
 
 def request_of(scenario: ResolvedScenario, question: Question) -> Request:
     """The request whose digest names the run."""
-    return Request("power", scenario.id, scenario.digest, {"question": question.as_dict(), "set": list(scenario.overrides)},
-                   question.seed)
+    return Request(
+        "power", scenario.id, scenario.digest, {"question": question.as_dict(), "set": list(scenario.overrides)}, question.seed
+    )
 
 
 def question_of(request: Request) -> Question:
@@ -111,11 +129,14 @@ def question_of(request: Request) -> Question:
     stored = dict(request.content["question"])
     target = PrecisionTarget.parse(stored["target"]) if stored["target"] else None
     sizes = tuple(stored["sizes"]) if stored["sizes"] else None
-    return Question(**{**stored, "endpoints": tuple(stored["endpoints"]), "sizes": sizes, "target": target, "seed": request.seed})
+    return Question(
+        **{**stored, "endpoints": tuple(stored["endpoints"]), "sizes": sizes, "target": target, "seed": request.seed}
+    )
 
 
-def compute(scenario: ResolvedScenario, calibration: Calibration, question: Question, request: Request,
-            work: FolderWork) -> tuple[dict[str, str | bytes], int]:
+def compute(
+    scenario: ResolvedScenario, calibration: Calibration, question: Question, request: Request, work: FolderWork
+) -> tuple[dict[str, str | bytes], int]:
     """All files of the run, by name, and the chunks they rest on."""
     result = Planner(scenario, calibration, question, work).answer()
     results = results_tree(scenario, request, result)
@@ -125,25 +146,43 @@ def compute(scenario: ResolvedScenario, calibration: Calibration, question: Ques
         "results.json": pretty_json(results),
         "rows.csv": pd.DataFrame(results["rows"]).to_csv(index=False, lineterminator="\n"),
         "summary.md": summary(results),
-        **figures(scenario, calibration, question, result)}
+        **figures(scenario, calibration, question, result),
+    }
     return files, result.chunks
 
 
 def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResult) -> dict[str, Any]:
     """``results.json``."""
-    question, analysis = result.question, scenario.spec.analysis
+    question, analysis, rests_on = result.question, scenario.spec.analysis, cite(scenario)
     return {
-        "format": FORMAT, "verb": "power", "scenario": scenario.id, "digest": request.digest, "request": request.as_dict(),
-        "software_version": software_version(), "seed": question.seed, "design": question.design,
-        "endpoints": list(question.endpoints), "labels": {name: endpoint(name).label for name in question.endpoints},
-        "analysis": analysis.human(), "target": question.target.model_dump() if question.target else None,
-        "replicates": result.replicates, "stopped": result.stopped,
+        "format": FORMAT,
+        "verb": "power",
+        "scenario": scenario.id,
+        "digest": request.digest,
+        "request": request.as_dict(),
+        "software_version": software_version(),
+        "seed": question.seed,
+        "design": question.design,
+        "endpoints": list(question.endpoints),
+        "labels": {name: endpoint(name).label for name in question.endpoints},
+        "analysis": analysis.human(),
+        "target": question.target.model_dump() if question.target else None,
+        "replicates": result.replicates,
+        "stopped": result.stopped,
         "answers": [asdict(answer) for answer in result.answers],
         "rows": [row.as_dict() for row in result.rows],
         "estimands": [value.as_dict() for value in result.estimands],
-        "failures": [{"replicate": f.replicate, "seed": f.seed, "message": f.message, "traceback": f.traceback}
-                     for f in result.failures[:5]],
-        "assumptions": assumptions(scenario.spec), "sources": papers(scenario.spec), "warnings": warnings(result)}
+        "failures": [
+            {"replicate": f.replicate, "seed": f.seed, "message": f.message, "traceback": f.traceback}
+            for f in result.failures[:5]
+        ],
+        "assumptions": [{"input": item.input, "value": item.value, "why": item.why} for item in rests_on.assumptions],
+        "sources": [
+            {"source": paper.source, "citation": paper.text, "entries": [reason.entry for reason in paper.reasons]}
+            for paper in rests_on.papers
+        ],
+        "warnings": warnings(result),
+    }
 
 
 def warnings(result: PowerResult) -> list[str]:
@@ -154,8 +193,10 @@ def warnings(result: PowerResult) -> list[str]:
         if row.measure == "p_not_estimable" and row.value > MANY_FAILURES:
             rates[row.endpoint, row.estimator] = max(rates.get((row.endpoint, row.estimator), 0.0), row.value)
     for (name, estimator), rate in rates.items():
-        found.append(f"{endpoint(name).label} ({estimator}) could not be estimated in {rate:.1%} of replicates at its worst size; "
-                     "they count as not met")
+        found.append(
+            f"{endpoint(name).label} ({estimator}) could not be estimated in {rate:.1%} of replicates at its worst size; "
+            "they count as not met"
+        )
     if result.failures:
         found.append(f"{len(result.failures)} replicates raised an error and count as failed; the first are in results.json")
     return found
@@ -164,22 +205,38 @@ def warnings(result: PowerResult) -> list[str]:
 def summary(results: dict[str, Any]) -> str:
     """``summary.md``."""
     answer = power_text.sentence(results)
-    lines = [f"# {results['scenario']}: precision and sample size", "", answer, "",
-             power_text.markdown_table(power_text.table(results)), "",
-             "Half-width: mean half-width of the confidence interval; 80% quantile: not exceeded in 80% of studies. Estimates in "
-             "`results.json` carry their Monte Carlo standard errors.", "",
-             "![Precision by sample size](figures/precision.png)", "",
-             "![Cumulative incidence of one simulated study](figures/cumulative_incidence.png)", "",
-             "## For the protocol", "", power_text.protocol_paragraph(results, "en"), "",
-             power_text.protocol_paragraph(results, "fr"), "", "## What this rests on", "",
-             f"Assumed, with no paper behind it ({len(results['assumptions'])} inputs):", ""]
-    lines += [f"- `{item['input']}`: {item['why']}" for item in results["assumptions"]]
+    lines = [
+        f"# {results['scenario']}: precision and sample size",
+        "",
+        answer,
+        "",
+        power_text.markdown_table(power_text.table(results)),
+        "",
+        LEGEND,
+        "",
+        "![Precision by sample size](figures/precision.png)",
+        "",
+        "![Cumulative incidence of one simulated study](figures/cumulative_incidence.png)",
+        "",
+        "## For the protocol",
+        "",
+        power_text.protocol_paragraph(results, "en"),
+        "",
+        power_text.protocol_paragraph(results, "fr"),
+        "",
+        "## What this rests on",
+        "",
+        f"Assumed, with no paper behind it ({len(results['assumptions'])} inputs):",
+        "",
+    ]
+    lines += [f"- `{item['input']}` = {item['value']}: {item['why']}" for item in results["assumptions"]]
     lines += ["", "Sources:", ""] + [f"- {item['citation']} ({', '.join(item['entries'])})" for item in results["sources"]]
     return "\n".join(lines) + "\n"
 
 
-def figures(scenario: ResolvedScenario, calibration: Calibration, question: Question,
-            result: PowerResult) -> dict[str, str | bytes]:
+def figures(
+    scenario: ResolvedScenario, calibration: Calibration, question: Question, result: PowerResult
+) -> dict[str, str | bytes]:
     """The figures, drawn from the results and from replicate 0."""
     from cmvsim.report import figures as draw
     from cmvsim.report.style import png
@@ -190,18 +247,31 @@ def figures(scenario: ResolvedScenario, calibration: Calibration, question: Ques
     values, errors = [point.value for point in curve], [point.mcse for point in curve]
     if question.target is not None:
         found = result.answers[0] if result.answers else None
-        mark = (found.n, found.ci_low, found.ci_high) if found is not None and found.n is not None else None
+        mark = None
+        if found is not None and found.n is not None and found.ci_low is not None and found.ci_high is not None:
+            mark = (found.n, found.ci_low, found.ci_high)
         precision = draw.curve_with_band(
-            sizes, values, errors, target=question.target.probability, answer=mark, percent=True,  # type: ignore[arg-type]
-            ylabel=f"P(half-width ≤ {100 * question.target.half_width:g} points)", title=f"{label}: precision by sample size")
+            sizes,
+            values,
+            errors,
+            target=question.target.probability,
+            answer=mark,
+            percent=True,
+            ylabel=f"P(half-width ≤ {100 * question.target.half_width:g} points)",
+            title=f"{label}: precision by sample size",
+        )
     else:
-        precision = draw.curve_with_band(sizes, values, errors, ylabel="expected half-width, points",
-                                         title=f"{label}: precision by sample size")
+        precision = draw.curve_with_band(
+            sizes, values, errors, ylabel="expected half-width, points", title=f"{label}: precision by sample size"
+        )
     n = result.answers[0].n if result.answers and result.answers[0].n else result.sizes[-1]
     example = example_curve(scenario, calibration, question, n)
     study = draw.incidence_of_frame(example, title=f"One simulated study of {n} patients", event_label=label)
-    return {"figures/precision.png": png(precision), "figures/cumulative_incidence.png": png(study),
-            "example_study.csv": example.to_csv(index=False, lineterminator="\n", float_format="%.12g")}
+    return {
+        "figures/precision.png": png(precision),
+        "figures/cumulative_incidence.png": png(study),
+        "example_study.csv": example.to_csv(index=False, lineterminator="\n", float_format="%.12g"),
+    }
 
 
 def example_curve(scenario: ResolvedScenario, calibration: Calibration, question: Question, n: int) -> pd.DataFrame:

@@ -53,8 +53,10 @@ def replay(folder: Path, place: Place, ui: Ui) -> Replayed:
     if request.verb not in REPLAYED:
         raise InputError(f"{folder}: a '{request.verb}' run cannot be replayed")
     if request.numbers_version != NUMBERS_VERSION:
-        raise InputError(f"{folder}: the run has numbers version {request.numbers_version}, this software {NUMBERS_VERSION}: "
-                         "the same request gives other numbers (see CHANGELOG, Changed numbers)")
+        raise InputError(
+            f"{folder}: the run has numbers version {request.numbers_version}, this software {NUMBERS_VERSION}: "
+            "the same request gives other numbers (see CHANGELOG, Changed numbers)"
+        )
     scenario = stored_scenario(folder, request)
     again = json.loads(scratch(lambda chunks: REPLAYED[request.verb](scenario, request, FolderWork(chunks, place, ui))))
     before = json.loads((folder / "results.json").read_text(encoding="utf-8"))

@@ -137,15 +137,26 @@ def calibration_table(calibration: Calibration) -> str:
     rows = [("target", "stratum", "wanted", "95% interval", "achieved", "MCSE", "verdict")]
     for target in calibration.targets:
         interval = f"{target.published[0]:.3g} to {target.published[1]:.3g}" if target.published else "-"
-        rows.append((target.measure, target.stratum or "all", f"{target.wanted:.4g}", interval, f"{target.achieved:.4g}",
-                     f"{target.mcse:.2g}", target.verdict))
+        rows.append(
+            (
+                target.measure,
+                target.stratum or "all",
+                f"{target.wanted:.4g}",
+                interval,
+                f"{target.achieved:.4g}",
+                f"{target.mcse:.2g}",
+                target.verdict,
+            )
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     solved = calibration.baseline
     size = f"{calibration.patients:,}"
     made = f"Solved on {size} patients in {calibration.evaluations} evaluations, reported on {size} others."
-    onset = (f"Onset: cumulative hazard {solved.onset_amplitude:.4g} for a patient without factors, median "
-             f"{solved.onset_median:.4g} days after inclusion.")
+    onset = (
+        f"Onset: cumulative hazard {solved.onset_amplitude:.4g} for a patient without factors, median "
+        f"{solved.onset_median:.4g} days after inclusion."
+    )
     return "\n".join([*lines, "", made, onset]) + "\n"
 
 

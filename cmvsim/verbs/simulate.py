@@ -64,9 +64,21 @@ def simulate(options: SimulateOptions, place: Place, ui: Ui) -> RunOutcome:
                 _write_chunk(run, scenario, model, options, n, first, count)
                 tick(first + count, options.replicates)
         run.write("scenario.resolved.json", pretty_json(scenario.as_dict()))
-        run.write("results.json", pretty_json({"format": 1, "verb": "simulate", "scenario": scenario.id, "digest": request.digest,
-                                               "request": request.as_dict(), "seed": options.seed, "patients": n,
-                                               "replicates": options.replicates}))
+        run.write(
+            "results.json",
+            pretty_json(
+                {
+                    "format": 1,
+                    "verb": "simulate",
+                    "scenario": scenario.id,
+                    "digest": request.digest,
+                    "request": request.as_dict(),
+                    "seed": options.seed,
+                    "patients": n,
+                    "replicates": options.replicates,
+                }
+            ),
+        )
         run.finish()
     return RunOutcome(folder.path, read_results(folder.path), found=False)
 
@@ -75,16 +87,22 @@ def _check(scenario: ResolvedScenario, options: SimulateOptions, n: int) -> None
     check_seed(options.seed)
     strategies = scenario.spec.strategies
     if options.strategy is not None and options.strategy not in strategies:
-        raise InputError(Problem(f"the scenario has no strategy '{options.strategy}'", "--strategy",
-                                 allowed=did_you_mean(options.strategy, strategies)))
+        raise InputError(
+            Problem(
+                f"the scenario has no strategy '{options.strategy}'",
+                "--strategy",
+                allowed=did_you_mean(options.strategy, strategies),
+            )
+        )
     if not 1 <= n <= LARGEST:
         raise InputError(Problem(f"{n} patients", "-n", allowed=f"1 to {LARGEST:,}"))
     if not 1 <= options.replicates <= LARGEST:
         raise InputError(Problem(f"{options.replicates} replicates", "--replicates", allowed=f"1 to {LARGEST:,}"))
 
 
-def _write_chunk(run: OpenRun, scenario: ResolvedScenario, model: Model, options: SimulateOptions, n: int, first: int,
-                 count: int) -> None:
+def _write_chunk(
+    run: OpenRun, scenario: ResolvedScenario, model: Model, options: SimulateOptions, n: int, first: int, count: int
+) -> None:
     draws = ChunkDraws(options.seed, Role.STUDY, first // CHUNK_REPLICATES, n)
     history = simulate_chunk(model, draws, path=options.history)
     study = record(history)

@@ -60,8 +60,10 @@ def _as_measured_anew(scenario: str, *overrides: str) -> None:
     assert abs(onset.median(90) - median) < allowed(p / 2, onset.at_risk) / slope + 1e-3 * median
     for i, name in enumerate(spec.population.strata):
         n = seen.strata_sizes[i]
-        for got, table in ((seen.death, spec.follow_up.death_by_90),
-                           (seen.non_relapse_death, spec.follow_up.non_relapse_mortality_by_90)):
+        for got, table in (
+            (seen.death, spec.follow_up.death_by_90),
+            (seen.non_relapse_death, spec.follow_up.non_relapse_mortality_by_90),
+        ):
             wanted = float(table[name])
             assert abs(got[i] - wanted) < allowed(wanted, n), (name, wanted)
 
@@ -107,7 +109,11 @@ def test_a_strong_death_ratio_is_seen_without_the_correction() -> None:
 
 
 MONITORING = {
-    "visits": ("monitoring.schedule=[{ every = 14, to = 84 }, { at = 90 }]", "monitoring.jitter=0", "monitoring.attendance=0.5"),
+    "visits": (
+        "monitoring.schedule=[{ every = 14, to = 84 }, { at = 90 }]",
+        "monitoring.jitter=0",
+        "monitoring.attendance=0.5",
+    ),
     "matrix and limits": ('monitoring.matrix="whole_blood"', "monitoring.lloq=137", "monitoring.lod=30"),
     "noise of the assay": ("monitoring.assay_sd_log10=0.4",),
     "turnaround": ("monitoring.turnaround=4",),
@@ -118,8 +124,12 @@ AFTERWARDS = MONITORING | {
     "number of patients": ("study.patients=60",),
     "strategy": ('strategies.other={ label = "Another name" }',),
     "leaving": ("follow_up.lost_by_90=0.3", "follow_up.withdrawn_by_90=0.3", "follow_up.monitoring_stop.dlbcl=0.1"),
-    "analysis": ('analysis.definition="detected"', 'analysis.relapse="competing"', 'analysis.hct="censor"',
-                 "designs.precision.target={ half_width = 0.1, probability = 0.5 }"),
+    "analysis": (
+        'analysis.definition="detected"',
+        'analysis.relapse="competing"',
+        'analysis.hct="censor"',
+        "designs.precision.target={ half_width = 0.1, probability = 0.5 }",
+    ),
 }
 OWN = 'cmv.calibrated_on="own"'
 
@@ -137,7 +147,8 @@ def test_monitoring_leaves_the_disease_of_a_scenario_calibrated_on_itself(what: 
 
 SAME = 'cmv.targets.1.measured_by="same"'
 CALIBRATED = {
-    "incidence": ("cmv.targets.0.value=0.4",), "timing": ("cmv.targets.1.value=25",),
+    "incidence": ("cmv.targets.0.value=0.4",),
+    "timing": ("cmv.targets.1.value=25",),
     "how it was measured": (SAME, "cmv.targets.0.measured_by.every=14"),
     "its limit": (SAME, "cmv.targets.0.measured_by.lloq=50"),
     "onset ratio of its own": (OWN, "cmv.onset.ratios.corticosteroids=3"),
@@ -150,9 +161,15 @@ def test_a_target_or_a_law_changes_the_solution(what: str) -> None:
     assert _solved(*CALIBRATED[what]).baseline != _solved().baseline
 
 
-@pytest.mark.parametrize("override", ["cmv.onset.ratios.corticosteroids=3", "cmv.onset.prevalent=0.1",
-                                      "cmv.load.set_point={ mean = 2, varies = { sd = 0.6 } }",
-                                      "follow_up.death_by_90.dlbcl=0.2"])
+@pytest.mark.parametrize(
+    "override",
+    [
+        "cmv.onset.ratios.corticosteroids=3",
+        "cmv.onset.prevalent=0.1",
+        "cmv.load.set_point={ mean = 2, varies = { sd = 0.6 } }",
+        "follow_up.death_by_90.dlbcl=0.2",
+    ],
+)
 def test_a_law_that_differs_from_the_basis_is_not_calibrated_away(override: str) -> None:
     """The onset hazard is that of the basis, so that what was changed shows in what is seen."""
     changed, usual = _solved(override).baseline, _solved().baseline
@@ -180,10 +197,15 @@ def test_measured_incidence_rises_with_the_amplitude_and_timing_with_the_median(
     assert usual.at(usual.median(90)) == pytest.approx(usual.at(90) / 2, abs=1e-12)
 
 
-@pytest.mark.parametrize(("override", "says"), [
-    ("cmv.targets.1.value=2", "cmv.targets are out of reach"), ("cmv.targets.1.value=80", "cmv.targets are out of reach"),
-    ("cmv.targets.0.value=0.97", "cmv.targets are out of reach"),
-    ("follow_up.death_by_90.ball_child=0.6", r"death_by_90\.ball_child = 0\.6 is out of reach")])
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("cmv.targets.1.value=2", "cmv.targets are out of reach"),
+        ("cmv.targets.1.value=80", "cmv.targets are out of reach"),
+        ("cmv.targets.0.value=0.97", "cmv.targets are out of reach"),
+        ("follow_up.death_by_90.ball_child=0.6", r"death_by_90\.ball_child = 0\.6 is out of reach"),
+    ],
+)
 def test_out_of_reach_is_an_error_that_says_what_was_wanted(override: str, says: str) -> None:
     with pytest.raises(CalibrationError, match=says) as caught:
         calibrate(resolve("cmv-cart", (override,)), SMALL)
@@ -196,10 +218,10 @@ def test_out_of_reach_is_an_error_that_says_what_was_wanted(override: str, says:
 
 @pytest.mark.parametrize("to", [60, 180])
 def test_a_target_seen_by_visits_short_of_its_day_or_beyond_it_is_handled(to: int) -> None:
-    """Visits to day 60 or 180 are allowed by the scenario; the incidence by day 90 is read off all the same."""
-    override = f"cmv.targets.0.measured_by.to={to}"
+    """Visits to day 60 or 180 are allowed by a scenario that reaches so far; the incidence by day 90 is read off anyway."""
+    overrides = ('cmv.targets.1.measured_by="same"', f"cmv.targets.0.measured_by.to={to}", "study.horizon=200")
     try:
-        solved = calibrate(resolve("cmv-cart", ('cmv.targets.1.measured_by="same"', override)), SMALL)
+        solved = calibrate(resolve("cmv-cart", overrides), SMALL)
     except CalibrationError:
         return
     assert solved.baseline.onset_amplitude > 0

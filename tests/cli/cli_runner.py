@@ -17,8 +17,15 @@ from cmvsim.cli import cli
 def cmvsim(*arguments: object, cwd: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """Run `cmvsim` and capture what it prints."""
     environment = {**os.environ, "COLUMNS": "200"}
-    return subprocess.run([sys.executable, "-m", "cmvsim.cli", *map(str, arguments)], cwd=cwd, env=environment,
-                          capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "cmvsim.cli", *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 @dataclass(frozen=True)

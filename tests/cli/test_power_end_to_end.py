@@ -41,23 +41,53 @@ def test_the_row_of_the_answer_is_the_row_of_a_run_at_that_size_alone(searched: 
     tree = results(searched)
     n = tree["answers"][0]["n"]
     # the same criterion as a design's target, asked at one size
-    alone = cmvsim("power", "cmv-cart", "-n", n, "--set", "designs.precision.target.half_width=0.08", *SMALL, "--jobs", 1,
-                   "-o", "alone", cwd=tmp_path)
+    alone = cmvsim(
+        "power",
+        "cmv-cart",
+        "-n",
+        n,
+        "--set",
+        "designs.precision.target.half_width=0.08",
+        *SMALL,
+        "--jobs",
+        1,
+        "-o",
+        "alone",
+        cwd=tmp_path,
+    )
     assert alone.returncode == 0, alone.stderr
     assert rows_at(tree, n) == rows_at(results(tmp_path / "alone"), n)
     assert len(rows_at(tree, n)) > 10
 
 
 def test_one_worker_gives_the_same_bytes_as_two(searched: Path, tmp_path: Path) -> None:
-    done = cmvsim("power", "cmv-cart", "--half-width", 0.08, "--probability", 0.8, *SMALL, "--jobs", 1, "-o", "run", cwd=tmp_path)
+    done = cmvsim(
+        "power", "cmv-cart", "--half-width", 0.08, "--probability", 0.8, *SMALL, "--jobs", 1, "-o", "run", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "results.json").read_bytes() == (searched / "results.json").read_bytes()
 
 
 def test_a_killed_run_continues_to_the_same_bytes(searched: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cmvsim.cli", "power", "cmv-cart", "--half-width", "0.08", "--probability", "0.8",
-               *map(str, SMALL), "--jobs", "1", "-o", "run"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ))
+    command = [
+        sys.executable,
+        "-m",
+        "cmvsim.cli",
+        "power",
+        "cmv-cart",
+        "--half-width",
+        "0.08",
+        "--probability",
+        "0.8",
+        *map(str, SMALL),
+        "--jobs",
+        "1",
+        "-o",
+        "run",
+    ]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
+    )
     chunks = tmp_path / "run" / "chunks"
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and len(list(chunks.rglob("*.npy"))) < 3 and process.poll() is None:
@@ -65,14 +95,18 @@ def test_a_killed_run_continues_to_the_same_bytes(searched: Path, tmp_path: Path
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "run" / "run.json").exists(), "the run had finished before it could be killed"
-    done = cmvsim("power", "cmv-cart", "--half-width", 0.08, "--probability", 0.8, *SMALL, "--jobs", 2, "-o", "run", cwd=tmp_path)
+    done = cmvsim(
+        "power", "cmv-cart", "--half-width", 0.08, "--probability", 0.8, *SMALL, "--jobs", 2, "-o", "run", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "results.json").read_bytes() == (searched / "results.json").read_bytes()
 
 
 def test_a_finished_run_answers_at_once_and_is_not_rewritten(searched: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in searched.rglob("*") if path.is_file()}
-    done = cmvsim("power", "cmv-cart", "--half-width", 0.08, "--probability", 0.8, *SMALL, "-o", "run", "--json", cwd=searched.parent)
+    done = cmvsim(
+        "power", "cmv-cart", "--half-width", 0.08, "--probability", 0.8, *SMALL, "-o", "run", "--json", cwd=searched.parent
+    )
     assert done.returncode == 0
     assert json.loads(done.stdout) == results(searched)
     assert before == {path: path.stat().st_mtime_ns for path in searched.rglob("*") if path.is_file()}
@@ -105,7 +139,9 @@ def test_a_size_inside_a_grid_equals_that_size_alone(tmp_path: Path) -> None:
 
 
 def test_a_simulated_study_put_through_estimate_equals_its_replicate_in_power(tmp_path: Path) -> None:
-    done = cmvsim("power", "cmv-cart", "-n", 120, "--replicates", 64, "--sensitivity", "--jobs", 1, "-o", "power", "--quiet", cwd=tmp_path)
+    done = cmvsim(
+        "power", "cmv-cart", "-n", 120, "--replicates", 64, "--sensitivity", "--jobs", 1, "-o", "power", "--quiet", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert cmvsim("simulate", "cmv-cart", "-n", 120, "--replicates", 3, "-o", "studies", cwd=tmp_path).returncode == 0
     (chunk,) = (tmp_path / "power" / "chunks" / "study").glob("*.npy")
@@ -130,6 +166,8 @@ def test_estimates_of_a_halved_schedule_fall_and_the_latent_estimand_stays(tmp_p
         done = cmvsim("power", "cmv-cart", "-n", 100, *SMALL, *change, "--jobs", 2, "-o", name, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     weekly, halved = results(tmp_path / "weekly"), results(tmp_path / "halved")
-    value = {(name, e["kind"]): e["value"] for name, tree in (("weekly", weekly), ("halved", halved)) for e in tree["estimands"]}
+    value = {
+        (name, e["kind"]): e["value"] for name, tree in (("weekly", weekly), ("halved", halved)) for e in tree["estimands"]
+    }
     assert value["weekly", "latent"] == value["halved", "latent"]
     assert value["halved", "protocol"] < value["weekly", "protocol"] - 0.01

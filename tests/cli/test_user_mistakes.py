@@ -9,7 +9,10 @@ from cli_runner import cmvsim, cmvsim_here, files
 
 MISTAKES = {
     "a misspelt key": (["power", "cmv-cart", "--set", "monitoring.atendance=0.9"], ["atendance", "did you mean 'attendance'?"]),
-    "a probability of 1.3": (["power", "cmv-cart", "--set", "monitoring.attendance=1.3"], ["monitoring.attendance", "1.3", "0 to 1"]),
+    "a probability of 1.3": (
+        ["power", "cmv-cart", "--set", "monitoring.attendance=1.3"],
+        ["monitoring.attendance", "1.3", "0 to 1"],
+    ),
     "a negative duration": (["power", "cmv-cart", "--set", "monitoring.turnaround=-1"], ["monitoring.turnaround", "-1"]),
     "an unknown evidence id": (["power", "cmv-cart", "--set", "monitoring.lloq='@lloq_plasm'"], ["lloq_plasm", "lloq_plasma"]),
     "an unknown scenario": (["power", "cmv-kart"], ["cmv-kart", "did you mean 'cmv-cart'?"]),
@@ -73,7 +76,11 @@ def test_several_mistakes_in_one_scenario_are_told_together(tmp_path: Path) -> N
 
 def test_every_bad_cell_of_edited_tables_is_told(tmp_path: Path) -> None:
     assert cmvsim_here("simulate", "cmv-cart", "-n", 20, "-o", "study", cwd=tmp_path).returncode == 0
-    for table, row, column, value in (("subjects", 2, 2, "lymphomia"), ("samples", 3, 2, "soon"), ("disposition", 4, 1, "-5000")):
+    for table, row, column, value in (
+        ("subjects", 2, 2, "lymphomia"),
+        ("samples", 3, 2, "soon"),
+        ("disposition", 4, 1, "-5000"),
+    ):
         path = tmp_path / "study" / f"{table}.csv"
         lines = path.read_text(encoding="utf-8").splitlines()
         cells = lines[row].split(",")

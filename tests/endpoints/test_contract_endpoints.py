@@ -23,8 +23,16 @@ from cmvsim.simulation.recording import record
 
 N = 60
 SIZES = (1, 25, 60)
-CHANGES = ({}, {"definition": "detected"}, {"definition": {"at_least": 1000}}, {"definition": "clinically_significant"},
-           {"prevalent": "count"}, {"relapse": "competing"}, {"hct": "censor"}, {"window": 30})
+CHANGES = (
+    {},
+    {"definition": "detected"},
+    {"definition": {"at_least": 1000}},
+    {"definition": "clinically_significant"},
+    {"prevalent": "count"},
+    {"relapse": "competing"},
+    {"hct": "censor"},
+    {"window": 30},
+)
 COHORTS = {"usual": 0.6, "nobody reactivates": 1e-12, "everybody does": 1000.0}
 
 
@@ -53,8 +61,12 @@ def test_says_what_it_is(name: str) -> None:
     assert entry.id == name
     assert entry.label
     assert entry.objective
-    for part in (entry.estimand.population, entry.estimand.variable, entry.estimand.intercurrent_events,
-                 entry.estimand.summary):
+    for part in (
+        entry.estimand.population,
+        entry.estimand.variable,
+        entry.estimand.intercurrent_events,
+        entry.estimand.summary,
+    ):
         assert len(part) > 5
     assert entry.needs <= frozenset(Process)
     ids = [choice.id for choice in entry.estimators]
@@ -94,8 +106,10 @@ def test_latent_is_one_zero_or_outside(name: str, cohort: str) -> None:
         assert set(np.unique(values[~np.isnan(values)])) <= {0.0, 1.0}
         assert (~np.isnan(values)).any()
     loosest, tightest = ({"definition": {"at_least": level}} for level in (40, 4000))
-    low, high = (endpoint(name).latent(h, AnalysisSpec.model_validate({**plan.human(), **change, "prevalent": "count"}))
-                 for change in (loosest, tightest))
+    low, high = (
+        endpoint(name).latent(h, AnalysisSpec.model_validate({**plan.human(), **change, "prevalent": "count"}))
+        for change in (loosest, tightest)
+    )
     both = ~np.isnan(low) & ~np.isnan(high)
     assert np.all(low[both] >= high[both])
 

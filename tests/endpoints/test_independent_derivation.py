@@ -20,9 +20,16 @@ NEG, LOW, NUM = Result.NOT_DETECTED, Result.BELOW_LLOQ, Result.QUANTIFIED
 Sample = tuple[float, float, Result, float]  # nominal, day, result, load
 
 
-def _study(samples: Sequence[Sample], *, end: float = 90, reason: EndReason = EndReason.COMPLETED, death: float = NAN,
-           events: dict[str, float] | None = None, courses: dict[str, tuple[float, float]] | None = None,
-           stratum: int = 0) -> Study:
+def _study(
+    samples: Sequence[Sample],
+    *,
+    end: float = 90,
+    reason: EndReason = EndReason.COMPLETED,
+    death: float = NAN,
+    events: dict[str, float] | None = None,
+    courses: dict[str, tuple[float, float]] | None = None,
+    stratum: int = 0,
+) -> Study:
     rows = [*samples, (NAN, NAN, Result.NONE, NAN)]  # padding
     columns = [np.array([[column]]) for column in zip(*rows, strict=True)]
     return Study(
@@ -30,7 +37,8 @@ def _study(samples: Sequence[Sample], *, end: float = 90, reason: EndReason = En
         samples=Samples(columns[0], columns[1], columns[2].astype(np.int8), columns[3], "plasma", 35.0),
         disposition=Disposition(np.full((1, 1), float(end)), np.full((1, 1), reason, np.int8), np.full((1, 1), death)),
         events={name: np.full((1, 1), day) for name, day in (events or {}).items()},
-        exposures={drug: Courses(np.full((1, 1, 1), a), np.full((1, 1, 1), b)) for drug, (a, b) in (courses or {}).items()})
+        exposures={drug: Courses(np.full((1, 1, 1), a), np.full((1, 1, 1), b)) for drug, (a, b) in (courses or {}).items()},
+    )
 
 
 def _derive(study: Study, name: str = "cmv_reactivation", **plan: Any) -> tuple[int, float]:
@@ -49,8 +57,10 @@ BASELINE: Sample = (0, 0, NEG, NAN)
 LADDER = [BASELINE, (7, 7, LOW, NAN), _quantified(14, 60), _quantified(21, 999), _quantified(28, 1000), (35, 35, NEG, NAN)]
 
 
-@pytest.mark.parametrize(("definition", "day"), [
-    ("detected", 7), ("quantifiable", 14), ({"at_least": 60}, 14), ({"at_least": 61}, 21), ({"at_least": 1000}, 28)])
+@pytest.mark.parametrize(
+    ("definition", "day"),
+    [("detected", 7), ("quantifiable", 14), ({"at_least": 60}, 14), ({"at_least": 61}, 21), ({"at_least": 1000}, 28)],
+)
 def test_definitions_take_the_first_sample_that_qualifies(definition: Any, day: float) -> None:
     assert _derive(_study(LADDER), definition=definition) == (EVENT, day)
 
@@ -72,9 +82,18 @@ def test_order_of_rows_does_not_matter() -> None:
 CLINICAL = {"definition": "clinically_significant"}
 
 
-@pytest.mark.parametrize(("drug", "counts"), [
-    ("valganciclovir", True), ("ganciclovir", True), ("foscarnet", True), ("maribavir", True), ("letermovir", False),
-    ("valaciclovir", False), ("corticosteroids", False)])
+@pytest.mark.parametrize(
+    ("drug", "counts"),
+    [
+        ("valganciclovir", True),
+        ("ganciclovir", True),
+        ("foscarnet", True),
+        ("maribavir", True),
+        ("letermovir", False),
+        ("valaciclovir", False),
+        ("corticosteroids", False),
+    ],
+)
 def test_clinically_significant_is_treatment_with_an_anti_cmv_drug(drug: str, counts: bool) -> None:
     study = _study(LADDER, courses={drug: (30, 44)})
     assert _derive(study, **CLINICAL) == ((EVENT, 30) if counts else (CENSORED, 90))
@@ -85,7 +104,9 @@ def test_clinically_significant_is_also_disease_whichever_is_first() -> None:
     assert _derive(_study(LADDER, courses=both, events={"cmv_disease": 29.0}), **CLINICAL) == (EVENT, 28)
     assert _derive(_study(LADDER, courses=both, events={"cmv_disease": 20.0}), **CLINICAL) == (EVENT, 20)
     assert _derive(_study(LADDER, courses={"valganciclovir": (NAN, NAN)}, events={"cmv_disease": NAN}), **CLINICAL) == (
-        CENSORED, 90)
+        CENSORED,
+        90,
+    )
 
 
 def test_treatment_outside_the_window_is_no_event() -> None:
@@ -141,7 +162,9 @@ def test_events_after_the_end_of_monitoring_are_ignored() -> None:
     assert _derive(_study([BASELINE, _quantified(41)], end=40, reason=EndReason.LOST)) == (CENSORED, 40)
     assert _derive(_study([BASELINE, _quantified(40)], end=40, reason=EndReason.LOST)) == (EVENT, 40)
     assert _derive(_study([BASELINE], end=40, reason=EndReason.HCT, courses={"valganciclovir": (41, 50)}), **CLINICAL) == (
-        HCT, 40)
+        HCT,
+        40,
+    )
     assert _derive(_study([BASELINE], end=0, reason=EndReason.LOST)) == (CENSORED, 0)
 
 
@@ -151,8 +174,9 @@ def test_transplantation_competes_or_censors(policy: str, cause: int) -> None:
     assert _derive(_study([BASELINE, _quantified(40)], end=40, reason=EndReason.HCT), hct=policy) == (EVENT, 40)
 
 
-@pytest.mark.parametrize(("policy", "expected"), [
-    ("treatment_policy", (EVENT, 50)), ("competing", (RELAPSE, 30)), ("censor", (CENSORED, 30))])
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("treatment_policy", (EVENT, 50)), ("competing", (RELAPSE, 30)), ("censor", (CENSORED, 30))]
+)
 def test_relapse_policies(policy: str, expected: tuple[int, float]) -> None:
     study = _study([BASELINE, _quantified(50)], events={"relapse": 30.0})
     assert _derive(study, relapse=policy) == expected
@@ -181,9 +205,20 @@ def test_treatment_as_the_endpoint_needs_a_table_of_treatments() -> None:
 
 
 # -- the closing sample ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("nominal", "day", "expected"), [
-    (90, 93, (EVENT, 90)), (90, 97, (EVENT, 90)), (90, 98, (CENSORED, 90)), (90, 99, (CENSORED, 90)), (90, 90, (EVENT, 90)),
-    (90, 88, (EVENT, 88)), (84, 91, (CENSORED, 90)), (NAN, 91, (CENSORED, 90)), (NAN, 90, (EVENT, 90))])
+@pytest.mark.parametrize(
+    ("nominal", "day", "expected"),
+    [
+        (90, 93, (EVENT, 90)),
+        (90, 97, (EVENT, 90)),
+        (90, 98, (CENSORED, 90)),
+        (90, 99, (CENSORED, 90)),
+        (90, 90, (EVENT, 90)),
+        (90, 88, (EVENT, 88)),
+        (84, 91, (CENSORED, 90)),
+        (NAN, 91, (CENSORED, 90)),
+        (NAN, 90, (EVENT, 90)),
+    ],
+)
 def test_closing_sample_counts_within_its_window(nominal: float, day: float, expected: tuple[int, float]) -> None:
     study = _study([BASELINE, _quantified(day, nominal=nominal)], end=max(90, day))
     assert _derive(study) == expected
@@ -205,9 +240,17 @@ def test_another_window() -> None:
 
 
 # -- by disease --------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("name", "stratum", "inside"), [
-    ("cmv_leukaemia", 0, True), ("cmv_leukaemia", 1, False), ("cmv_lymphoma", 0, False), ("cmv_lymphoma", 1, True),
-    ("cmv_reactivation", 0, True), ("cmv_reactivation", 1, True)])
+@pytest.mark.parametrize(
+    ("name", "stratum", "inside"),
+    [
+        ("cmv_leukaemia", 0, True),
+        ("cmv_leukaemia", 1, False),
+        ("cmv_lymphoma", 0, False),
+        ("cmv_lymphoma", 1, True),
+        ("cmv_reactivation", 0, True),
+        ("cmv_reactivation", 1, True),
+    ],
+)
 def test_rates_by_disease_take_their_strata(name: str, stratum: int, inside: bool) -> None:
     study = _study([BASELINE, _quantified(14)], stratum=stratum)
     assert _derive(study, name) == ((EVENT, 14) if inside else (OUT, 14))
@@ -224,9 +267,14 @@ def test_a_patient_left_out_has_one_reason() -> None:
 
 def test_patients_of_a_batch_do_not_touch_each_other() -> None:
     """A batch of two replicates x three patients equals six studies of one."""
-    lone = [_study(LADDER), _study([BASELINE], end=30, reason=EndReason.DEATH, death=30),
-            _study([_quantified(0), *LADDER[1:]], stratum=1), _study([BASELINE, *LADDER[1:3]]),
-            _study([BASELINE, _quantified(93, nominal=90)], end=93), _study([BASELINE], end=40, reason=EndReason.HCT)]
+    lone = [
+        _study(LADDER),
+        _study([BASELINE], end=30, reason=EndReason.DEATH, death=30),
+        _study([_quantified(0), *LADDER[1:]], stratum=1),
+        _study([BASELINE, *LADDER[1:3]]),
+        _study([BASELINE, _quantified(93, nominal=90)], end=93),
+        _study([BASELINE], end=40, reason=EndReason.HCT),
+    ]
     widest = max(s.samples.day.shape[-1] for s in lone)
 
     def wide(array: np.ndarray, fill: float) -> np.ndarray:
@@ -237,13 +285,23 @@ def test_patients_of_a_batch_do_not_touch_each_other() -> None:
 
     study = Study(
         subjects=Subjects(batch([s.subjects.stratum for s in lone]), ("B-ALL", "DLBCL"), ("leukaemia", "lymphoma")),
-        samples=Samples(batch([wide(s.samples.nominal, NAN) for s in lone]), batch([wide(s.samples.day, NAN) for s in lone]),
-                        batch([wide(s.samples.result, 0) for s in lone]), batch([wide(s.samples.load, NAN) for s in lone]),
-                        "plasma", 35.0),
-        disposition=Disposition(batch([s.disposition.end for s in lone]), batch([s.disposition.reason for s in lone]),
-                                batch([s.disposition.death for s in lone])))
+        samples=Samples(
+            batch([wide(s.samples.nominal, NAN) for s in lone]),
+            batch([wide(s.samples.day, NAN) for s in lone]),
+            batch([wide(s.samples.result, 0) for s in lone]),
+            batch([wide(s.samples.load, NAN) for s in lone]),
+            "plasma",
+            35.0,
+        ),
+        disposition=Disposition(
+            batch([s.disposition.end for s in lone]),
+            batch([s.disposition.reason for s in lone]),
+            batch([s.disposition.death for s in lone]),
+        ),
+    )
     for name in ("cmv_reactivation", "cmv_lymphoma"):
         spec = AnalysisSpec(endpoints=(name,))
         derived = endpoint(name).derive(study, spec)
         assert [(int(c), float(t)) for c, t in zip(derived.cause.ravel(), derived.time.ravel(), strict=True)] == [
-            _derive(s, name) for s in lone]
+            _derive(s, name) for s in lone
+        ]

@@ -39,10 +39,7 @@ def _column(values: list[str]) -> np.ndarray:
 
 
 def _checks(case: str, listed: list[dict[str, Any]], rows: Rows) -> list[Check]:
-    return [
-        Check(case, c["id"], c["estimator"], c["args"], c["rtol"], c["atol"], c["expected"], rows)
-        for c in listed
-    ]
+    return [Check(case, c["id"], c["estimator"], c["args"], c["rtol"], c["atol"], c["expected"], rows) for c in listed]
 
 
 def shared_checks() -> list[Check]:

@@ -119,9 +119,7 @@ def test_entry_at_or_after_exit_and_weight_zero_are_not_in_the_analysis() -> Non
 
 
 def test_kaplan_meier_edges() -> None:
-    got = kaplan_meier(
-        [[90.0] * 4, [1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 90.0, 90.0]], [[0] * 4, [1] * 4, [1, 0, 0, 0]], 90
-    )
+    got = kaplan_meier([[90.0] * 4, [1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 90.0, 90.0]], [[0] * 4, [1] * 4, [1, 0, 0, 0]], 90)
     np.testing.assert_array_equal(got.status, [Status.NO_EVENTS, Status.ALL_EVENTS, Status.OK])
     np.testing.assert_array_equal(got.estimate, [1.0, 0.0, 0.75])
     np.testing.assert_array_equal(got.se[:2], 0.0)

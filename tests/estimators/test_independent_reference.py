@@ -65,18 +65,14 @@ def _incidence_and_survival(check: Check, time, status, expected, scale: str, le
     times, pstate = numbers(expected["times"]), numbers(expected["pstate"])
     se = numbers(expected.get("se_ij", expected.get("std_err")))
     for column in range(1, pstate.shape[1]):
-        curve = cumulative_incidence_curve(
-            time, status, times, event=column, variance="ij", interval=scale, level=level
-        )
+        curve = cumulative_incidence_curve(time, status, times, event=column, variance="ij", interval=scale, level=level)
         _close(check, curve.estimate, pstate[:, column])
         _close_se(check, curve.se, se[:, column])
         np.testing.assert_array_equal(curve.n_at_risk, expected["n_risk"])
         _compare_limits(check, curve, expected, scale, level, column)
         # the batched estimator, one horizon at a time, over a batch of two
         for i, horizon in enumerate(times):
-            one = aalen_johansen(
-                [time] * 2, [status] * 2, horizon, event=column, variance="ij", interval=scale
-            )
+            one = aalen_johansen([time] * 2, [status] * 2, horizon, event=column, variance="ij", interval=scale)
             _close(check, one.estimate, pstate[[i, i], column])
             _close_se(check, one.se, se[[i, i], column])
     free = survival_curve(time, status, times, interval="cloglog", level=level)
@@ -88,9 +84,7 @@ def survfit_states(check: Check) -> None:
     rows, args = check.rows, check.args
     time = rows["etime"] if "etime" in rows else rows["time"]
     chosen = rows["sex"] == args["group"][-1] if "group" in args else np.ones(time.size, dtype=bool)
-    _incidence_and_survival(
-        check, time[chosen], rows["status"][chosen].astype(int), check.expected, R_SCALE[args["conf_type"]]
-    )
+    _incidence_and_survival(check, time[chosen], rows["status"][chosen].astype(int), check.expected, R_SCALE[args["conf_type"]])
 
 
 def survfit_one_cause(check: Check) -> None:
@@ -188,9 +182,7 @@ def survfit_truncated(check: Check) -> None:
         chosen, at = rows["group"] == group, strata == f"group={group}"
         time, cause, entry = rows["exit"][chosen], rows["cause"][chosen].astype(int), rows["entry"][chosen]
         for event in (1, 2, 3):
-            curve = cumulative_incidence_curve(
-                time, cause, times[at], event=event, variance="ij", entry=entry
-            )
+            curve = cumulative_incidence_curve(time, cause, times[at], event=event, variance="ij", entry=entry)
             _close(check, curve.estimate, pstate[at, event])
             _close_se(check, curve.se, se[at, event])
             np.testing.assert_array_equal(curve.n_at_risk, np.array(expected["n_risk"])[at])
@@ -240,9 +232,7 @@ def km_right_censored(check: Check) -> None:
 
 def km_start_stop(check: Check) -> None:
     rows = check.rows
-    curve = survival_curve(
-        rows["stop"], rows["event"], check.expected["times"], entry=rows["start"], interval="log"
-    )
+    curve = survival_curve(rows["stop"], rows["event"], check.expected["times"], entry=rows["start"], interval="log")
     _km(check, curve, check.expected, "log", 0.95)
 
 
@@ -251,9 +241,7 @@ def km_by_transplant(check: Check) -> None:
     strata = np.array(expected["strata"])
     for group in (0, 1):
         chosen, at = rows["transplant"] == group, strata == f"transplant={group}"
-        curve = survival_curve(
-            rows["stop"][chosen], rows["event"][chosen], [30, 90, 180], entry=rows["start"][chosen]
-        )
+        curve = survival_curve(rows["stop"][chosen], rows["event"][chosen], [30, 90, 180], entry=rows["start"][chosen])
         _close(check, curve.estimate, np.array(expected["surv"])[at])
         _close(check, curve.se, np.array(expected["se"])[at])
         np.testing.assert_array_equal(curve.n_at_risk, np.array(expected["n_risk"])[at])

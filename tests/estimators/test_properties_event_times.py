@@ -93,9 +93,7 @@ def test_a_nested_study_is_bit_identical_to_the_study_alone(data, draw, variance
         cut = None if weights is None else weights[:, :size]
         alone = aalen_johansen(time[:, :size], cause[:, :size], HORIZON, variance=variance, weights=cut)
         _identical(together, alone, (slice(None), j))
-        alone = kaplan_meier(
-            time[:, :size], cause[:, :size], HORIZON, variance=survival_variance, weights=cut
-        )
+        alone = kaplan_meier(time[:, :size], cause[:, :size], HORIZON, variance=survival_variance, weights=cut)
         _identical(alive, alone, (slice(None), j))
 
 
@@ -155,9 +153,7 @@ case_weights = st.lists(st.sampled_from([0.0, 0.3, 1.0, 1.7, 4.0]), min_size=25,
 
 
 @quick
-@given(
-    either, entries, case_weights, st.sampled_from(VARIANCES), st.sampled_from(["entry", "weight", "both"])
-)
+@given(either, entries, case_weights, st.sampled_from(VARIANCES), st.sampled_from(["entry", "weight", "both"]))
 def test_late_entry_and_weights_twin(data, entry, weight, variance, what) -> None:
     time, cause = data
     n = time.shape[1]
@@ -221,12 +217,8 @@ def test_a_curve_is_the_estimator_at_each_time(data, variance, late) -> None:
         one = aalen_johansen(time, cause, horizon, variance=variance, entry=batch_entry)
         other = kaplan_meier(time, cause, horizon, entry=batch_entry)
         for name in ("estimate", "ci_low", "ci_high", "events", "status"):
-            np.testing.assert_allclose(
-                getattr(curve, name)[i], getattr(one, name)[0], rtol=1e-6, atol=1e-7, err_msg=name
-            )
-            np.testing.assert_allclose(
-                getattr(alive, name)[i], getattr(other, name)[0], rtol=1e-6, atol=1e-7, err_msg=name
-            )
+            np.testing.assert_allclose(getattr(curve, name)[i], getattr(one, name)[0], rtol=1e-6, atol=1e-7, err_msg=name)
+            np.testing.assert_allclose(getattr(alive, name)[i], getattr(other, name)[0], rtol=1e-6, atol=1e-7, err_msg=name)
         reached = time[0][(cause[0] >= 0) & (time[0] >= horizon)]
         assert curve.n_at_risk[i] == reached.size
 

@@ -12,7 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 from scipy import stats
 
-from cmvsim.core.value import VaryingDays
+from cmvsim.core.quantities import VaryingDays
 from cmvsim.evidence import parameter
 
 
@@ -25,97 +25,109 @@ def law(name: str):
 
 
 # In words: the left side is smaller than the right side.
-@pytest.mark.parametrize(("smaller", "larger"), [
-    ("steroid_use_tisa_lbcl", "steroid_use_tisa_ball"),
-    ("steroid_use_tisa_ball", "steroid_use_axi"),
-    ("steroid_use_axi", "steroid_use_brexu"),
-    ("tocilizumab_use_tisa_lbcl", "tocilizumab_use_tisa_ball"),
-    ("tocilizumab_use_tisa_ball", "tocilizumab_use_axi"),
-    ("tocilizumab_use_axi", "tocilizumab_use_brexu"),
-    ("prior_allogeneic_hct_lbcl", "prior_allogeneic_hct_ball"),
-    ("seropositive_share_child", "seropositive_share_18_50"),
-    ("seropositive_share_18_50", "seropositive_share_over_50"),
-    ("prevalent_dnaemia_plasma", "prevalent_dnaemia_whole_blood"),
-    ("tocilizumab_start_day", "steroid_start_day"),
-    ("onset_ratio_tocilizumab", "onset_ratio_steroids"),
-    ("onset_ratio_steroids", "ratio_steroids_any_ever_never"),
-    ("ratio_steroids_any_ever_never", "ratio_steroids_cscmvi_ever_never"),
-    ("onset_ratio_steroids", "onset_ratio_prior_allo"),
-    ("cmv_half_life_on_treatment", "cmv_decay_half_life"),
-    ("cmv_doubling_time_t_depleted", "cmv_doubling_time"),
-    ("lod_plasma", "lloq_plasma"),
-    ("lod_whole_blood", "lloq_whole_blood"),
-    ("lloq_plasma", "lloq_whole_blood"),
-    ("lloq_plasma", "treatment_threshold_plasma"),
-    ("lloq_whole_blood", "treatment_threshold_whole_blood"),
-    ("treatment_threshold_plasma", "treatment_threshold_whole_blood"),
-    ("treatment_accepted_whole_blood", "treatment_accepted_plasma"),
-    ("p_any90_kampouri", "p_any_lin"),
-    ("p_any_lin", "p_any90_whole_blood"),
-    ("p_any90_cart_sie", "p_any90_kampouri"),
-    ("p_10000_whole_blood", "p_1000_whole_blood"),
-    ("p_1000_whole_blood", "p_any90_whole_blood"),
-    ("p_any_lin_no_steroids", "p_any_lin"),
-    ("p_any_lin", "p_any_lin_steroids"),
-    ("p_disease90", "p_cscmvi90"),
-    ("p_cscmvi90", "p_any90_plasma_weekly"),
-    # an assay sees only part of the onsets
-    ("p_any90_plasma_weekly", "cmv_latent_onset_share"),
-    ("peak_plasma_p25", "peak_plasma_median"),
-    ("peak_plasma_median", "peak_plasma_p75"),
-    ("peak_plasma_median", "peak_whole_blood_median"),
-    ("peak_plasma_median", "treatment_threshold_plasma"),
-    ("assay_sd_within_site", "assay_sd_total_plasma"),
-    ("assay_sd_total_plasma", "assay_sd_total_whole_blood"),
-    ("death90_ball_young", "death90_ball_adult"),
-    ("death90_ball_adult", "death90_lbcl"),
-    ("non_relapse_mortality90", "death90_ball_young"),
-    ("nrm_28_days_fr", "nrm_3_months"),
-    ("relapse90_ball_young", "relapse90_ball_adult"),
-    ("relapse90_ball_adult", "relapse90_lbcl"),
-    ("stop_monitoring_ball", "stop_monitoring_lbcl"),
-    ("death90_lbcl", "relapse90_lbcl"),
-    ("stop_monitoring_lbcl", "relapse90_lbcl"),
-    ("stop_monitoring_ball", "relapse90_ball_young"),
-    ("hct90_lbcl", "hct90_ball"),
-    ("death_ratio_cs_cmv", "death_ratio_cs_cmv_scenario"),
-    ("hr_letermovir_cscmvi", "hr_letermovir_any_dnaemia"),
-    ("hr_letermovir_any_dnaemia", "death_ratio_cs_cmv"),
-    ("resistance_naive_ul54", "resistance_naive"),
-    ("resistance_naive", "resistance_after_ganciclovir"),
-    ("redondovirus_blood", "hpgv_baseline"),
-    ("hpgv_baseline", "redondovirus_oropharynx"),
-    ("ttv_baseline_positive", "ttv_positive_by_90"),
-    ("bacterial_29_90", "bacterial_28"),
-    ("infection_density_late", "infection_density_early"),
-    ("infection_density_early", "infection_density_early_child"),
-    ("utility_day28", "utility_baseline"),
-    ("utility_baseline", "utility_norm_fr"),
-    ("disutility_cmv_disease", "disutility_cscmvi"),
-    ("disutility_icu", "disutility_ward"),
-    ("price_cmv_pcr", "price_consultation"),
-    ("price_ward_day", "price_icu_day"),
-    ("price_letermovir_240_fr", "price_letermovir_480_fr"),
-    ("price_valganciclovir_day", "price_letermovir_480_fr"),
-    ("stay_days_cscmvi", "stay_days_cscmvi_hct_us"),
-    ("stay_days_cscmvi_hct_us", "stay_days_cscmvi_hct_fr"),
-    ("treatment_duration", "pet_days_hct"),
-])
+@pytest.mark.parametrize(
+    ("smaller", "larger"),
+    [
+        ("steroid_use_tisa_lbcl", "steroid_use_tisa_ball"),
+        ("steroid_use_tisa_ball", "steroid_use_axi"),
+        ("steroid_use_axi", "steroid_use_brexu"),
+        ("tocilizumab_use_tisa_lbcl", "tocilizumab_use_tisa_ball"),
+        ("tocilizumab_use_tisa_ball", "tocilizumab_use_axi"),
+        ("tocilizumab_use_axi", "tocilizumab_use_brexu"),
+        ("prior_allogeneic_hct_lbcl", "prior_allogeneic_hct_ball"),
+        ("seropositive_share_child", "seropositive_share_18_50"),
+        ("seropositive_share_18_50", "seropositive_share_over_50"),
+        ("prevalent_dnaemia_plasma", "prevalent_dnaemia_whole_blood"),
+        ("tocilizumab_start_day", "steroid_start_day"),
+        ("onset_ratio_tocilizumab", "onset_ratio_steroids"),
+        ("onset_ratio_steroids", "ratio_steroids_any_ever_never"),
+        ("ratio_steroids_any_ever_never", "ratio_steroids_cscmvi_ever_never"),
+        ("onset_ratio_steroids", "onset_ratio_prior_allo"),
+        ("cmv_half_life_on_treatment", "cmv_decay_half_life"),
+        ("cmv_doubling_time_t_depleted", "cmv_doubling_time"),
+        ("lod_plasma", "lloq_plasma"),
+        ("lod_whole_blood", "lloq_whole_blood"),
+        ("lloq_plasma", "lloq_whole_blood"),
+        ("lloq_plasma", "treatment_threshold_plasma"),
+        ("lloq_whole_blood", "treatment_threshold_whole_blood"),
+        ("treatment_threshold_plasma", "treatment_threshold_whole_blood"),
+        ("treatment_accepted_whole_blood", "treatment_accepted_plasma"),
+        ("p_any90_kampouri", "p_any_lin"),
+        ("p_any_lin", "p_any90_whole_blood"),
+        ("p_any90_cart_sie", "p_any90_kampouri"),
+        ("p_10000_whole_blood", "p_1000_whole_blood"),
+        ("p_1000_whole_blood", "p_any90_whole_blood"),
+        ("p_any_lin_no_steroids", "p_any_lin"),
+        ("p_any_lin", "p_any_lin_steroids"),
+        ("p_disease90", "p_cscmvi90"),
+        ("p_cscmvi90", "p_any90_plasma_weekly"),
+        # an assay sees only part of the onsets
+        ("p_any90_plasma_weekly", "cmv_latent_onset_share"),
+        ("peak_plasma_p25", "peak_plasma_median"),
+        ("peak_plasma_median", "peak_plasma_p75"),
+        ("peak_plasma_median", "peak_whole_blood_median"),
+        ("peak_plasma_median", "treatment_threshold_plasma"),
+        ("assay_sd_within_site", "assay_sd_total_plasma"),
+        ("assay_sd_total_plasma", "assay_sd_total_whole_blood"),
+        ("death90_ball_young", "death90_ball_adult"),
+        ("death90_ball_adult", "death90_lbcl"),
+        ("non_relapse_mortality90", "death90_ball_young"),
+        ("nrm_28_days_fr", "nrm_3_months"),
+        ("relapse90_ball_young", "relapse90_ball_adult"),
+        ("relapse90_ball_adult", "relapse90_lbcl"),
+        ("stop_monitoring_ball", "stop_monitoring_lbcl"),
+        ("death90_lbcl", "relapse90_lbcl"),
+        ("stop_monitoring_lbcl", "relapse90_lbcl"),
+        ("stop_monitoring_ball", "relapse90_ball_young"),
+        ("hct90_lbcl", "hct90_ball"),
+        ("death_ratio_cs_cmv", "death_ratio_cs_cmv_scenario"),
+        ("hr_letermovir_cscmvi", "hr_letermovir_any_dnaemia"),
+        ("hr_letermovir_any_dnaemia", "death_ratio_cs_cmv"),
+        ("resistance_naive_ul54", "resistance_naive"),
+        ("resistance_naive", "resistance_after_ganciclovir"),
+        ("redondovirus_blood", "hpgv_baseline"),
+        ("hpgv_baseline", "redondovirus_oropharynx"),
+        ("ttv_baseline_positive", "ttv_positive_by_90"),
+        ("bacterial_29_90", "bacterial_28"),
+        ("infection_density_late", "infection_density_early"),
+        ("infection_density_early", "infection_density_early_child"),
+        ("utility_day28", "utility_baseline"),
+        ("utility_baseline", "utility_norm_fr"),
+        ("disutility_cmv_disease", "disutility_cscmvi"),
+        ("disutility_icu", "disutility_ward"),
+        ("price_cmv_pcr", "price_consultation"),
+        ("price_ward_day", "price_icu_day"),
+        ("price_letermovir_240_fr", "price_letermovir_480_fr"),
+        ("price_valganciclovir_day", "price_letermovir_480_fr"),
+        ("stay_days_cscmvi", "stay_days_cscmvi_hct_us"),
+        ("stay_days_cscmvi_hct_us", "stay_days_cscmvi_hct_fr"),
+        ("treatment_duration", "pet_days_hct"),
+    ],
+)
 def test_order(smaller, larger):
     assert v(smaller) < v(larger)
 
 
-@pytest.mark.parametrize("name", [
-    "onset_ratio_steroids", "onset_ratio_tocilizumab", "onset_ratio_prior_allo", "onset_ratio_score",
-    "relapse_shape",
-    "cmv_onset_shape", "letermovir_rebound", "ratio_surveillance", "steroid_or_1000_wb",
-    "infection_ratio_cmv"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "onset_ratio_steroids",
+        "onset_ratio_tocilizumab",
+        "onset_ratio_prior_allo",
+        "onset_ratio_score",
+        "relapse_shape",
+        "cmv_onset_shape",
+        "letermovir_rebound",
+        "ratio_surveillance",
+        "steroid_or_1000_wb",
+        "infection_ratio_cmv",
+    ],
+)
 def test_above_one(name):
     assert v(name) > 1
 
 
-@pytest.mark.parametrize("name", ["onset_ratio_on_antivirals", "hr_letermovir_cscmvi",
-    "hr_letermovir_any_dnaemia"])
+@pytest.mark.parametrize("name", ["onset_ratio_on_antivirals", "hr_letermovir_cscmvi", "hr_letermovir_any_dnaemia"])
 def test_drugs_protect(name):
     assert 0 < v(name) < 1
 
@@ -125,14 +137,22 @@ def test_upward(name):
     assert v(name) > 0
 
 
-@pytest.mark.parametrize("name", ["cmv_self_limited_slope", "letermovir_set_point_shift", "disutility_crs3",
-                                  "disutility_icans3", "disutility_cscmvi", "disutility_ward"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cmv_self_limited_slope",
+        "letermovir_set_point_shift",
+        "disutility_crs3",
+        "disutility_icans3",
+        "disutility_cscmvi",
+        "disutility_ward",
+    ],
+)
 def test_downward(name):
     assert v(name) < 0
 
 
-@pytest.mark.parametrize("name", ["death_ratio_cs_cmv", "ratio_ball_lbcl", "expansion_ratio_cmv",
-                                  "re_episode_ratio"])
+@pytest.mark.parametrize("name", ["death_ratio_cs_cmv", "ratio_ball_lbcl", "expansion_ratio_cmv", "re_episode_ratio"])
 def test_neutral_where_nothing_is_known(name):
     assert v(name) == 1
 
@@ -151,36 +171,43 @@ def test_first_line_drugs_sum_to_one():
     assert sum(v(f"pet_first_line_{drug}") for drug in drugs) == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("given", "stop", "relapse"), [
-    ("monitoring_stop_given_relapse_lbcl", "stop_monitoring_lbcl", "relapse90_lbcl"),
-    ("monitoring_stop_given_relapse_ball_young", "stop_monitoring_ball", "relapse90_ball_young"),
-    ("monitoring_stop_given_relapse_ball_adult", "stop_monitoring_ball", "relapse90_ball_adult")])
+@pytest.mark.parametrize(
+    ("given", "stop", "relapse"),
+    [
+        ("monitoring_stop_given_relapse_lbcl", "stop_monitoring_lbcl", "relapse90_lbcl"),
+        ("monitoring_stop_given_relapse_ball_young", "stop_monitoring_ball", "relapse90_ball_young"),
+        ("monitoring_stop_given_relapse_ball_adult", "stop_monitoring_ball", "relapse90_ball_adult"),
+    ],
+)
 def test_monitoring_stops_as_often_as_stated(given, stop, relapse):
     assert v(given) * v(relapse) == pytest.approx(v(stop), abs=1e-9)
 
 
-@pytest.mark.parametrize(("name", "value", "tolerance"), [
-    ("seronegative_share_adult", 1 - 0.62, 1e-9),
-    ("onset_ratio_score", math.exp(math.sqrt(0.3)), 1e-4),
-    ("prevalent_dnaemia_plasma", 1 / 72, 1e-9),
-    ("prevalent_dnaemia_whole_blood", 10 / 105, 1e-9),
-    ("cmv_detection_shape", math.log(math.log(4) / math.log(4 / 3)) / math.log(31 / 9), 0.005),
-    ("cmv_detection_scale", 9 / math.log(4 / 3) ** (1 / 1.27), 0.05),
-    ("cmv_self_limited_share", 76 / 109, 0.005),
-    ("p_treated_given_any", 33 / 109, 0.005),
-    ("nrm_3_months", 1 - 0.989 * 0.988, 5e-4),
-    ("peak_plasma_sd", math.log10(276 / 61) / (2 * stats.norm.ppf(0.75)), 0.005),
-    ("peak_whole_blood_sd", 1 / stats.norm.ppf(1 - 4 / 42), 0.005),
-    ("assay_sd_total_plasma", 0.5 / stats.norm.ppf(0.911), 0.005),
-    ("assay_sd_total_whole_blood", 0.5 / stats.norm.ppf(0.8655), 0.005),
-    ("steroid_use_lin", (31 / 95 - 0.21) / 0.18, 0.001),
-    ("pet_days_hct", 852 / (26.3 * 0.682), 1),
-    ("screened_for_250", 250 / (0.1 * 0.35 + 0.1 * 0.45 + 0.8 * 0.62), 0.5),
-    ("price_letermovir_480_fr", 8515.74 / 28, 0.01),
-    ("price_letermovir_240_fr", 4590.12 / 28, 0.01),
-    ("price_valganciclovir_day", 590.11 / 60 * 4, 0.01),
-    ("price_cmv_pcr", 150 * 0.25, 1e-9),
-])
+@pytest.mark.parametrize(
+    ("name", "value", "tolerance"),
+    [
+        ("seronegative_share_adult", 1 - 0.62, 1e-9),
+        ("onset_ratio_score", math.exp(math.sqrt(0.3)), 1e-4),
+        ("prevalent_dnaemia_plasma", 1 / 72, 1e-9),
+        ("prevalent_dnaemia_whole_blood", 10 / 105, 1e-9),
+        ("cmv_detection_shape", math.log(math.log(4) / math.log(4 / 3)) / math.log(31 / 9), 0.005),
+        ("cmv_detection_scale", 9 / math.log(4 / 3) ** (1 / 1.27), 0.05),
+        ("cmv_self_limited_share", 76 / 109, 0.005),
+        ("p_treated_given_any", 33 / 109, 0.005),
+        ("nrm_3_months", 1 - 0.989 * 0.988, 5e-4),
+        ("peak_plasma_sd", math.log10(276 / 61) / (2 * stats.norm.ppf(0.75)), 0.005),
+        ("peak_whole_blood_sd", 1 / stats.norm.ppf(1 - 4 / 42), 0.005),
+        ("assay_sd_total_plasma", 0.5 / stats.norm.ppf(0.911), 0.005),
+        ("assay_sd_total_whole_blood", 0.5 / stats.norm.ppf(0.8655), 0.005),
+        ("steroid_use_lin", (31 / 95 - 0.21) / 0.18, 0.001),
+        ("pet_days_hct", 852 / (26.3 * 0.682), 1),
+        ("screened_for_250", 250 / (0.1 * 0.35 + 0.1 * 0.45 + 0.8 * 0.62), 0.5),
+        ("price_letermovir_480_fr", 8515.74 / 28, 0.01),
+        ("price_letermovir_240_fr", 4590.12 / 28, 0.01),
+        ("price_valganciclovir_day", 590.11 / 60 * 4, 0.01),
+        ("price_cmv_pcr", 150 * 0.25, 1e-9),
+    ],
+)
 def test_arithmetic(name, value, tolerance):
     assert v(name) == pytest.approx(value, abs=tolerance)
 

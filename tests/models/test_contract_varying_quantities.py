@@ -7,8 +7,14 @@ import pytest
 from cmvsim.core.errors import InputError
 from cmvsim.scenarios import resolve
 
-DURATIONS = ("cmv.load.doubling_time", "cmv.load.plateau", "cmv.load.decay_half_life", "cmv.load.treated.half_life",
-             "toxicity.corticosteroids.duration", "toxicity.tocilizumab.duration")
+DURATIONS = (
+    "cmv.load.doubling_time",
+    "cmv.load.plateau",
+    "cmv.load.decay_half_life",
+    "cmv.load.treated.half_life",
+    "toxicity.corticosteroids.duration",
+    "toxicity.tocilizumab.duration",
+)
 
 
 @pytest.mark.parametrize("path", DURATIONS)

@@ -24,13 +24,16 @@ def _items(*items: dict[str, int]) -> tuple[ScheduleItem, ...]:
     return tuple(ScheduleItem.parse(item) for item in items)
 
 
-@pytest.mark.parametrize(("items", "days"), [
-    (({"every": 7, "to": 42}, {"every": 14, "to": 84}, {"at": 90}), (7, 14, 21, 28, 35, 42, 56, 70, 84, 90)),
-    (({"at": 90}, {"at": 30}), (30, 90)),
-    (({"every": 7, "to": 21}, {"at": 21}), (7, 14, 21)),
-    (({"every": 10, "to": 35},), (10, 20, 30)),
-    (({"at": 5}, {"every": 10, "to": 35}), (5, 15, 25, 35)),
-])
+@pytest.mark.parametrize(
+    ("items", "days"),
+    [
+        (({"every": 7, "to": 42}, {"every": 14, "to": 84}, {"at": 90}), (7, 14, 21, 28, 35, 42, 56, 70, 84, 90)),
+        (({"at": 90}, {"at": 30}), (30, 90)),
+        (({"every": 7, "to": 21}, {"at": 21}), (7, 14, 21)),
+        (({"every": 10, "to": 35},), (10, 20, 30)),
+        (({"at": 5}, {"every": 10, "to": 35}), (5, 15, 25, 35)),
+    ],
+)
 def test_nominal_days(items: tuple[dict[str, int], ...], days: tuple[int, ...]) -> None:
     assert nominal_days(_items(*items)) == days
 
@@ -46,10 +49,18 @@ def test_a_periodic_item_covers_its_span(every: int, to: int) -> None:
     assert nominal_days(_items({"every": every, "to": to})) == tuple(range(every, to + 1, every))
 
 
-@pytest.mark.parametrize(("override", "says"), [
-    ("monitoring.jitter=4", "jitter"), ("monitoring.baseline=[1]", "baseline"), ("monitoring.schedule=[]", "visit"),
-    ("monitoring.lod=36", "limit of detection"), ("monitoring.schedule=[{ at = 104 }]", "horizon"),
-    ("monitoring.baseline=[-6]", "inclusion"), ("monitoring.schedule=[{ every = 7, to = 42 }]", "events are counted to")])
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("monitoring.jitter=4", "jitter"),
+        ("monitoring.baseline=[1]", "baseline"),
+        ("monitoring.schedule=[]", "visit"),
+        ("monitoring.lod=36", "limit of detection"),
+        ("monitoring.schedule=[{ at = 104 }]", "horizon"),
+        ("monitoring.baseline=[-6]", "inclusion"),
+        ("monitoring.schedule=[{ every = 7, to = 42 }]", "events are counted to"),
+    ],
+)
 def test_a_schedule_that_cannot_be_followed_is_refused(override: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         resolve("cmv-cart", (override,))

@@ -121,13 +121,9 @@ def test_ratio_of_correlated_means(n: int) -> None:
         return mcse.ratio(0.5 * denominator + rng.standard_normal(n), denominator, all_ok(n))
 
     values, errors = repeat(draw)
-    exact = 1 / (
-        2 * math.sqrt(n)
-    )  # the residual numerator - denominator/2 is N(0, 1); the denominator's mean is 2
+    exact = 1 / (2 * math.sqrt(n))  # the residual numerator - denominator/2 is N(0, 1); the denominator's mean is 2
     assert agrees(values, 0.5)
-    assert agrees(
-        errors, exact, bias=0.02
-    )  # the mean of a root of a variance on 31 degrees of freedom is 0.8% low
+    assert agrees(errors, exact, bias=0.02)  # the mean of a root of a variance on 31 degrees of freedom is 0.8% low
     independent = math.sqrt(1.25 + 0.25) / (2 * math.sqrt(n))  # the correlation ignored
     assert not agrees(errors, independent, bias=0.02)
 

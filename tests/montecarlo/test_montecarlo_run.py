@@ -61,9 +61,7 @@ def test_columns_are_the_prefix_of_what_the_chunks_hold(tmp_path: Path) -> None:
     for position, size in enumerate(experiment.sizes):
         for row, key in enumerate(experiment.rows):
             expected = np.concatenate([chunk.values[:, position, row] for chunk in whole])[:100]
-            for field_index, field in enumerate(
-                ("estimate", "se", "ci_low", "ci_high", "n", "events", "status")
-            ):
+            for field_index, field in enumerate(("estimate", "se", "ci_low", "ci_high", "n", "events", "status")):
                 np.testing.assert_array_equal(result.column(size, key, field), expected[:, field_index])
         extras = np.concatenate([chunk.extras[:, position, 0] for chunk in whole])[:100]
         np.testing.assert_array_equal(result.extra_column(size, "largest"), extras)

@@ -13,14 +13,18 @@ from cmvsim.core.records import FloatArray
 from cmvsim.designs import PrecisionTarget
 from cmvsim.montecarlo.run import open_store
 from cmvsim.planning.experiment import CohortExperiment
-from cmvsim.planning.power import Question
+from cmvsim.planning.question import Question
 from cmvsim.runs.chunk_store import ChunkStore
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.verbs.ui import Silent
 
 NONE = "{ball_child=0,ball_adult=0,dlbcl=0}"
-NO_LOSS = ("monitoring.attendance=1", "follow_up.lost_by_90=0", "follow_up.withdrawn_by_90=0",
-           f"follow_up.monitoring_stop={NONE}")
+NO_LOSS = (
+    "monitoring.attendance=1",
+    "follow_up.lost_by_90=0",
+    "follow_up.withdrawn_by_90=0",
+    f"follow_up.monitoring_stop={NONE}",
+)
 PRIMARY = "cmv_reactivation"
 
 
@@ -31,8 +35,9 @@ def solved(*overrides: str) -> tuple[ResolvedScenario, Calibration]:
     return scenario, calibrate(scenario, 16_384)
 
 
-def experiment(sizes: tuple[int, ...], *, endpoints: tuple[str, ...] = (PRIMARY,), overrides: tuple[str, ...] = (),
-               **more: Any) -> CohortExperiment:
+def experiment(
+    sizes: tuple[int, ...], *, endpoints: tuple[str, ...] = (PRIMARY,), overrides: tuple[str, ...] = (), **more: Any
+) -> CohortExperiment:
     scenario, calibration = solved(*overrides)
     options: dict[str, Any] = {"sensitivity": False, "seed": 3, **more}
     return CohortExperiment(scenario, calibration.baseline, sizes, endpoints, **options)
@@ -45,9 +50,16 @@ def values(of: CohortExperiment, chunks: int) -> FloatArray:
 
 def question(**changes: Any) -> Question:
     base: dict[str, Any] = {
-        "design": "precision", "endpoints": (PRIMARY,), "sizes": None,
+        "design": "precision",
+        "endpoints": (PRIMARY,),
+        "sizes": None,
         "target": PrecisionTarget(half_width=0.12, probability=0.8),
-        "search": True, "replicates": 320, "mcse_target": None, "sensitivity": False, "seed": 9}
+        "search": True,
+        "replicates": 320,
+        "mcse_target": None,
+        "sensitivity": False,
+        "seed": 9,
+    }
     return Question(**{**base, **changes})
 
 

@@ -46,8 +46,9 @@ def true_crossing(mean: float, sd: float, grid: Sequence[int], target: float) ->
     return crossing_of(sizes, stats.norm(mean, sd).cdf(sizes), target)
 
 
-def coverage(draw: Draw, truth: float, grid: Sequence[int], target: float, replicates: int, repetitions: int,
-             seed: int) -> tuple[float, FloatArray, set[str]]:
+def coverage(
+    draw: Draw, truth: float, grid: Sequence[int], target: float, replicates: int, repetitions: int, seed: int
+) -> tuple[float, FloatArray, set[str]]:
     """How often the interval covers, where the crossings lie, and which methods answered."""
     rng = np.random.default_rng(seed)
     sizes = np.asarray(grid, dtype=np.float64)

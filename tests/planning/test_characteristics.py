@@ -31,9 +31,17 @@ def table() -> FloatArray:
     for size, n in enumerate((40, 90)):
         estimate = rng.normal(0.3, 0.05, len(out))
         half = rng.uniform(0.08, 0.13, len(out)) * (1 if size == 0 else 0.7)
-        out[:, size, 0] = np.column_stack([
-            estimate, half / 1.96, estimate - half, estimate + 1.2 * half, np.full(len(out), n - 1.0),
-            rng.integers(1, 20, len(out)), np.full(len(out), float(Status.OK))])
+        out[:, size, 0] = np.column_stack(
+            [
+                estimate,
+                half / 1.96,
+                estimate - half,
+                estimate + 1.2 * half,
+                np.full(len(out), n - 1.0),
+                rng.integers(1, 20, len(out)),
+                np.full(len(out), float(Status.OK)),
+            ]
+        )
     out[3:8, 0, 0] = (0.0, 0.0, 0.0, 0.09, 39.0, 0.0, float(Status.NO_EVENTS))
     out[10:12, 0, 0] = (NAN, NAN, NAN, NAN, 0.0, 0.0, float(Status.EMPTY))
     out[[20, 21, 75], 0, 0] = (NAN, NAN, NAN, NAN, NAN, NAN, float(Status.RAISED))
@@ -53,7 +61,7 @@ class Table:
         return Request("toy", "toy", "0" * 64, {}, 1)
 
     def chunk(self, index: int) -> Replicates:
-        part = table()[index * CHUNK_REPLICATES:(index + 1) * CHUNK_REPLICATES]
+        part = table()[index * CHUNK_REPLICATES : (index + 1) * CHUNK_REPLICATES]
         samples = np.where(np.isnan(part[:, :, 0, [4]]), NAN, 10.0 * np.array([40, 90])[np.newaxis, :, np.newaxis])
         return Replicates(part, samples)
 
@@ -123,8 +131,9 @@ def test_a_failed_replicate_did_not_meet_the_criterion(rows: dict[tuple[int, str
 
 @pytest.mark.parametrize(("size", "n"), [(0, 40), (1, 90)])
 @pytest.mark.parametrize(("suffix", "truth"), [("", PROTOCOL), ("_latent", LATENT)])
-def test_bias_and_coverage_against_each_truth(rows: dict[tuple[int, str], Row], size: int, n: int, suffix: str,
-                                              truth: EstimandValue) -> None:
+def test_bias_and_coverage_against_each_truth(
+    rows: dict[tuple[int, str], Row], size: int, n: int, suffix: str, truth: EstimandValue
+) -> None:
     c, ok, _ = columns(size)
     bias = rows[n, "bias" + suffix]
     assert bias.value == pytest.approx(np.mean(c["estimate"][ok]) - truth.value)

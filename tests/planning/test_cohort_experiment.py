@@ -63,7 +63,8 @@ def test_every_sensitivity_estimator_answers() -> None:
     chunk = made.chunk(0)
     assert not chunk.failures
     assert [(key.endpoint, key.estimator) for key in made.rows] == [
-        (name, choice.id) for name in endpoints for choice in endpoint(name).estimators]
+        (name, choice.id) for name in endpoints for choice in endpoint(name).estimators
+    ]
     usable = np.isin(chunk.values[..., STATUS], [s for s in Status if s.usable])
     assert usable.all()
     estimate, low, high = (chunk.values[..., FIELDS.index(name)] for name in ("estimate", "ci_low", "ci_high"))
@@ -119,8 +120,9 @@ def test_a_replicate_that_raises_is_kept_and_never_drawn_again(monkeypatch: pyte
     bad = events >= limit
     assert 0 < bad.sum() < CHUNK_REPLICATES / 2
     fussy = Fussy(limit)
-    monkeypatch.setattr(reactivation, "ESTIMATORS", (replace(reactivation.ESTIMATORS[0], estimate=fussy),
-                                                     reactivation.ESTIMATORS[1]))
+    monkeypatch.setattr(
+        reactivation, "ESTIMATORS", (replace(reactivation.ESTIMATORS[0], estimate=fussy), reactivation.ESTIMATORS[1])
+    )
     asked = experiment((60, 90), sensitivity=True)
     chunk = asked.chunk(1)
     assert fussy.calls == 1 + CHUNK_REPLICATES

@@ -12,10 +12,11 @@ from planning_setup import PRIMARY, Workplace, question, solved
 from cmvsim.core.errors import InputError
 from cmvsim.core.streams import Role
 from cmvsim.designs import PrecisionTarget
-from cmvsim.montecarlo.estimand_values import estimand_values
+from cmvsim.montecarlo.estimand_values import EstimandValue, estimand_values
 from cmvsim.planning import power
 from cmvsim.planning.closed_forms import assured_precision_patients
-from cmvsim.planning.power import Answer, Planner, PowerResult, Question
+from cmvsim.planning.power import Planner
+from cmvsim.planning.question import Answer, PowerResult, Question
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +73,8 @@ def test_a_search_finds_confirms_and_reports_its_size(tmp_path: Path) -> None:
     assert point == alone.curve[0]
     assert [p.value for p in result.curve] == [
         next(r.value for r in result.rows if r.n == p.n and r.endpoint == PRIMARY and r.measure == "p_half_width_le")
-        for p in result.curve]
+        for p in result.curve
+    ]
 
 
 def test_the_same_question_twice_is_the_same_answer(tmp_path: Path) -> None:
@@ -94,8 +96,9 @@ def test_a_grid_above_the_crossing_is_widened_downwards(tmp_path: Path, referenc
     assert {160, 200} <= set(result.sizes)
 
 
-def test_a_starting_grid_below_the_crossing_is_widened_upwards(tmp_path: Path, reference: Answer,
-                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_starting_grid_below_the_crossing_is_widened_upwards(
+    tmp_path: Path, reference: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(power, "assured_precision_patients", lambda *_: 20)
     result, work = plan(tmp_path, question())
     assert work.stages["widened-0"].sizes[-1] > work.stages["study"].sizes[-1]
@@ -170,3 +173,32 @@ def test_replicates_stop_on_the_error_wanted_and_the_stages_follow(tmp_path: Pat
 def test_more_precision_costs_more_patients(tmp_path: Path, reference: Answer) -> None:
     result, _ = plan(tmp_path, question(target=PrecisionTarget(half_width=0.10, probability=0.8)))
     assert answer_of(result).found > 1.2 * reference.found
+
+
+def test_a_width_that_no_study_can_have_is_refused_before_anything_is_simulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The closed form asks for 800,000 patients, above the largest size that the command line takes."""
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a study of a million patients was begun")
+
+    monkeypatch.setattr(power, "run", never)
+    with pytest.raises(InputError, match="half-width"):
+        plan(tmp_path, question(target=PrecisionTarget(half_width=0.001, probability=0.8)))
+
+
+@pytest.mark.parametrize("patients", [0, 5000])
+def test_an_endpoint_that_never_happens_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patients: int) -> None:
+    """Nobody in its population (NaN), or nobody with an event (0): a sentence for the user, or an answer."""
+    nobody = tuple(
+        EstimandValue(PRIMARY, "preemptive", kind, float("nan") if patients == 0 else 0.0, 0.0, patients)
+        for kind in ("latent", "protocol")
+    )
+    monkeypatch.setattr(power, "estimand_values", lambda *_, **__: nobody)
+    asked = question(replicates=64)
+    if patients == 0:
+        with pytest.raises(InputError):
+            plan(tmp_path, asked)
+    else:
+        assert answer_of(plan(tmp_path, asked)[0]).closed_form["n"] == 1

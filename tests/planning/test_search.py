@@ -28,9 +28,17 @@ def test_isotonic_works_along_the_last_axis() -> None:
         np.testing.assert_allclose(fitted[index], pav(values[index]), atol=1e-12)
 
 
-@pytest.mark.parametrize(("curve", "target", "at"), [
-    ([0.1, 0.5, 0.9], 0.7, 25.0), ([0.1, 0.5, 0.9], 0.5, 20.0), ([0.8, 0.8, 0.9], 0.8, 10.0), ([0.9, 0.9, 0.9], 0.8, 10.0),
-    ([0.1, 0.8, 0.8], 0.8, 20.0), ([0.0, 0.0, 1.0], 0.8, 28.0)])
+@pytest.mark.parametrize(
+    ("curve", "target", "at"),
+    [
+        ([0.1, 0.5, 0.9], 0.7, 25.0),
+        ([0.1, 0.5, 0.9], 0.5, 20.0),
+        ([0.8, 0.8, 0.9], 0.8, 10.0),
+        ([0.9, 0.9, 0.9], 0.8, 10.0),
+        ([0.1, 0.8, 0.8], 0.8, 20.0),
+        ([0.0, 0.0, 1.0], 0.8, 28.0),
+    ],
+)
 def test_crossing_by_hand(curve: list[float], target: float, at: float) -> None:
     assert crossing_of(np.array([10.0, 20.0, 30.0]), np.array(curve), target) == pytest.approx(at)
 
@@ -47,13 +55,15 @@ def verdict(covered: float, repetitions: int) -> bool:
     return bool(0.95 - 3 * mcse <= covered <= 0.985)
 
 
-@pytest.mark.parametrize(("sd", "grid", "target", "replicates"), [
-    (20.0, range(200, 301, 2), 0.8, 400), (12.0, range(220, 281), 0.8, 1000), (12.0, range(220, 281, 2), 0.5, 400)])
+@pytest.mark.parametrize(
+    ("sd", "grid", "target", "replicates"),
+    [(20.0, range(200, 301, 2), 0.8, 400), (12.0, range(220, 281), 0.8, 1000), (12.0, range(220, 281, 2), 0.5, 400)],
+)
 def test_the_probit_interval_covers_on_a_perfectly_nested_curve(sd: float, grid: range, target: float, replicates: int) -> None:
     repetitions = 1000
     truth = true_crossing(250, sd, grid, target)
     covered, found, methods = coverage(nested(250, sd), truth, grid, target, replicates, repetitions, seed=11)
-    assert methods == {"replicate-clustered probit in sqrt(N)"}
+    assert methods == {"binomial error over the slope of a probit in sqrt(N)"}
     assert verdict(covered, repetitions), f"covers {covered:.3f}"
     # Bias: within 4 MCSE of 0 plus a tenth of the error of one search.
     assert abs(found.mean() - truth) <= 4 * found.std(ddof=1) / np.sqrt(repetitions) + 0.1 * found.std(ddof=1)

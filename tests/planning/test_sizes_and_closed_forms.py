@@ -16,17 +16,57 @@ from cmvsim.planning.sizes import LARGEST, grid_around, local_grid, parse_sizes
 P_AND_W = [(p, w) for p in (0.02, 0.1, 0.3, 0.5, 0.8, 0.97) for w in (0.02, 0.06, 0.1)]
 
 
-@pytest.mark.parametrize(("text", "sizes"), [
-    ("250", (250,)), ("100,150", (100, 150)), ("60:300:60", (60, 120, 180, 240, 300)), ("60:290:60", (60, 120, 180, 240)),
-    ("5:8", (5, 6, 7, 8)), ("7:7:3", (7,)), ("300,60:180:60,60", (60, 120, 180, 300)), (" 20 , 10 ", (10, 20)),
-    ("1", (1,)), (str(LARGEST), (LARGEST,)), ("010", (10,))])
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        ("250", (250,)),
+        ("100,150", (100, 150)),
+        ("60:300:60", (60, 120, 180, 240, 300)),
+        ("60:290:60", (60, 120, 180, 240)),
+        ("5:8", (5, 6, 7, 8)),
+        ("7:7:3", (7,)),
+        ("300,60:180:60,60", (60, 120, 180, 300)),
+        (" 20 , 10 ", (10, 20)),
+        ("1", (1,)),
+        (str(LARGEST), (LARGEST,)),
+        ("010", (10,)),
+    ],
+)
 def test_sizes_are_read_with_both_ends(text: str, sizes: tuple[int, ...]) -> None:
     assert parse_sizes(text) == sizes
 
 
-@pytest.mark.parametrize("text", [
-    "", " ", "abc", "2.5", "-5", "1e3", "100,", ",100", "100;200", "60:", ":60", "60:300:", "60:300:10:1", "60 300", "1_000",
-    "60: 300", "0", "0:10", "300:60", "60:300:0", str(LARGEST + 1), f"1:{LARGEST + 1}:1000", "100,0", "100,abc", "²", "١٠:٥"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "abc",
+        "2.5",
+        "-5",
+        "1e3",
+        "100,",
+        ",100",
+        "100;200",
+        "60:",
+        ":60",
+        "60:300:",
+        "60:300:10:1",
+        "60 300",
+        "1_000",
+        "60: 300",
+        "0",
+        "0:10",
+        "300:60",
+        "60:300:0",
+        str(LARGEST + 1),
+        f"1:{LARGEST + 1}:1000",
+        "100,0",
+        "100,abc",
+        "²",
+        "١٠:٥",
+    ],
+)
 def test_every_mistake_is_an_input_error(text: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_sizes(text)
@@ -88,9 +128,18 @@ def exact_assurance(n: int, p: float, w: float, level: float) -> float:
     return float(stats.binom.pmf(x, n, p)[half <= w].sum())
 
 
-@pytest.mark.parametrize(("p", "w", "probability"), [
-    (0.3, 0.06, 0.8), (0.3, 0.06, 0.5), (0.3, 0.06, 0.95), (0.2, 0.05, 0.8), (0.1, 0.05, 0.9), (0.7, 0.06, 0.8),
-    (0.85, 0.08, 0.6)])
+@pytest.mark.parametrize(
+    ("p", "w", "probability"),
+    [
+        (0.3, 0.06, 0.8),
+        (0.3, 0.06, 0.5),
+        (0.3, 0.06, 0.95),
+        (0.2, 0.05, 0.8),
+        (0.1, 0.05, 0.9),
+        (0.7, 0.06, 0.8),
+        (0.85, 0.08, 0.6),
+    ],
+)
 def test_assured_precision_is_the_first_size_of_the_normal_form(p: float, w: float, probability: float) -> None:
     n = assured_precision_patients(p, w, 0.95, probability)
     assert normal_assurance(n, p, w, 0.95) >= probability

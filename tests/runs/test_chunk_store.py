@@ -24,9 +24,7 @@ def numbers(index: int) -> tuple[np.ndarray, np.ndarray]:
 def filled(folder: Path, chunks: int = 3) -> ChunkStore:
     store = ChunkStore(folder, digest=DIGEST, layout=LAYOUT)
     for index in range(chunks):
-        store.put(
-            index, *numbers(index), failures=[{"replicate": index * CHUNK_REPLICATES + 5, "message": "x"}]
-        )
+        store.put(index, *numbers(index), failures=[{"replicate": index * CHUNK_REPLICATES + 5, "message": "x"}])
     return store
 
 
@@ -38,9 +36,7 @@ def test_round_trip_by_column(tmp_path: Path) -> None:
     extras = np.concatenate([numbers(index)[1] for index in range(3)])
     for replicates in (1, 64, 150, 192):
         np.testing.assert_array_equal(store.column(1, 2, "status", replicates), values[:replicates, 1, 2, 1])
-        np.testing.assert_array_equal(
-            store.column(0, 1, "estimate", replicates), values[:replicates, 0, 1, 0]
-        )
+        np.testing.assert_array_equal(store.column(0, 1, "estimate", replicates), values[:replicates, 0, 1, 0])
         np.testing.assert_array_equal(store.extra_column(1, "samples", replicates), extras[:replicates, 1, 0])
 
 
@@ -86,9 +82,7 @@ def damage(path: Path, how: str) -> None:
         path.write_bytes((path.parent / "chunk-000000.npy").read_bytes())
 
 
-@pytest.mark.parametrize(
-    "how", ["empty", "header", "half", "last byte", "one bit", "longer", "another chunk"]
-)
+@pytest.mark.parametrize("how", ["empty", "header", "half", "last byte", "one bit", "longer", "another chunk"])
 def test_damaged_chunk_is_computed_again(tmp_path: Path, how: str) -> None:
     path = filled(tmp_path).path(1)
     whole = path.read_bytes()

@@ -68,9 +68,7 @@ def test_run_json(tmp_path: Path) -> None:
     assert record["request_digest"] == REQUEST.digest
     assert (record["seed"], record["chunks_done"]) == (1, 2)
     assert set(record["environment"]) == {"python", "numpy", "scipy", "numba", "system", "machine"}
-    assert record["outputs"] == {
-        name: sha256_file(tmp_path / "run" / name) for name in ("figures/power.svg", "results.json")
-    }
+    assert record["outputs"] == {name: sha256_file(tmp_path / "run" / name) for name in ("figures/power.svg", "results.json")}
     text = json.dumps(record)
     for private in (os.uname().nodename, str(tmp_path), sys.executable, str(Path.home())):
         assert private not in text
@@ -214,10 +212,7 @@ needs_sigkill = pytest.mark.skipif(sys.platform == "win32", reason="Windows has 
 
 
 def kill(path: Path, how: str) -> None:
-    assert (
-        subprocess.run([sys.executable, "-c", KILLED, str(path), how], check=False).returncode
-        == -signal.SIGKILL
-    )
+    assert subprocess.run([sys.executable, "-c", KILLED, str(path), how], check=False).returncode == -signal.SIGKILL
 
 
 @needs_sigkill
@@ -245,9 +240,7 @@ def test_killed_run_is_continued(tmp_path: Path) -> None:
     assert folder.state is RunState.FINISHED
 
 
-@pytest.mark.parametrize(
-    ("fresh", "expected"), [("whole", "second"), ("partial", "first"), ("absent", "first")]
-)
+@pytest.mark.parametrize(("fresh", "expected"), [("whole", "second"), ("partial", "first"), ("absent", "first")])
 def test_swap_cut_between_its_two_renames_is_mended(tmp_path: Path, fresh: str, expected: str) -> None:
     path = tmp_path / "run"
     finished(path)
@@ -263,9 +256,7 @@ def test_swap_cut_between_its_two_renames_is_mended(tmp_path: Path, fresh: str, 
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
 
 
-def test_interruption_before_run_json_leaves_an_unfinished_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interruption_before_run_json_leaves_an_unfinished_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_args: object, **_options: object) -> dict[str, str]:
         raise KeyboardInterrupt
 
@@ -288,9 +279,7 @@ def test_two_processes_do_not_write_one_folder(tmp_path: Path) -> None:
         "with FolderLock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     path = tmp_path / "run"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as other:
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
         with (

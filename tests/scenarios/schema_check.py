@@ -6,11 +6,40 @@ import math
 import re
 
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
-KNOWN = {"$schema", "$id", "$defs", "$ref", "title", "description", "version", "type", "properties", "additionalProperties",
-         "required", "items", "prefixItems", "minItems", "maxItems", "minProperties", "maxProperties", "propertyNames", "enum",
-         "const", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "anyOf"}
-COMPARE = {"minimum": lambda x, limit: x >= limit, "maximum": lambda x, limit: x <= limit,
-           "exclusiveMinimum": lambda x, limit: x > limit, "exclusiveMaximum": lambda x, limit: x < limit}
+KNOWN = {
+    "$schema",
+    "$id",
+    "$defs",
+    "$ref",
+    "title",
+    "description",
+    "version",
+    "type",
+    "properties",
+    "additionalProperties",
+    "required",
+    "items",
+    "prefixItems",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+    "propertyNames",
+    "enum",
+    "const",
+    "pattern",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "anyOf",
+}
+COMPARE = {
+    "minimum": lambda x, limit: x >= limit,
+    "maximum": lambda x, limit: x <= limit,
+    "exclusiveMinimum": lambda x, limit: x > limit,
+    "exclusiveMaximum": lambda x, limit: x < limit,
+}
 
 
 def errors(value, schema, root, at=""):

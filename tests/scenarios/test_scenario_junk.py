@@ -16,10 +16,31 @@ from cmvsim.scenarios.resolve import resolve_tree
 from cmvsim.scenarios.scenario import Scenario
 
 BASE = load_tree("cmv-cart")
-JUNK = [None, True, "x", "@x", [], {}, -1, 0, 1e300, 10**400, math.nan, math.inf, dt.date(2024, 1, 1), [1], ["a", []],
-        {"x": 1}, {"value": None}, {"value": {}}, {"value": 1, "evidence": 3},
-        {"median": 1, "varies": 3}, {"mean": 1, "varies": {"sd": "x"}},
-        {"value": 1, "uncertain": {"beta": "x"}}, {"value": 1, "uncertain": {"beta": [10**400, 1]}}]
+JUNK = [
+    None,
+    True,
+    "x",
+    "@x",
+    [],
+    {},
+    -1,
+    0,
+    1e300,
+    10**400,
+    math.nan,
+    math.inf,
+    dt.date(2024, 1, 1),
+    [1],
+    ["a", []],
+    {"x": 1},
+    {"value": None},
+    {"value": {}},
+    {"value": 1, "evidence": 3},
+    {"median": 1, "varies": 3},
+    {"mean": 1, "varies": {"sd": "x"}},
+    {"value": 1, "uncertain": {"beta": "x"}},
+    {"value": 1, "uncertain": {"beta": [10**400, 1]}},
+]
 # `definition` quotes what it was given in Python's words, see endpoints.analysis
 QUOTED_ELSEWHERE = ("analysis", "definition")
 FIRST_TARGET = ("cmv", "targets", 0)

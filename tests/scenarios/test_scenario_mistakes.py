@@ -8,8 +8,21 @@ from scenario_mistakes import MISTAKES, Mistake
 from cmvsim.core.errors import InputError
 from cmvsim.scenarios import catalogue_text, resolve
 
-JARGON = ("valid dictionary", "Value error", "Input should", "Tuple", "validation", "instance of", "type=", "None", "datetime",
-          "function-", "pydantic", "True", "False")
+JARGON = (
+    "valid dictionary",
+    "Value error",
+    "Input should",
+    "Tuple",
+    "validation",
+    "instance of",
+    "type=",
+    "None",
+    "datetime",
+    "function-",
+    "pydantic",
+    "True",
+    "False",
+)
 
 
 def refused(name, overrides=()):
@@ -141,14 +154,17 @@ def test_mistake_in_what_is_extended_names_its_file(tmp_path):
 # ---- --set
 
 
-@pytest.mark.parametrize(("override", "says", "allows"), [
-    ("monitoring.attendance", "is not KEY=VALUE", "--set monitoring.attendance=0.9"),
-    ("=3", "is not KEY=VALUE", "e.g."),
-    ("monitoring.lod.x=3", "'lod' is a value ('@lod_plasma'), not a section", ""),
-    ("study.patients.most=3", "'patients' is a value (250), not a section", ""),
-    ("cmv.targets[7].day=3", "'targets' has no entry '7'", "0 to 1"),
-    ("cmv.targets.day=3", "'targets' has no entry 'day'", "0 to 1"),
-])
+@pytest.mark.parametrize(
+    ("override", "says", "allows"),
+    [
+        ("monitoring.attendance", "is not KEY=VALUE", "--set monitoring.attendance=0.9"),
+        ("=3", "is not KEY=VALUE", "e.g."),
+        ("monitoring.lod.x=3", "'lod' is a value ('@lod_plasma'), not a section", ""),
+        ("study.patients.most=3", "'patients' is a value (250), not a section", ""),
+        ("cmv.targets[7].day=3", "'targets' has no entry '7'", "0 to 1"),
+        ("cmv.targets.day=3", "'targets' has no entry 'day'", "0 to 1"),
+    ],
+)
 def test_set_that_cannot_be_followed(override, says, allows):
     problem = one("cmv-cart", [override])
     assert says in problem.message
@@ -156,15 +172,18 @@ def test_set_that_cannot_be_followed(override, says, allows):
     assert override in str(problem)
 
 
-@pytest.mark.parametrize(("override", "at", "says", "allows"), [
-    ("monitoring.atendance=0.9", "monitoring.atendance", "unknown key 'atendance'", "did you mean 'attendance'?"),
-    ("monitor.attendance=0.9", "monitor", "unknown key 'monitor'", "did you mean 'monitoring'?"),
-    ("monitoring.attendance=0,9", "monitoring.attendance", "'0,9' is not a number", "from 0 to 1"),
-    ("monitoring.attendance=", "monitoring.attendance", "'' is not a number", "from 0 to 1"),
-    ("monitoring.attendance=1.9", "monitoring.attendance", "1.9 is not allowed", "from 0 to 1"),
-    ("monitoring.matrix=serum", "monitoring.matrix", "'serum' is not allowed", "plasma, whole_blood"),
-    ("monitoring.attendance.sd=1", "monitoring.attendance", "unknown key 'sd' in a value", ""),
-])
+@pytest.mark.parametrize(
+    ("override", "at", "says", "allows"),
+    [
+        ("monitoring.atendance=0.9", "monitoring.atendance", "unknown key 'atendance'", "did you mean 'attendance'?"),
+        ("monitor.attendance=0.9", "monitor", "unknown key 'monitor'", "did you mean 'monitoring'?"),
+        ("monitoring.attendance=0,9", "monitoring.attendance", "'0,9' is not a number", "from 0 to 1"),
+        ("monitoring.attendance=", "monitoring.attendance", "'' is not a number", "from 0 to 1"),
+        ("monitoring.attendance=1.9", "monitoring.attendance", "1.9 is not allowed", "from 0 to 1"),
+        ("monitoring.matrix=serum", "monitoring.matrix", "'serum' is not allowed", "plasma, whole_blood"),
+        ("monitoring.attendance.sd=1", "monitoring.attendance", "unknown key 'sd' in a value", ""),
+    ],
+)
 def test_set_of_something_wrong(override, at, says, allows):
     problem = one("cmv-cart", [override])
     assert problem.where == "cmv-cart with --set"

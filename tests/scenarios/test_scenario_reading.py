@@ -65,41 +65,48 @@ def test_course_is_the_scenarios():
     assert "DLBCL: 13% (9 to 18) die, 2.5% without relapse, and 40% relapse" in text
 
 
-@pytest.mark.parametrize(("override", "says"), [
-    ("study.patients=123", "123 CMV-seropositive patients"),
-    ("cmv.targets[0].value=0.44", "Untreated, 44% have"),
-    ("cmv.targets[0].day=75", "CMV DNA by day 75"),
-    ("cmv.targets[1].value=23", "half of them by day 23"),
-    ("cmv.onset.ratios.corticosteroids=3.3", "by 3.3 from the first dose"),
-    ("cmv.onset.ratios.corticosteroids=1", "leave the rate of onset as it is"),
-    ("toxicity.corticosteroids.washout=33", "fading over 33 days"),
-    ("cmv.load.set_point_shift.corticosteroids=-0.5", "0.5 log10 IU/mL (3.2 times) lower"),
-    ("follow_up.death_by_90.dlbcl=0.21", "DLBCL: 21% die"),
-    ("follow_up.relapse_by_90.dlbcl=0.31", "31% relapse"),
-    ("follow_up.death_ratios.clinically_significant=1.7", "multiplies the rate of death without relapse by 1.7"),
-    ("monitoring.attendance=0.81", "81% of the 10 after infusion made"),
-    ("monitoring.lloq=77", "quantified from 77 IU/mL"),
-    ("monitoring.jitter=0", "56, 70, 84, 90), 93%"),
-    ("monitoring.schedule=[{ every = 3, to = 21 }, { at = 90 }]", "days 0-21 every 3 days, 90"),
-    ("preemptive_therapy.start_at=1234", "Pre-emptive therapy from 1,234 IU/mL of plasma"),
-    ("preemptive_therapy.accepted=0.66", "in 66% of the episodes"),
-    ("analysis.definition={ at_least = 1000 }", "first sample of at least 1000 IU/mL on days 1-90"),
-    ("analysis.definition=clinically_significant", "first treatment for CMV, or CMV disease, on days 1-90"),
-    ("analysis.relapse=competing", "death, transplantation and relapse competing"),
-    ("analysis.relapse=censor", "death and transplantation competing, censored at relapse"),
-    ("analysis.hct=censor", "death competing, censored at transplantation"),
-    ("analysis.prevalent=count", "DNAemia at infusion counted at day 0"),
-    ("analysis.level=0.9", "90% CI (cloglog)"),
-    ("designs.precision.target.half_width=0.08", "half-width at most 8 points"),
-])
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("study.patients=123", "123 CMV-seropositive patients"),
+        ("cmv.targets[0].value=0.44", "Untreated, 44% have"),
+        ("cmv.targets[0].day=75", "CMV DNA by day 75"),
+        ("cmv.targets[1].value=23", "half of them by day 23"),
+        ("cmv.onset.ratios.corticosteroids=3.3", "by 3.3 from the first dose"),
+        ("cmv.onset.ratios.corticosteroids=1", "leave the rate of onset as it is"),
+        ("toxicity.corticosteroids.washout=33", "fading over 33 days"),
+        ("cmv.load.set_point_shift.corticosteroids=-0.5", "0.5 log10 IU/mL (3.2 times) lower"),
+        ("follow_up.death_by_90.dlbcl=0.21", "DLBCL: 21% die"),
+        ("follow_up.relapse_by_90.dlbcl=0.31", "31% relapse"),
+        ("follow_up.death_ratios.clinically_significant=1.7", "multiplies the rate of death without relapse by 1.7"),
+        ("monitoring.attendance=0.81", "81% of the 10 after infusion made"),
+        ("monitoring.lloq=77", "quantified from 77 IU/mL"),
+        ("monitoring.jitter=0", "56, 70, 84, 90), 93%"),
+        ("monitoring.schedule=[{ every = 3, to = 21 }, { at = 90 }]", "days 0-21 every 3 days, 90"),
+        ("preemptive_therapy.start_at=1234", "Pre-emptive therapy from 1,234 IU/mL of plasma"),
+        ("preemptive_therapy.accepted=0.66", "in 66% of the episodes"),
+        ("analysis.definition={ at_least = 1000 }", "first sample of at least 1000 IU/mL on days 1-90"),
+        ("analysis.definition=clinically_significant", "first treatment for CMV, or CMV disease, on days 1-90"),
+        ("analysis.relapse=competing", "death, transplantation and relapse competing"),
+        ("analysis.relapse=censor", "death and transplantation competing, censored at relapse"),
+        ("analysis.hct=censor", "death competing, censored at transplantation"),
+        ("analysis.prevalent=count", "DNAemia at infusion counted at day 0"),
+        ("analysis.level=0.9", "90% CI (cloglog)"),
+        ("designs.precision.target.half_width=0.08", "half-width at most 8 points"),
+    ],
+)
 def test_what_is_changed_is_what_is_read(override, says):
     assert says not in flat(explain(resolve("cmv-cart")))
     assert says in flat(explain(resolve("cmv-cart", [override])))
 
 
-@pytest.mark.parametrize(("observed", "says"), [
-    (0.28, "This schedule should find 28% of patients positive, not 30% (Monte Carlo error 0.3 points)."),
-    (0.302, "This schedule should find 30% of patients positive, as above (Monte Carlo error 0.3 points).")])
+@pytest.mark.parametrize(
+    ("observed", "says"),
+    [
+        (0.28, "This schedule should find 28% of patients positive, not 30% (Monte Carlo error 0.3 points)."),
+        (0.302, "This schedule should find 30% of patients positive, as above (Monte Carlo error 0.3 points)."),
+    ],
+)
 def test_seen_compares_with_the_course(observed, says):
     assert says in flat(explain(resolve("cmv-cart"), observed=observed, mcse=0.003))
 
@@ -115,8 +122,10 @@ def test_what_could_not_be_computed_is_not_quoted():
     assert "This schedule" not in explain(resolve("cmv-cart"))
 
 
-@pytest.mark.parametrize("override", ['analysis.endpoints=["cmv_leukaemia"]', "analysis.prevalent=count",
-                                      "analysis.relapse=competing", "analysis.window=80"])
+@pytest.mark.parametrize(
+    "override",
+    ['analysis.endpoints=["cmv_leukaemia"]', "analysis.prevalent=count", "analysis.relapse=competing", "analysis.window=80"],
+)
 def test_another_question_is_not_compared(override):
     assert "not 30%" not in flat(explain(resolve("cmv-cart", [override]), observed=0.2))
 
@@ -194,15 +203,22 @@ def test_a_scenario_does_not_differ_from_itself():
 
 def test_diff_lists_what_a_file_changed_and_nothing_else():
     rows = {row.path: row for row in diff(resolve("cmv-cart"), resolve("cmv-cart-whole-blood"))}
-    assert set(rows) == {"monitoring.matrix", "monitoring.lod", "monitoring.lloq", "cmv.onset.prevalent",
-                         "preemptive_therapy.start_at", "preemptive_therapy.accepted"}
+    assert set(rows) == {
+        "monitoring.matrix",
+        "monitoring.lod",
+        "monitoring.lloq",
+        "cmv.onset.prevalent",
+        "preemptive_therapy.start_at",
+        "preemptive_therapy.accepted",
+    }
     assert (rows["monitoring.matrix"].left, rows["monitoring.matrix"].right) == ("plasma", "whole blood")
 
 
 def test_diff_shows_uncertainty_reasons_and_missing_keys(tmp_path):
     (tmp_path / "a.toml").write_text(
         'extends = "cmv-cart"\n[monitoring]\nattendance = { value = 0.93, assumed = "mine" }\n[designs.other]\n'
-        'kind = "single_arm_precision"\n[cmv.onset.ratios]\ntocilizumab = { value = 1.15, uncertain = { beta = [1, 2] } }\n')
+        'kind = "single_arm_precision"\n[cmv.onset.ratios]\ntocilizumab = { value = 1.15, uncertain = { beta = [1, 2] } }\n'
+    )
     rows = {row.path: row for row in diff(resolve("cmv-cart"), resolve(str(tmp_path / "a.toml")))}
     assert rows["monitoring.attendance"].words_only
     assert rows["monitoring.attendance"].right == "93%; assumed: mine"
@@ -252,8 +268,9 @@ def test_new_refuses_to_overwrite(tmp_path):
     assert "extends" in file.read_text()
 
 
-@pytest.mark.parametrize(("place", "says"), [("none/mine.toml", "does not exist"), ("mine.txt", "ends in .toml"), ("dir.toml",
-"is a folder")])
+@pytest.mark.parametrize(
+    ("place", "says"), [("none/mine.toml", "does not exist"), ("mine.txt", "ends in .toml"), ("dir.toml", "is a folder")]
+)
 def test_new_refuses_places(tmp_path, place, says):
     (tmp_path / "dir.toml").mkdir()
     with pytest.raises(InputError, match=says):
@@ -261,8 +278,10 @@ def test_new_refuses_places(tmp_path, place, says):
 
 
 TOML_VALUES = st.recursive(
-    st.booleans() | st.integers(-10**6, 10**6) | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3), max_leaves=8)
+    st.booleans() | st.integers(-(10**6), 10**6) | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 @settings(max_examples=60, deadline=None)

@@ -20,7 +20,8 @@ from cmvsim.scenarios.resolve import resolve_tree
 IDS = catalogue_ids()
 STUDY_DESIGN = {  # facts of the study or of a target's cohort: neither published estimates nor assumptions
     "population.strata.ball_child.products.tisagenlecleucel",  # the only product licensed under 18 years
-    "cmv.targets[0].day", "cmv.targets[1].day",  # three months
+    "cmv.targets[0].day",
+    "cmv.targets[1].day",  # three months
     "cmv.targets[0].measured_by.attendance",  # a target is net of missed visits
 }
 
@@ -54,8 +55,11 @@ def leaves(tree, path=()):
 
 
 TREE = resolve("cmv-cart", ["cmv.calibrated_on=own"]).as_dict()
-NUMBERS = [path for path, value in leaves(TREE)
-           if isinstance(value, int | float) and not isinstance(value, bool) and path[0] != "format"]
+NUMBERS = [
+    path
+    for path, value in leaves(TREE)
+    if isinstance(value, int | float) and not isinstance(value, bool) and path[0] != "format"
+]
 
 
 def test_the_catalogue_holds_what_is_promised():
@@ -101,10 +105,21 @@ def test_every_number_changes_the_digest(path):
     assert ResolvedScenario(Dumped(tree), "t").digest != ResolvedScenario(Dumped(TREE), "t").digest
 
 
-@pytest.mark.parametrize("override", ["monitoring.matrix=whole_blood", "analysis.prevalent=count", "analysis.relapse=competing",
-                                      "analysis.hct=censor", "analysis.definition=detected", "analysis.interval=log",
-                                      "analysis.endpoints=[\"cmv_lymphoma\"]", "monitoring.baseline=[-5, 0]",
-                                      "analysis.definition={ at_least = 1000 }", "cmv.targets[0].value=0.27"])
+@pytest.mark.parametrize(
+    "override",
+    [
+        "monitoring.matrix=whole_blood",
+        "analysis.prevalent=count",
+        "analysis.relapse=competing",
+        "analysis.hct=censor",
+        "analysis.definition=detected",
+        "analysis.interval=log",
+        'analysis.endpoints=["cmv_lymphoma"]',
+        "monitoring.baseline=[-5, 0]",
+        "analysis.definition={ at_least = 1000 }",
+        "cmv.targets[0].value=0.27",
+    ],
+)
 def test_every_choice_changes_the_digest(override):
     assert resolve("cmv-cart", [override]).digest != resolve("cmv-cart").digest
 
@@ -209,8 +224,9 @@ def test_whole_blood_is_another_test_of_the_same_disease():
 def test_null_has_no_effect_and_no_shared_cause():
     spec = resolve("null").spec
     ratios = spec.cmv.onset.ratios
-    assert [float(getattr(ratios, name)) for name in ("corticosteroids", "tocilizumab", "prior_allogeneic_hct",
-    "score")] == [1] * 4
+    assert [float(getattr(ratios, name)) for name in ("corticosteroids", "tocilizumab", "prior_allogeneic_hct", "score")] == [
+        1
+    ] * 4
     assert [float(shift) for _, shift in spec.cmv.load.set_point_shift] == [0, 0]
     assert [float(loading) for _, loading in spec.population.score_loadings] == [0, 0]
     assert float(spec.toxicity.severity_loading) == 0

@@ -17,14 +17,53 @@ from cmvsim.scenarios.template import new
 SCHEMA = json_schema()
 EXAMPLES = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
 SEEN_BY_A_SCHEMA = [mistake for mistake in MISTAKES if mistake.name.startswith("key_") and mistake.name != "key_missing"]
-RANGES = [mistake for mistake in MISTAKES if mistake.name in {
-    "probability", "negative_days", "zero_load", "correlation", "text_for_number", "bool_for_number", "bare_text",
-    "list_for_number", "patients_text", "patients_zero", "patients_fraction", "level", "half_width", "age_three", "age_one",
-    "number_for_table", "array_for_section", "text_for_section", "text_for_list", "no_endpoints", "number_for_text",
-    "id_with_space",
-    "number_for_matrix", "disease_unknown", "matrix_unknown", "definition_unknown", "choice_unknown", "design_unknown",
-    "measure_unknown", "varies_for_one", "centre_without_varies", "varies_mixed", "varies_negative", "uncertain_two",
-    "uncertain_unknown", "uncertain_one_number", "uncertain_number", "assumed_number", "format_2", "format_text"}]
+RANGES = [
+    mistake
+    for mistake in MISTAKES
+    if mistake.name
+    in {
+        "probability",
+        "negative_days",
+        "zero_load",
+        "correlation",
+        "text_for_number",
+        "bool_for_number",
+        "bare_text",
+        "list_for_number",
+        "patients_text",
+        "patients_zero",
+        "patients_fraction",
+        "level",
+        "half_width",
+        "age_three",
+        "age_one",
+        "number_for_table",
+        "array_for_section",
+        "text_for_section",
+        "text_for_list",
+        "no_endpoints",
+        "number_for_text",
+        "id_with_space",
+        "number_for_matrix",
+        "disease_unknown",
+        "matrix_unknown",
+        "definition_unknown",
+        "choice_unknown",
+        "design_unknown",
+        "measure_unknown",
+        "varies_for_one",
+        "centre_without_varies",
+        "varies_mixed",
+        "varies_negative",
+        "uncertain_two",
+        "uncertain_unknown",
+        "uncertain_one_number",
+        "uncertain_number",
+        "assumed_number",
+        "format_2",
+        "format_text",
+    }
+]
 
 
 def test_dialect_title_and_version():
@@ -60,8 +99,9 @@ def test_ready_to_edit_files_fit(path):
 
 
 def test_a_new_file_fits():
-    text = "\n".join(line.removeprefix("# ") if " = " in line else line for line in new("cmv-cart").split("extends",
-        1)[1].splitlines())
+    text = "\n".join(
+        line.removeprefix("# ") if " = " in line else line for line in new("cmv-cart").split("extends", 1)[1].splitlines()
+    )
     assert errors(tomllib.loads("extends" + text), SCHEMA, SCHEMA) == []
 
 

@@ -71,14 +71,27 @@ def lone(hazard: float = 0.0, after: float = 0.0, amplitude: float = 1.0, median
 def single(*overrides: str, baseline: Baseline, **rates: float) -> Model:
     """The model with a single stratum, everybody identical unless overrides say otherwise, nobody leaving."""
     full = model(*NO_RATIOS, *overrides, baseline=baseline)
-    stratum = StratumSpec.parse({
-        "label": "only", "share": 1.0, "disease": "lymphoma", "age": [18, 85], "products": {"axicabtagene": 1.0},
-        "prior_allogeneic_hct": 0.0, "lymphocytes": 0.5})
-    tables = {name: {"only": Value(value=rates.get(name, 0.0))} for name in
-              ("relapse_by_90", "monitoring_stop", "hct_by_90", "death_by_90", "non_relapse_mortality_by_90")}
+    stratum = StratumSpec.parse(
+        {
+            "label": "only",
+            "share": 1.0,
+            "disease": "lymphoma",
+            "age": [18, 85],
+            "products": {"axicabtagene": 1.0},
+            "prior_allogeneic_hct": 0.0,
+            "lymphocytes": 0.5,
+        }
+    )
+    tables = {
+        name: {"only": Value(value=rates.get(name, 0.0))}
+        for name in ("relapse_by_90", "monitoring_stop", "hct_by_90", "death_by_90", "non_relapse_mortality_by_90")
+    }
     rest = {name: Value(value=rates.get(name, 0.0)) for name in ("lost_by_90", "withdrawn_by_90")}
-    return replace(full, population=full.population.model_copy(update={"strata": {"only": stratum}}),
-                   follow_up=full.follow_up.model_copy(update={**tables, **rest}))
+    return replace(
+        full,
+        population=full.population.model_copy(update={"strata": {"only": stratum}}),
+        follow_up=full.follow_up.model_copy(update={**tables, **rest}),
+    )
 
 
 def binomial_se(p: float, n: int) -> float:

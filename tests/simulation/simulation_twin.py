@@ -68,7 +68,7 @@ class Law:
 
     def cumulative_share(self, t: float) -> float:
         """F(t) of the onset-time law."""
-        return -math.expm1(-(max(t - self.origin, 0.0) / self.scale) ** self.shape)
+        return -math.expm1(-((max(t - self.origin, 0.0) / self.scale) ** self.shape))
 
     def pieces(self, low: float, high: float) -> list[tuple[float, float, float]]:
         """(from, to, ratio) between changes."""
@@ -77,8 +77,10 @@ class Law:
 
     def spent(self, low: float, high: float, factor: float) -> float:
         """Cumulative hazard."""
-        return math.fsum(factor * self.amplitude * ratio * (self.cumulative_share(b) - self.cumulative_share(a))
-                         for a, b, ratio in self.pieces(low, high))
+        return math.fsum(
+            factor * self.amplitude * ratio * (self.cumulative_share(b) - self.cumulative_share(a))
+            for a, b, ratio in self.pieces(low, high)
+        )
 
     def reach(self, low: float, high: float, factor: float, clock: float) -> float:
         """Time at which the clock is spent, +inf if not before `high`."""
@@ -211,8 +213,9 @@ class Patient:
         ends = x.self_limited[k] < p
         self.told.margins.append(abs(x.self_limited[k] - p))
         top = t + (peak - v0) / x.growth
-        episode = Episode(t, v0, x.growth, peak, top + x.plateaus[k] if ends else INF, x.decays[k], x.treated_decays[k],
-                          x.regrows[k])
+        episode = Episode(
+            t, v0, x.growth, peak, top + x.plateaus[k] if ends else INF, x.decays[k], x.treated_decays[k], x.regrows[k]
+        )
         self.told.episodes.append(episode)
         self.open = episode
         if self.on_drug:
@@ -318,8 +321,15 @@ class Patient:
                 self.told.branches.add("stopped while replicating, decays")
 
 
-def traits(model: Model, draws: ChunkDraws, i: int, windows: dict[str, tuple[float, float]], score: float,
-           prior_hct: bool, monitored_until: float) -> Traits:
+def traits(
+    model: Model,
+    draws: ChunkDraws,
+    i: int,
+    windows: dict[str, tuple[float, float]],
+    score: float,
+    prior_hct: bool,
+    monitored_until: float,
+) -> Traits:
     """What chance gives patient `i` (flat index), from the named draws."""
     onset, load, plan = model.cmv.onset, model.cmv.load, model.monitoring
     episodes = int(float(onset.episodes))
@@ -332,8 +342,14 @@ def traits(model: Model, draws: ChunkDraws, i: int, windows: dict[str, tuple[flo
     amplitude = model.baseline.onset_amplitude * float(ratios.score) ** score
     amplitude *= float(ratios.prior_allogeneic_hct) if prior_hct else 1.0
     courses = tuple(
-        Course(*windows[drug], float(getattr(ratios, drug)), float(getattr(model.toxicity, drug).washout),
-               float(model.toxicity.washout_step)) for drug in ("corticosteroids", "tocilizumab"))
+        Course(
+            *windows[drug],
+            float(getattr(ratios, drug)),
+            float(getattr(model.toxicity, drug).washout),
+            float(model.toxicity.washout_step),
+        )
+        for drug in ("corticosteroids", "tocilizumab")
+    )
     law = Law(amplitude, model.inclusion_day, model.baseline.onset_median, float(onset.shape), courses)
     if draws("cmv.prevalent")[i] < float(onset.prevalent):
         first = model.inclusion_day - float(onset.prevalent_age) * float(draws("cmv.prevalent_age")[i])
@@ -352,9 +368,13 @@ def traits(model: Model, draws: ChunkDraws, i: int, windows: dict[str, tuple[flo
     by_score = float(load.set_point_shift.score) * score
     each = range(episodes)
     return Traits(
-        law=law, first_onset=first, growth=ln2 / normal(load.doubling_time, "cmv.doubling_time"),
-        offset=normal(matrix, "cmv.matrix_offset"), steroids_from=windows["corticosteroids"][0],
-        monitored_until=monitored_until, clocks=[float(draws("cmv.onset", k)[i]) for k in each],
+        law=law,
+        first_onset=first,
+        growth=ln2 / normal(load.doubling_time, "cmv.doubling_time"),
+        offset=normal(matrix, "cmv.matrix_offset"),
+        steroids_from=windows["corticosteroids"][0],
+        monitored_until=monitored_until,
+        clocks=[float(draws("cmv.onset", k)[i]) for k in each],
         set_points=[normal(load.set_point, "cmv.set_point", k) + by_score for k in each],
         plateaus=[normal(load.plateau, "cmv.plateau", k) for k in each],
         self_limited=[float(draws("cmv.self_limited", k)[i]) for k in each],
@@ -362,7 +382,9 @@ def traits(model: Model, draws: ChunkDraws, i: int, windows: dict[str, tuple[flo
         treated_decays=[ln2 / normal(load.treated.half_life, "treatment.half_life", k) for k in each],
         accepted=[bool(draws("treatment.accepted", k)[i] < float(model.treatment.accepted)) for k in each],
         regrows=[bool(draws("treatment.regrowth", k)[i] < float(load.treated.regrowth)) for k in each],
-        visits=visits, noise=[float(draws("monitoring.noise", day % 2**32)[i]) for day in plan.days])
+        visits=visits,
+        noise=[float(draws("monitoring.noise", day % 2**32)[i]) for day in plan.days],
+    )
 
 
 def first_reaching(told: Told, level: float, horizon: float) -> float:
@@ -372,8 +394,11 @@ def first_reaching(told: Told, level: float, horizon: float) -> float:
         top = episode.onset + (episode.peak - episode.start) / episode.growth
         bends = {episode.onset, top, episode.plateau_end, end, *(b[0] for b in episode.bounds)}
         for t, value, slope in episode.bounds:  # where a bound crosses a piece of the natural course
-            for a_t, a_value, a_slope in ((episode.onset, episode.start, episode.growth), (top, episode.peak, 0.0),
-                                          (episode.plateau_end, episode.peak, -episode.decay)):
+            for a_t, a_value, a_slope in (
+                (episode.onset, episode.start, episode.growth),
+                (top, episode.peak, 0.0),
+                (episode.plateau_end, episode.peak, -episode.decay),
+            ):
                 if math.isfinite(a_t) and slope != a_slope:
                     bends.add(((a_value - a_slope * a_t) - (value - slope * t)) / (slope - a_slope))
         cuts = sorted(b for b in bends if episode.onset <= b <= end)

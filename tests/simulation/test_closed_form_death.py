@@ -71,12 +71,19 @@ def _clock_draws(non_relapse: float, after: float) -> object:
     return lambda name, _index=0: np.array([non_relapse if name == "follow_up.non_relapse_death" else after])
 
 
-def _death(clock: float, after_clock: float, hazard: float, after: float, ratio: float, treated: float,
-           relapse: float) -> float:
+def _death(
+    clock: float, after_clock: float, hazard: float, after: float, ratio: float, treated: float, relapse: float
+) -> float:
     spec = SimpleNamespace(death_ratios=SimpleNamespace(clinically_significant=ratio))
     baseline = Baseline(1.0, 1.0, (hazard,), (after,))
-    got = death_times(spec, baseline, np.array([0]), np.array([relapse]), np.array([treated]),  # type: ignore[arg-type]
-                      _clock_draws(clock, after_clock))  # type: ignore[arg-type]
+    got = death_times(
+        spec,
+        baseline,
+        np.array([0]),
+        np.array([relapse]),
+        np.array([treated]),  # type: ignore[arg-type]
+        _clock_draws(clock, after_clock),
+    )  # type: ignore[arg-type]
     return float(got[0])
 
 
@@ -86,8 +93,9 @@ times = st.one_of(st.floats(0.5, 100), st.just(math.inf))
 
 @settings(max_examples=200, deadline=None)
 @given(clocks, clocks, rates, rates, factors, times, times)
-def test_death_is_where_the_stepped_hazard_spends_its_clock(clock: float, after_clock: float, hazard: float, after: float,
-                                                            ratio: float, treated: float, relapse: float) -> None:
+def test_death_is_where_the_stepped_hazard_spends_its_clock(
+    clock: float, after_clock: float, hazard: float, after: float, ratio: float, treated: float, relapse: float
+) -> None:
     got = _death(clock, after_clock, hazard, after, ratio, treated, relapse)
 
     def spent(t: float) -> float:
@@ -114,10 +122,19 @@ def test_clinically_significant_cmv_raises_mortality_by_its_ratio() -> None:
     """Treated on day 10 at the latest: survival to 90 by hand, and the ratio of 1 rejected."""
     hazard, ratio = 0.004, 3.0
     of = single(
-        "cmv.onset.prevalent=1", "cmv.onset.prevalent_age=0", "cmv.load.doubling_time=0.01", "cmv.load.set_point=5",
-        "cmv.load.self_limited.share=0", "monitoring.jitter=0", "monitoring.attendance=1", "monitoring.turnaround=1",
-        "preemptive_therapy.delay=2", "preemptive_therapy.accepted=1",
-        f"follow_up.death_ratios.clinically_significant={ratio}", baseline=lone(hazard, 0.0, amplitude=1e-9))
+        "cmv.onset.prevalent=1",
+        "cmv.onset.prevalent_age=0",
+        "cmv.load.doubling_time=0.01",
+        "cmv.load.set_point=5",
+        "cmv.load.self_limited.share=0",
+        "monitoring.jitter=0",
+        "monitoring.attendance=1",
+        "monitoring.turnaround=1",
+        "preemptive_therapy.delay=2",
+        "preemptive_therapy.accepted=1",
+        f"follow_up.death_ratios.clinically_significant={ratio}",
+        baseline=lone(hazard, 0.0, amplitude=1e-9),
+    )
     got = history(of, PATIENTS, path=False)
     assert np.all(got.antiviral_start[..., 0] == 3.0), "sampled on day 0, reported on day 1, started on day 3"
     expected = -math.expm1(-(hazard * 3 + hazard * ratio * 87))

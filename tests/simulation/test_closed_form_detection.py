@@ -14,9 +14,17 @@ PATIENTS = 4000
 N = PATIENTS * 64
 
 JUMP = (  # replication begins at a constant hazard, is high at once and for good, and nothing is done about it
-    "study.inclusion=0", "cmv.onset.shape=1", "cmv.onset.prevalent=0", "cmv.onset.episodes=1",
-    "cmv.load.doubling_time=0.000001", "cmv.load.set_point=4", "cmv.load.self_limited.share=0", "monitoring.jitter=0",
-    "preemptive_therapy.accepted=0", "monitoring.assay_sd_log10=0", "analysis.window=30",
+    "study.inclusion=0",
+    "cmv.onset.shape=1",
+    "cmv.onset.prevalent=0",
+    "cmv.onset.episodes=1",
+    "cmv.load.doubling_time=0.000001",
+    "cmv.load.set_point=4",
+    "cmv.load.self_limited.share=0",
+    "monitoring.jitter=0",
+    "preemptive_therapy.accepted=0",
+    "monitoring.assay_sd_log10=0",
+    "analysis.window=30",
 )
 HAZARD, FLAT = 0.02, 1e7  # a Weibull law of median 1e7 days has a hazard constant to 3e-6 over a month
 
@@ -41,8 +49,10 @@ def _closed_form(visits: tuple[int, ...], sensitivity: float) -> float:
     return total
 
 
-@pytest.mark.parametrize(("visits", "sensitivity", "expected"), [
-    ((7, 14, 21, 28), 0.8, 0.4065562853), ((7, 14, 21, 28), 1.0, 0.4287909362), ((14, 28), 0.6, None)])
+@pytest.mark.parametrize(
+    ("visits", "sensitivity", "expected"),
+    [((7, 14, 21, 28), 0.8, 0.4065562853), ((7, 14, 21, 28), 1.0, 0.4287909362), ((14, 28), 0.6, None)],
+)
 def test_share_detected_by_weekly_visits(visits: tuple[int, ...], sensitivity: float, expected: float | None) -> None:
     """Within 4 SE (0.004); a visit more or less, or full attendance, is tens of SE away."""
     form = _closed_form(visits, sensitivity)
@@ -73,12 +83,22 @@ def test_detection_of_a_rising_and_falling_load_with_noise() -> None:
     plateau, doubling, half_life, peak = 5.0, 2.0, 3.0, 1.9
     visits, lod = (7, 14, 21, 28, 42, 56), 20.0
     of = single(
-        "cmv.onset.prevalent=0", "cmv.onset.episodes=1", f"cmv.onset.shape={shape}", f"cmv.load.doubling_time={doubling}",
-        f"cmv.load.set_point={peak}", "cmv.load.self_limited.share=1", f"cmv.load.plateau={plateau}",
-        f"cmv.load.decay_half_life={half_life}", "preemptive_therapy.accepted=0", f"monitoring.assay_sd_log10={sd}",
-        "monitoring.jitter=0", "monitoring.attendance=1", "analysis.window=60",
+        "cmv.onset.prevalent=0",
+        "cmv.onset.episodes=1",
+        f"cmv.onset.shape={shape}",
+        f"cmv.load.doubling_time={doubling}",
+        f"cmv.load.set_point={peak}",
+        "cmv.load.self_limited.share=1",
+        f"cmv.load.plateau={plateau}",
+        f"cmv.load.decay_half_life={half_life}",
+        "preemptive_therapy.accepted=0",
+        f"monitoring.assay_sd_log10={sd}",
+        "monitoring.jitter=0",
+        "monitoring.attendance=1",
+        "analysis.window=60",
         "monitoring.schedule=[{ every = 7, to = 28 }, { at = 42 }, { at = 56 }]",
-        baseline=lone(amplitude=amplitude, median=median))
+        baseline=lone(amplitude=amplitude, median=median),
+    )
     h = history(of, PATIENTS)
     assert h.samples is not None
     growth, decay = math.log10(2) / doubling, math.log10(2) / half_life
@@ -93,22 +113,32 @@ def test_detection_of_a_rising_and_falling_load_with_noise() -> None:
 
     def density(t: float) -> float:
         x = (t + 5) / scale
-        return amplitude * shape / scale * x ** (shape - 1) * math.exp(-(x**shape)) * math.exp(
-            -amplitude * -math.expm1(-(x**shape)))
+        return (
+            amplitude
+            * shape
+            / scale
+            * x ** (shape - 1)
+            * math.exp(-(x**shape))
+            * math.exp(-amplitude * -math.expm1(-(x**shape)))
+        )
 
     def detected(t: float, days: tuple[int, ...]) -> float:
         return 1 - math.prod(1 - special.ndtr((load(day - t) - cut) / sd) for day in days)
 
     for days in (visits[:1], visits[:3], visits):
-        kinks = sorted({k for day in days for k in (day, day - (peak - 1) / growth, day - end, day - clear)
-                        if -5 < k < days[-1]})
+        kinks = sorted(
+            {k for day in days for k in (day, day - (peak - 1) / growth, day - end, day - clear) if -5 < k < days[-1]}
+        )
         pieces = [-5.0, *kinks, float(days[-1])]
-        expected = sum(integrate.quad(lambda t, d=days: density(t) * detected(t, d), a, b)[0]
-                       for a, b in itertools.pairwise(pieces))
+        expected = sum(
+            integrate.quad(lambda t, d=days: density(t) * detected(t, d), a, b)[0] for a, b in itertools.pairwise(pieces)
+        )
         column = [list(h.samples.nominal).index(day) for day in days]
         share = float((h.samples.result[..., column] > 1).any(axis=-1).mean())
         assert abs(share - expected) < 4 * binomial_se(expected, N), days
-        noiseless = sum(integrate.quad(lambda t, d=days: density(t) * any(load(x - t) >= cut for x in d), a, b, limit=200)[0]
-                        for a, b in itertools.pairwise(pieces))
+        noiseless = sum(
+            integrate.quad(lambda t, d=days: density(t) * any(load(x - t) >= cut for x in d), a, b, limit=200)[0]
+            for a, b in itertools.pairwise(pieces)
+        )
         if days == visits:
             assert abs(share - noiseless) > 8 * binomial_se(noiseless, N), "noise must matter here"

@@ -17,9 +17,20 @@ from cmvsim.simulation.cohort import simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 
-BRANCHES = ("shifted", "breakthrough", "cleared on drug", "cleared off drug", "waits through a switch", "stopped on results",
-            "not accepted", "start", "restart", "regrowth", "stopped while replicating, decays",
-            "result after the end of monitoring")
+BRANCHES = (
+    "shifted",
+    "breakthrough",
+    "cleared on drug",
+    "cleared off drug",
+    "waits through a switch",
+    "stopped on results",
+    "not accepted",
+    "start",
+    "restart",
+    "regrowth",
+    "stopped while replicating, decays",
+    "result after the end of monitoring",
+)
 AT_LEAST = 30
 
 VARIANTS = {
@@ -27,12 +38,13 @@ VARIANTS = {
     "drug slows the next episode": (),
     "drug hastens the next episode": ("cmv.onset.ratios.antiviral=3",),
     "at once": ("monitoring.turnaround=0", "preemptive_therapy.delay=0", "cmv.load.treated.lag=0"),
-    "slow laboratory": ("monitoring.turnaround=3", "preemptive_therapy.delay=1",
-                        "preemptive_therapy.stop_after.negatives=2"),
-    "late drug": ("cmv.load.treated.lag=5", "preemptive_therapy.stop_after.minimum_days=1",
-                  "preemptive_therapy.delay=0"),
-    "whole blood": ('monitoring.matrix="whole_blood"', "monitoring.turnaround=0.5",
-                    "preemptive_therapy.stop_after.negatives=2"),
+    "slow laboratory": ("monitoring.turnaround=3", "preemptive_therapy.delay=1", "preemptive_therapy.stop_after.negatives=2"),
+    "late drug": ("cmv.load.treated.lag=5", "preemptive_therapy.stop_after.minimum_days=1", "preemptive_therapy.delay=0"),
+    "whole blood": (
+        'monitoring.matrix="whole_blood"',
+        "monitoring.turnaround=0.5",
+        "preemptive_therapy.stop_after.negatives=2",
+    ),
     "dense windows": ("toxicity.washout_step=1.25", "cmv.onset.shape=0.8"),
 }
 
@@ -111,12 +123,20 @@ def test_every_branch_is_reached_by_many_patients() -> None:
 def test_engine_and_twin_agree_on_random_parameters(seed: int) -> None:
     rng = np.random.default_rng(seed)
     pick = rng.choice
-    of = model(*STRESS, f"monitoring.turnaround={pick([0, 0.25, 1, 3])}", f"preemptive_therapy.delay={pick([0, 1, 2.5])}",
-               f"cmv.load.treated.lag={pick([0, 1.5, 4])}", f"cmv.onset.ratios.antiviral={pick([0.05, 0.3, 1])}",
-               f"cmv.onset.episodes={pick([1, 2, 3, 5])}", f"monitoring.jitter={pick([0, 1])}",
-               f"preemptive_therapy.stop_after.negatives={pick([1, 2, 3])}",
-               f"preemptive_therapy.accepted={pick([0.3, 1])}", f"cmv.onset.shape={pick([0.7, 1.27, 2.5])}",
-               f"cmv.load.treated.regrowth={pick([0, 0.5, 1])}", baseline=replace(STRESS_BASELINE, onset_amplitude=6.0))
+    of = model(
+        *STRESS,
+        f"monitoring.turnaround={pick([0, 0.25, 1, 3])}",
+        f"preemptive_therapy.delay={pick([0, 1, 2.5])}",
+        f"cmv.load.treated.lag={pick([0, 1.5, 4])}",
+        f"cmv.onset.ratios.antiviral={pick([0.05, 0.3, 1])}",
+        f"cmv.onset.episodes={pick([1, 2, 3, 5])}",
+        f"monitoring.jitter={pick([0, 1])}",
+        f"preemptive_therapy.stop_after.negatives={pick([1, 2, 3])}",
+        f"preemptive_therapy.accepted={pick([0.3, 1])}",
+        f"cmv.onset.shape={pick([0.7, 1.27, 2.5])}",
+        f"cmv.load.treated.regrowth={pick([0, 0.5, 1])}",
+        baseline=replace(STRESS_BASELINE, onset_amplitude=6.0),
+    )
     engine, told = _both(of, seed=100 + seed, patients=64)
     found = _differences(of, engine, told)
     assert not found, f"{len(found)} of {len(told)} patients differ\n" + "\n".join(found[:3])

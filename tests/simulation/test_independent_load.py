@@ -25,8 +25,9 @@ levels, spans = st.floats(1, 6), st.floats(0, 40)
 
 @MANY
 @given(onsets, rises, levels, spans, falls, spans)
-def test_natural_course_rises_stays_and_falls(onset: float, growth: float, peak: float, plateau: float, decay: float,
-                                              since: float) -> None:
+def test_natural_course_rises_stays_and_falls(
+    onset: float, growth: float, peak: float, plateau: float, decay: float, since: float
+) -> None:
     """Piecewise linear through (onset, v0), (top, peak), (end of plateau, peak), then down at `decay`."""
     v0, top = 1.0, onset + (peak - 1.0) / growth
     end, t = top + plateau, onset + since
@@ -38,8 +39,9 @@ def test_natural_course_rises_stays_and_falls(onset: float, growth: float, peak:
 
 @MANY
 @given(onsets, rises, levels, spans, falls)
-def test_natural_clearance_is_where_the_load_is_back_at_its_start(onset: float, growth: float, peak: float, plateau: float,
-                                                                  decay: float) -> None:
+def test_natural_clearance_is_where_the_load_is_back_at_its_start(
+    onset: float, growth: float, peak: float, plateau: float, decay: float
+) -> None:
     end = onset + (peak - 1.0) / growth + plateau
     clear = load.clearance(1.0, peak, end, decay, INF, 0.0, 0.0)
     assert clear >= end
@@ -52,8 +54,9 @@ def test_natural_clearance_is_where_the_load_is_back_at_its_start(onset: float, 
 
 @MANY
 @given(onsets, rises, levels, spans, falls, spans, falls, st.floats(0, 1))
-def test_the_smaller_course_clears_first(onset: float, growth: float, peak: float, plateau: float, decay: float,
-                                         after: float, treated: float, below: float) -> None:
+def test_the_smaller_course_clears_first(
+    onset: float, growth: float, peak: float, plateau: float, decay: float, after: float, treated: float, below: float
+) -> None:
     """A drug acts at t from the load there; the episode ends when either course is back at v0, not before."""
     end = onset + (peak - 1.0) / growth + plateau
     alone = load.clearance(1.0, peak, end, decay, INF, 0.0, 0.0)
@@ -98,16 +101,31 @@ def test_numbers_of_three_digits_stay_what_they_are(digits: int, power: int) -> 
     assert load.three_digits(x) == x
 
 
-@pytest.mark.parametrize(("x", "expected"), [
-    (999.49, 999.0), (999.5, 1000.0), (1004.9, 1000.0), (1005.0, 1010.0), (99.95, 100.0), (0.12349, 0.123), (34.96, 35.0),
-    (123456.0, 123000.0), (9.994999, 9.99), (1000.0, 1000.0), (99999.0, 100000.0), (1e15, 1e15)])
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        (999.49, 999.0),
+        (999.5, 1000.0),
+        (1004.9, 1000.0),
+        (1005.0, 1010.0),
+        (99.95, 100.0),
+        (0.12349, 0.123),
+        (34.96, 35.0),
+        (123456.0, 123000.0),
+        (9.994999, 9.99),
+        (1000.0, 1000.0),
+        (99999.0, 100000.0),
+        (1e15, 1e15),
+    ],
+)
 def test_three_digits_by_hand(x: float, expected: float) -> None:
     assert load.three_digits(x) == expected
 
 
 # -- the report --------------------------------------------------------------------------------------------------
-def _report(log10_load: float, lod: float, lloq: float, noise: float = 0.0, sd: float = 0.0, offset: float = 0.0,
-            active: bool = True) -> tuple[int, float]:
+def _report(
+    log10_load: float, lod: float, lloq: float, noise: float = 0.0, sd: float = 0.0, offset: float = 0.0, active: bool = True
+) -> tuple[int, float]:
     p, s = np.zeros(at.PARAMETERS), np.zeros(at.STATE)
     x = np.zeros(at.EPISODE_TRAITS + at.TRAITS_PER_EPISODE)
     p[at.V0], p[at.LOD], p[at.LLOQ], p[at.ASSAY_SD], p[at.LOG10_LOD] = -10.0, lod, lloq, sd, math.log10(lod)

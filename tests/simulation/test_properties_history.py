@@ -28,8 +28,10 @@ def models(draw: st.DrawFn) -> Model:
     every = pick(st.sampled_from([3, 5, 7, 14]))
     negatives, least = pick(st.integers(0, 3)), pick(st.sampled_from([1, 7, 14]))
     return model(
-        *STRESS, f"monitoring.schedule=[{{ every = {every}, to = 84 }}, {{ at = 90 }}]",
-        f"monitoring.jitter={pick(st.integers(0, 1))}", f"monitoring.attendance={pick(st.sampled_from([0, 0.4, 1]))}",
+        *STRESS,
+        f"monitoring.schedule=[{{ every = {every}, to = 84 }}, {{ at = 90 }}]",
+        f"monitoring.jitter={pick(st.integers(0, 1))}",
+        f"monitoring.attendance={pick(st.sampled_from([0, 0.4, 1]))}",
         f"monitoring.turnaround={pick(st.sampled_from([0, 0.25, 1, 5]))}",
         f"preemptive_therapy.delay={pick(st.sampled_from([0, 0.75, 2]))}",
         f"preemptive_therapy.accepted={pick(st.sampled_from([0, 0.5, 1]))}",
@@ -38,10 +40,15 @@ def models(draw: st.DrawFn) -> Model:
         f"cmv.load.treated.regrowth={pick(st.sampled_from([0, 0.5, 1]))}",
         f"cmv.load.treated.lag={pick(st.sampled_from([0, 4]))}",
         f"cmv.onset.ratios.antiviral={pick(st.sampled_from([0.1, 1, 4]))}",
-        f"cmv.onset.episodes={pick(st.integers(1, 4))}", f"follow_up.lost_by_90={pick(st.sampled_from([0, 0.5]))}",
+        f"cmv.onset.episodes={pick(st.integers(1, 4))}",
+        f"follow_up.lost_by_90={pick(st.sampled_from([0, 0.5]))}",
         f"follow_up.death_ratios.clinically_significant={pick(st.sampled_from([0.5, 1, 3]))}",
-        baseline=replace(STRESS_BASELINE, onset_amplitude=pick(st.sampled_from([0.5, 4.0])),
-                         non_relapse_hazard=(pick(st.sampled_from([0.0, 0.01])),) * 3))
+        baseline=replace(
+            STRESS_BASELINE,
+            onset_amplitude=pick(st.sampled_from([0.5, 4.0])),
+            non_relapse_hazard=(pick(st.sampled_from([0.0, 0.01])),) * 3,
+        ),
+    )
 
 
 def _check_course(of: Model, h: History) -> None:
@@ -92,13 +99,21 @@ def _check_study(of: Model, h: History) -> None:
     for limit in (d.death, d.end):
         after = s.day > limit[..., None]
         assert not np.any(after & (s.nominal > 0)), "a sample after death or the end of monitoring"
-    for values in (s.day, d.end, d.death, *study.events.values(),
-                   *(x for c in study.exposures.values() for x in (c.start, c.stop))):
+    for values in (
+        s.day,
+        d.end,
+        d.death,
+        *study.events.values(),
+        *(x for c in study.exposures.values() for x in (c.start, c.stop)),
+    ):
         known = values[~np.isnan(values)]
         assert np.array_equal(known, np.floor(known)), "days are whole"
     assert np.all(d.death[d.reason == 1] == d.end[d.reason == 1])
-    unknown = np.minimum(h.observation.withdrawn, h.observation.lost) < h.death
-    assert np.isnan(d.death[unknown]).all(), "a death after withdrawal or loss is not known"
+    assert h.samples is not None
+    closing = h.samples.time[..., -1]
+    over = np.fmax(h.samples.nominal[-1], np.where(closing <= h.death, closing, np.nan))
+    unknown = np.minimum(np.minimum(h.observation.withdrawn, h.observation.lost), over) < h.death
+    assert np.isnan(d.death[unknown]).all(), "a death after withdrawal, loss or the end of the study is not known"
     known = ~unknown & np.isfinite(h.death)
     assert np.array_equal(d.death[known], np.ceil(h.death[known]))
     for courses in study.exposures.values():
@@ -129,8 +144,16 @@ def test_keeping_the_path_changes_nothing_else(of: Model, seed: int) -> None:
 
 def test_operational_times_are_on_the_grid() -> None:
     """Turnaround and delay that are no multiples of 2^-20 day are rounded to it, so that sums of times are exact."""
-    h = history(model(*STRESS, "monitoring.turnaround=0.3", "preemptive_therapy.delay=0.7", "preemptive_therapy.stop_after="
-                      "{ negatives = 1, minimum_days = 3.3, maximum_days = 12.1 }", baseline=STRESS_BASELINE), 20)
+    h = history(
+        model(
+            *STRESS,
+            "monitoring.turnaround=0.3",
+            "preemptive_therapy.delay=0.7",
+            "preemptive_therapy.stop_after={ negatives = 1, minimum_days = 3.3, maximum_days = 12.1 }",
+            baseline=STRESS_BASELINE,
+        ),
+        20,
+    )
     for times in (h.antiviral_start, h.antiviral_stop, *(w.start for w in h.toxicity.values())):
         finite = times[np.isfinite(times)]
         assert finite.size > 100
@@ -146,8 +169,10 @@ def _course(h: History) -> bytes:
 
 @pytest.mark.parametrize("drug", ["corticosteroids", "tocilizumab"])
 def test_windows_with_a_ratio_of_one_are_no_windows(drug: str) -> None:
-    nobody = (f"toxicity.{drug}.use={{ leukaemia = {{ tisagenlecleucel = 0, brexucabtagene = 0 }}, "
-              "lymphoma = { axicabtagene = 0, tisagenlecleucel = 0 } }")
+    nobody = (
+        f"toxicity.{drug}.use={{ leukaemia = {{ tisagenlecleucel = 0, brexucabtagene = 0 }}, "
+        "lymphoma = { axicabtagene = 0, tisagenlecleucel = 0 } }"
+    )
     shared = (*STRESS, "cmv.load.set_point_shift.corticosteroids=0")
     neutral = history(model(*shared, f"cmv.onset.ratios.{drug}=1", baseline=STRESS_BASELINE), 30)
     none = history(model(*shared, nobody, baseline=STRESS_BASELINE), 30)
@@ -182,8 +207,12 @@ TWICE, ONCE = "[{ every = 7, to = 84 }, { at = 90 }]", "[{ every = 14, to = 84 }
 @pytest.mark.parametrize("level", [10.0, 35.0, 250.0])
 def test_visits_do_not_change_when_the_load_first_reaches_a_level_below_treatment(level: float) -> None:
     """Without assay noise nobody is treated before the load has reached the threshold: the same times, bit for bit."""
-    quiet = ("monitoring.assay_sd_log10=0", "preemptive_therapy.start_at=250", ("cmv.load.set_point={ mean = 2.4, "
-             "varies = { sd = 0.9 } }"), "cmv.onset.prevalent=0")
+    quiet = (
+        "monitoring.assay_sd_log10=0",
+        "preemptive_therapy.start_at=250",
+        ("cmv.load.set_point={ mean = 2.4, varies = { sd = 0.9 } }"),
+        "cmv.onset.prevalent=0",
+    )
     often = history(model(*quiet, f"monitoring.schedule={TWICE}", baseline=STRESS_BASELINE), 60)
     seldom = history(model(*quiet, f"monitoring.schedule={ONCE}", baseline=STRESS_BASELINE), 60)
     assert often.episodes is not None

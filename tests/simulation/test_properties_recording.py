@@ -37,11 +37,21 @@ def _one(*, closing: float = 90.0, courses: tuple[tuple[float, float], ...] = ()
     time = np.array([0.0, 7.0, closing])
     time = np.where(time > min(seen.monitoring_end[0, 0], 1e9), NAN, time)
     code = np.where(np.isnan(time), 0, 1).astype(np.int8)
-    samples = ClinicalSamples(np.array([0.0, 7.0, 90.0]), time[None, None], code[None, None], np.full((1, 1, 3), NAN),
-                              "plasma", 20.0, 35.0)
+    samples = ClinicalSamples(
+        np.array([0.0, 7.0, 90.0]), time[None, None], code[None, None], np.full((1, 1, 3), NAN), "plasma", 20.0, 35.0
+    )
     pairs = np.array(courses or [(NAN, NAN)])
-    return record(replace(base, observation=seen, samples=samples, death=death, antiviral_start=pairs[None, None, :, 0],
-                          antiviral_stop=pairs[None, None, :, 1]), complete=False)
+    return record(
+        replace(
+            base,
+            observation=seen,
+            samples=samples,
+            death=death,
+            antiviral_start=pairs[None, None, :, 0],
+            antiviral_stop=pairs[None, None, :, 1],
+        ),
+        complete=False,
+    )
 
 
 END_OF = {
@@ -82,7 +92,9 @@ def test_end_of_monitoring(case: str) -> None:
 def test_events_are_dated_by_the_day_that_contains_them_and_known_until_loss() -> None:
     study = _one(relapse=20.3, hct=35.0, lost=50.0)
     assert {name: float(day[0, 0]) for name, day in study.events.items() if not np.isnan(day[0, 0])} == {
-        "relapse": 21, "hct": 35}
+        "relapse": 21,
+        "hct": 35,
+    }
     assert np.isnan(_one(relapse=20.3, lost=20.1).events["relapse"][0, 0])
     assert np.isnan(_one(relapse=20.3, death=20.1).events["relapse"][0, 0])
 
@@ -106,8 +118,10 @@ def test_courses_are_known_until_loss_or_death() -> None:
     assert np.isnan(c.start).all()
 
 
-@pytest.mark.parametrize(("start", "stop", "first", "after"), [
-    (5.2, 5.9, 6, 7), (5.0, 5.5, 5, 7), (5.2, 6.0, 6, 7), (5.2, 6.1, 6, 8), (5.2, 9.0, 6, 10)])
+@pytest.mark.parametrize(
+    ("start", "stop", "first", "after"),
+    [(5.2, 5.9, 6, 7), (5.0, 5.5, 5, 7), (5.2, 6.0, 6, 7), (5.2, 6.1, 6, 8), (5.2, 9.0, 6, 10)],
+)
 def test_a_course_lasts_a_day_at_least(start: float, stop: float, first: float, after: float) -> None:
     """The tables hold the first day and the last day + 1: also of a course that begins and ends within a day."""
     c = _one(courses=((start, stop),)).exposures["valganciclovir"]
@@ -173,8 +187,13 @@ def test_tables_read_back_give_the_same_endpoints(complete: bool, name: str) -> 
             write_study(study, replicate, Path(folder))
             back = read_study(Path(folder))
         for entry in ENDPOINTS.values():
-            for change in ({}, {"relapse": "competing"}, {"prevalent": "count"}, {"definition": {"at_least": 250}},
-                           {"definition": "clinically_significant"}):
+            for change in (
+                {},
+                {"relapse": "competing"},
+                {"prevalent": "count"},
+                {"definition": {"at_least": 250}},
+                {"definition": "clinically_significant"},
+            ):
                 spec = plan.model_validate({**plan.human(), **change})
                 mine, again = entry.derive(study, spec), entry.derive(back, spec)
                 assert again.cause.shape == (1, 80)

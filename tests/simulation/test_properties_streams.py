@@ -87,7 +87,8 @@ def test_samplers_are_what_their_kind_says(name: str) -> None:
     """Mean and variance within 5 Monte Carlo SE: a swap of samplers would be hundreds of SE away."""
     x = ChunkDraws(1, Role.STUDY, 0, 4000)(name)
     mean, variance, fourth = {Kind.UNIFORM: (0.5, 1 / 12, 1 / 80), Kind.NORMAL: (0, 1, 3), Kind.EXPONENTIAL: (1, 1, 9)}[
-        STREAMS[name]]
+        STREAMS[name]
+    ]
     assert abs(x.mean() - mean) < 5 * np.sqrt(variance / x.size)
     assert abs(((x - mean) ** 2).mean() - variance) < 5 * np.sqrt((fourth - variance**2) / x.size)
 
@@ -103,9 +104,19 @@ def test_a_smaller_study_is_a_prefix_of_draws(small: int, more: int) -> None:
 def _arrays(h: History, patients: int) -> dict[str, np.ndarray]:
     assert h.episodes is not None
     assert h.samples is not None
-    found = {"death": h.death, "start": h.antiviral_start, "stop": h.antiviral_stop, "onset": h.episodes.onset,
-             "clear": h.episodes.clear, "code": h.samples.result, "load": h.samples.load, "time": h.samples.time,
-             "knots": h.episodes.knot_log10, "relapse": h.observation.relapse, "hct": h.observation.hct}
+    found = {
+        "death": h.death,
+        "start": h.antiviral_start,
+        "stop": h.antiviral_stop,
+        "onset": h.episodes.onset,
+        "clear": h.episodes.clear,
+        "code": h.samples.result,
+        "load": h.samples.load,
+        "time": h.samples.time,
+        "knots": h.episodes.knot_log10,
+        "relapse": h.observation.relapse,
+        "hct": h.observation.hct,
+    }
     return {name: np.ascontiguousarray(array[:, :patients]) for name, array in found.items()}
 
 
@@ -138,10 +149,14 @@ UPSTREAM = {
     "attendance": ("monitoring.attendance=0.3", ("first onset", "population", "toxicity", "follow-up")),
     "schedule": ("monitoring.schedule=[{ every = 10, to = 90 }]", ("first onset", "population", "toxicity", "follow-up")),
     "treatment": ("preemptive_therapy.accepted=0", ("first onset", "population", "toxicity", "follow-up", "visits")),
-    "death ratio": ("follow_up.death_ratios.clinically_significant=3",
-                    ("first onset", "population", "toxicity", "follow-up", "visits", "course")),
-    "death target": ("follow_up.death_by_90.dlbcl=0.4",
-                     ("first onset", "population", "toxicity", "follow-up", "visits", "course")),
+    "death ratio": (
+        "follow_up.death_ratios.clinically_significant=3",
+        ("first onset", "population", "toxicity", "follow-up", "visits", "course"),
+    ),
+    "death target": (
+        "follow_up.death_by_90.dlbcl=0.4",
+        ("first onset", "population", "toxicity", "follow-up", "visits", "course"),
+    ),
     "loss": ("follow_up.lost_by_90=0.5", ("first onset", "population", "toxicity")),
     "antiviral ratio": ("cmv.onset.ratios.antiviral=0.9", ("first onset", "population", "toxicity", "follow-up", "visits")),
     "re-episodes": ("cmv.onset.re_episode=0.1", ("first onset", "population", "toxicity", "follow-up", "visits")),
@@ -159,8 +174,13 @@ def _stage(h: History, stage: str) -> bytes:
         "first onset": (h.episodes.onset[..., 0],),
         "population": (h.population.stratum, h.population.score, h.population.product, h.population.age),
         "toxicity": tuple(a for w in h.toxicity.values() for a in (w.start, w.stop)),
-        "follow-up": (h.observation.relapse, h.observation.hct, h.observation.new_therapy, h.observation.lost,
-                      h.observation.withdrawn),
+        "follow-up": (
+            h.observation.relapse,
+            h.observation.hct,
+            h.observation.new_therapy,
+            h.observation.lost,
+            h.observation.withdrawn,
+        ),
         "visits": (h.samples.time,),
         "course": (h.episodes.onset, h.episodes.clear, h.samples.result, h.samples.load, h.antiviral_start),
     }
@@ -181,8 +201,10 @@ def test_a_change_leaves_what_is_upstream_untouched(change: str) -> None:
 
 def test_attendance_only_removes_samples() -> None:
     """Until the first treatment, the samples still taken say the same."""
-    full, thin = _run("monitoring.attendance=1", "preemptive_therapy.accepted=0"), _run(
-        "monitoring.attendance=0.5", "preemptive_therapy.accepted=0")
+    full, thin = (
+        _run("monitoring.attendance=1", "preemptive_therapy.accepted=0"),
+        _run("monitoring.attendance=0.5", "preemptive_therapy.accepted=0"),
+    )
     assert full.samples is not None
     assert thin.samples is not None
     taken = thin.samples.result > 0

@@ -11,18 +11,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from scipy import stats
 
-from cmvsim.core.value import (
-    Between,
-    Count,
-    Days,
-    PositiveDays,
-    Probability,
-    Uncertain,
-    Value,
-    VaryingDays,
-    VaryingLog10,
-    ViralLoad,
-)
+from cmvsim.core.quantities import Count, Days, PositiveDays, Probability, VaryingDays, VaryingLog10, ViralLoad
+from cmvsim.core.value import Between, Uncertain, Value
 
 U = (np.arange(200_000) + 0.5) / 200_000
 Z = stats.norm.ppf(U)
@@ -41,17 +31,19 @@ def truncated(law, low, high):
 @pytest.mark.parametrize(("low", "high"), [(None, None), (0.5, None), (None, 2.0), (0.4, 1.9), (-3.0, -1.0)])
 def test_truncated_normal_against_scipy(low, high):
     drawn = Between(law="normal", centre=1.2, spread=0.6, low=low, high=high).of_normal(Z)
-    reference = stats.truncnorm((-np.inf if low is None else (low - 1.2) / 0.6),
-    (np.inf if high is None else (high - 1.2) / 0.6),
-                                loc=1.2, scale=0.6)
+    reference = stats.truncnorm(
+        (-np.inf if low is None else (low - 1.2) / 0.6), (np.inf if high is None else (high - 1.2) / 0.6), loc=1.2, scale=0.6
+    )
     assert drawn.mean() == pytest.approx(reference.mean(), abs=2e-4)
     assert drawn.std() == pytest.approx(reference.std(), rel=2e-3)
     assert drawn.min() >= (low if low is not None else -np.inf)
     assert drawn.max() <= (high if high is not None else np.inf)
 
 
-@pytest.mark.parametrize(("centre", "spread", "low", "high"), [
-    (4.3, 0.84, 1.0, 20.0), (7.0, 0.4, 2.0, 10.0), (5.4, 1.845, None, 90.0), (3.5, 0.4, None, None), (5.0, 0.3, 6.0, None)])
+@pytest.mark.parametrize(
+    ("centre", "spread", "low", "high"),
+    [(4.3, 0.84, 1.0, 20.0), (7.0, 0.4, 2.0, 10.0), (5.4, 1.845, None, 90.0), (3.5, 0.4, None, None), (5.0, 0.3, 6.0, None)],
+)
 def test_truncated_lognormal_against_scipy(centre, spread, low, high):
     drawn = Between(law="lognormal", centre=centre, spread=spread, low=low, high=high).of_normal(Z)
     mean, sd, quantile = truncated(stats.lognorm(s=spread, scale=centre), low, high)
@@ -71,10 +63,16 @@ def test_without_spread_all_patients_are_alike():
     assert np.all(Between(law="normal", centre=3.0, spread=0.0, low=0.0, high=5.0).of_normal(np.array([-2.0, 0.0, 2.0])) == 3.0)
 
 
-@pytest.mark.parametrize(("kind", "parameters", "law"), [
-    ("beta", (24.0, 55.0), stats.beta(24, 55)), ("normal", (1.0, 0.5), stats.norm(1, 0.5)),
-    ("lognormal", (1.3, 0.3), stats.lognorm(s=0.3, scale=1.3)), ("gamma", (4.0, 0.5), stats.gamma(4, scale=0.5)),
-    ("interval95", (2.0, 6.0), stats.norm(4, 4 / (2 * stats.norm.ppf(0.975))))])
+@pytest.mark.parametrize(
+    ("kind", "parameters", "law"),
+    [
+        ("beta", (24.0, 55.0), stats.beta(24, 55)),
+        ("normal", (1.0, 0.5), stats.norm(1, 0.5)),
+        ("lognormal", (1.3, 0.3), stats.lognorm(s=0.3, scale=1.3)),
+        ("gamma", (4.0, 0.5), stats.gamma(4, scale=0.5)),
+        ("interval95", (2.0, 6.0), stats.norm(4, 4 / (2 * stats.norm.ppf(0.975)))),
+    ],
+)
 def test_uncertain_quantiles_against_scipy(kind, parameters, law):
     u = np.array([[0.01, 0.3], [0.5, 0.999]])
     found = Uncertain(kind=kind, parameters=parameters)
@@ -117,18 +115,34 @@ def test_the_same_in_all_patients(raw):
     assert np.all(read(VaryingDays, raw).of_normal(np.array([-1.0, 1.0])) == 3.0)
 
 
-@pytest.mark.parametrize("raw", [3, {"median": 4.3, "varies": {"sdlog": 0.84, "low": 1, "high": 20}, "assumed": "why"},
-                                 {"mean": 1.2, "varies": {"sd": 0.6}, "uncertain": {"normal": [1.2, 0.1]}, "evidence": "x"}])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        3,
+        {"median": 4.3, "varies": {"sdlog": 0.84, "low": 1, "high": 20}, "assumed": "why"},
+        {"mean": 1.2, "varies": {"sd": 0.6, "low": 0.0}, "uncertain": {"normal": [1.2, 0.1]}, "evidence": "x"},
+    ],
+)
 def test_the_resolved_form_reads_back(raw):
     law = read(VaryingDays, raw)
     assert read(VaryingDays, law.model_dump(mode="json")) == law
 
 
-@pytest.mark.parametrize(("kind", "raw", "allowed"), [
-    (Probability, 1.0000001, "from 0 to 1"), (Probability, -1e-9, "from 0 to 1"), (Days, -0.1, "at least 0"),
-    (PositiveDays, 0, "above 0"), (ViralLoad, 0, "above 0, IU/mL"), (Count, 1.5, "a whole number"), (Count, -1,
-     "of at least 0"),
-    (Days, math.inf, "days"), (Days, math.nan, "days"), (VaryingDays, -1, "at least 0")])
+@pytest.mark.parametrize(
+    ("kind", "raw", "allowed"),
+    [
+        (Probability, 1.0000001, "from 0 to 1"),
+        (Probability, -1e-9, "from 0 to 1"),
+        (Days, -0.1, "at least 0"),
+        (PositiveDays, 0, "above 0"),
+        (ViralLoad, 0, "above 0, IU/mL"),
+        (Count, 1.5, "a whole number"),
+        (Count, -1, "of at least 0"),
+        (Days, math.inf, "days"),
+        (Days, math.nan, "days"),
+        (VaryingDays, -1, "at least 0"),
+    ],
+)
 def test_out_of_range(kind, raw, allowed):
     text, hint = message(kind, raw)
     assert text.endswith("is not allowed")

@@ -11,8 +11,13 @@ from cmvsim.planning.preview import CHUNKS, FIRST_CHUNK, PATIENTS_PER_REPLICATE,
 from cmvsim.scenarios import resolve
 
 BASE = resolve("cmv-cart")
-AS_MEASURED = ["monitoring.schedule=[{ every = 7, to = 84 }, { at = 90 }]", "monitoring.attendance=1.0", "monitoring.jitter=0",
-               "follow_up.lost_by_90=0.0001", "follow_up.withdrawn_by_90=0.0001"]
+AS_MEASURED = [
+    "monitoring.schedule=[{ every = 7, to = 84 }, { at = 90 }]",
+    "monitoring.attendance=1.0",
+    "monitoring.jitter=0",
+    "follow_up.lost_by_90=0.0001",
+    "follow_up.withdrawn_by_90=0.0001",
+]
 
 
 @pytest.fixture(scope="module")

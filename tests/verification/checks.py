@@ -38,10 +38,17 @@ SEED = 20_250_901
 PRIMARY = "cmv_reactivation"
 SIZES = (60, 120, 250)
 NONE = "{ball_child=0,ball_adult=0,dlbcl=0}"
-NO_LOSS = ("monitoring.attendance=1", "follow_up.lost_by_90=0", "follow_up.withdrawn_by_90=0",
-           f"follow_up.monitoring_stop={NONE}")
-NOTHING_BUT_CMV = (*NO_LOSS, "cmv.onset.prevalent=0", *(f"follow_up.{name}={NONE}" for name in (
-    "relapse_by_90", "hct_by_90", "death_by_90", "non_relapse_mortality_by_90")))
+NO_LOSS = (
+    "monitoring.attendance=1",
+    "follow_up.lost_by_90=0",
+    "follow_up.withdrawn_by_90=0",
+    f"follow_up.monitoring_stop={NONE}",
+)
+NOTHING_BUT_CMV = (
+    *NO_LOSS,
+    "cmv.onset.prevalent=0",
+    *(f"follow_up.{name}={NONE}" for name in ("relapse_by_90", "hct_by_90", "death_by_90", "non_relapse_mortality_by_90")),
+)
 FORTNIGHTLY = ("monitoring.schedule=[{every=14,to=84},{at=90}]",)
 DAILY_WITHOUT_NOISE = ("monitoring.schedule=[{every=1,to=90}]", "monitoring.jitter=0", "monitoring.assay_sd_log10=0")
 Z = float(stats.norm.ppf(0.975))
@@ -77,8 +84,9 @@ class CheckRow:
 def near(name: str, expected: float, got: float, mcse: float, source: str, *, k: float = 4.0, more: float = 0.0) -> CheckRow:
     """Within k MCSE, plus `more` where the source says why."""
     tolerance = k * mcse + more
-    return CheckRow(name, float(expected), float(got), float(mcse), float(tolerance), source,
-                    bool(abs(got - expected) <= tolerance))
+    return CheckRow(
+        name, float(expected), float(got), float(mcse), float(tolerance), source, bool(abs(got - expected) <= tolerance)
+    )
 
 
 def within(name: str, low: float, high: float, got: float, mcse: float, source: str, *, k: float = 3.0) -> CheckRow:
@@ -197,10 +205,18 @@ def calibration(size: Size) -> Iterator[CheckRow]:
         for target in calibrate(scenario(name)).targets:
             label = f"{name}: {target.measure} {target.stratum}".strip()
             # both cohorts are finite, so the error of the difference is sqrt(2) times that of one
-            row = near(label, target.wanted, target.achieved, np.sqrt(2) * target.mcse, "the scenario's target",
-                       more=5e-4 * target.wanted)
-            yield CheckRow(*(getattr(row, key) for key in ("name", "expected", "got", "mcse", "tolerance", "source")),
-                           ok=row.ok and target.verdict == "met")
+            row = near(
+                label,
+                target.wanted,
+                target.achieved,
+                np.sqrt(2) * target.mcse,
+                "the scenario's target",
+                more=5e-4 * target.wanted,
+            )
+            yield CheckRow(
+                *(getattr(row, key) for key in ("name", "expected", "got", "mcse", "tolerance", "source")),
+                ok=row.ok and target.verdict == "met",
+            )
 
 
 def enumeration(size: Size) -> Iterator[CheckRow]:
@@ -216,24 +232,35 @@ def enumeration(size: Size) -> Iterator[CheckRow]:
         x, m = field(v, "events").astype(int), field(v, "n").astype(int)
         bounds = [cloglog_limits(np.array([a]), b) for a, b in zip(x, m, strict=True)]
         worst = max(abs(half_width(v) - np.array([(high - low)[0] / 2 for low, high in bounds])))
-        yield near(f"N={n}: largest deviation of a half-width from its formula", 0.0, worst, 0.0, "formula, rounding",
-                   more=1e-12)
+        yield near(
+            f"N={n}: largest deviation of a half-width from its formula", 0.0, worst, 0.0, "formula, rounding", more=1e-12
+        )
         ratio = x.var(ddof=1) / (n * known.value * entering * (1 - known.value * entering))
         yield near(f"N={n}: variance of the events over the binomial one", 1.0, ratio, np.sqrt(2 / x.size), source)
         cut = float(np.median(half_width(v))) + 1e-9
         for label, statistic, column in (
-                ("mean half-width", mean_width, half_width(v)),
-                (f"P(half-width <= {cut:.4f})", narrow(cut), (half_width(v) <= cut).astype(float)),
-                ("coverage", covers(known.value),
-                 ((field(v, "ci_low") <= known.value) & (known.value <= field(v, "ci_high"))).astype(float))):
+            ("mean half-width", mean_width, half_width(v)),
+            (f"P(half-width <= {cut:.4f})", narrow(cut), (half_width(v) <= cut).astype(float)),
+            (
+                "coverage",
+                covers(known.value),
+                ((field(v, "ci_low") <= known.value) & (known.value <= field(v, "ci_high"))).astype(float),
+            ),
+        ):
             expected, (got, error) = enumerated(statistic, n, known.value, entering), mean_and_error(column)
             error = float(np.hypot(error, slope(statistic, n, known.value, entering) * known.mcse))
             yield near(f"N={n}: {label}", expected, got, error, source)
         got, error = mean_and_error(half_width(aalen[:, position]))
         error = float(np.hypot(error, slope(mean_width, n, known.value, entering) * known.mcse))
         expected = enumerated(mean_width, n, known.value, entering)
-        yield near(f"N={n}: mean half-width, default variance (aalen)", expected, got, error,
-                   "exact enumeration; 1/N for the finite-sample form", more=expected / n)
+        yield near(
+            f"N={n}: mean half-width, default variance (aalen)",
+            expected,
+            got,
+            error,
+            "exact enumeration; 1/N for the finite-sample form",
+            more=expected / n,
+        )
 
 
 def coverage_of_the_interval(size: Size) -> Iterator[CheckRow]:
@@ -249,16 +276,26 @@ def coverage_of_the_interval(size: Size) -> Iterator[CheckRow]:
                 yield within(f"{name}, N={n}", 0.94, 0.965, got, error, "nominal 0.95; AJ with cloglog limits")
             else:
                 exact = enumerated(covers(known), n, known, entering)
-                yield near(f"{name}, N={n}", exact, got, error, "exact enumeration without censoring; 0.01 for censoring",
-                           k=3, more=0.01)
+                yield near(
+                    f"{name}, N={n}",
+                    exact,
+                    got,
+                    error,
+                    "exact enumeration without censoring; 0.01 for censoring",
+                    k=3,
+                    more=0.01,
+                )
 
 
 def half_width_table(size: Size) -> Iterator[CheckRow]:
     """(d) Expected half-width at N = 250, as scheduled and with sources of lost information switched off."""
     last = SIZES.index(250)
     found = {}
-    single = {"every visit made": NO_LOSS[:1], "nobody lost or withdrawn": NO_LOSS[1:3],
-              "monitoring goes on after relapse": NO_LOSS[3:]}
+    single = {
+        "every visit made": NO_LOSS[:1],
+        "nobody lost or withdrawn": NO_LOSS[1:3],
+        "monitoring goes on after relapse": NO_LOSS[3:],
+    }
     for label, overrides in {"as scheduled": (), "all three": NO_LOSS, **single}.items():
         few = size.replicates // 4 if label in single else size.replicates
         values = simulated("cmv-cart", overrides, few, label not in single)["aalen_johansen"]
@@ -271,14 +308,26 @@ def half_width_table(size: Size) -> Iterator[CheckRow]:
     entering = in_analysis("cmv-cart", NO_LOSS, size.truth_chunks)
     expected = enumerated(mean_width, 250, known.value, entering)
     error = float(np.hypot(error, slope(mean_width, 250, known.value, entering) * known.mcse))
-    yield near("all three switched off, enumerated", expected, got, error,
-               "exact enumeration (death competes, none censored); 1/N for the aalen form", more=expected / 250)
+    yield near(
+        "all three switched off, enumerated",
+        expected,
+        got,
+        error,
+        "exact enumeration (death competes, none censored); 1/N for the aalen form",
+        more=expected / 250,
+    )
     # a missed visit loses events, not patients: making it raises the incidence, and the width with it, a little
     for label in single:
         got, error = found[label]
         more = 0.0005 if label == "every visit made" else 0.0
-        yield within(label, found["all three"][0], found["as scheduled"][0] + more, got, error,
-                     "between the two" + ("; 0.0005 above for the higher incidence" if more else ""))
+        yield within(
+            label,
+            found["all three"][0],
+            found["as scheduled"][0] + more,
+            got,
+            error,
+            "between the two" + ("; 0.0005 above for the higher incidence" if more else ""),
+        )
 
 
 def estimands(size: Size) -> Iterator[CheckRow]:
@@ -291,12 +340,30 @@ def estimands(size: Size) -> Iterator[CheckRow]:
     fall = observed.value - rare["protocol"].value
     error = float(np.hypot(observed.mcse, rare["protocol"].mcse))
     yield within("fall of the protocol estimand, visits halved", 4 * error, 0.10, fall, error, "fewer visits see less", k=0)
-    yield near("latent, daily visits without assay noise (same bytes)", latent.value, daily["latent"].value, 0.0,
-               "the disease is the same")
-    yield near("protocol, daily visits without assay noise", latent.value, daily["protocol"].value, latent.mcse,
-               "the latent estimand: same patients, so well within 1 MCSE", k=1)
-    yield within("protocol less latent as scheduled: readings lifted over the limit by assay noise", 0.0, 0.10,
-                 observed.value - latent.value, float(np.hypot(observed.mcse, latent.mcse)), "sign; reported", k=0)
+    yield near(
+        "latent, daily visits without assay noise (same bytes)",
+        latent.value,
+        daily["latent"].value,
+        0.0,
+        "the disease is the same",
+    )
+    yield near(
+        "protocol, daily visits without assay noise",
+        latent.value,
+        daily["protocol"].value,
+        latent.mcse,
+        "the latent estimand: same patients, so well within 1 MCSE",
+        k=1,
+    )
+    yield within(
+        "protocol less latent as scheduled: readings lifted over the limit by assay noise",
+        0.0,
+        0.10,
+        observed.value - latent.value,
+        float(np.hypot(observed.mcse, latent.mcse)),
+        "sign; reported",
+        k=0,
+    )
 
 
 @lru_cache(maxsize=8)
@@ -324,21 +391,36 @@ def bias(size: Size) -> Iterator[CheckRow]:
     ranges = {"aalen_johansen": (-0.006, 0.0), "crude_wilson": (-0.035, -0.015), "one_minus_km": (-0.003, 0.008)}
     for name, (low, high) in ranges.items():
         got, error = mean_and_error(estimate[name])
-        yield within(f"{name}: bias as scheduled", low, high, got - known.value, float(np.hypot(error, known.mcse)),
-                     "missed visits and loss find fewer; sign and size")
+        yield within(
+            f"{name}: bias as scheduled",
+            low,
+            high,
+            got - known.value,
+            float(np.hypot(error, known.mcse)),
+            "missed visits and loss find fewer; sign and size",
+        )
     got, error = mean_and_error(estimate["one_minus_km"] - estimate["aalen_johansen"])
-    yield within("one_minus_km less aalen_johansen, same studies", 0.002, 0.008, got, error,
-                 "upwards: deaths are censored", k=0)
+    yield within(
+        "one_minus_km less aalen_johansen, same studies", 0.002, 0.008, got, error, "upwards: deaths are censored", k=0
+    )
     watched = simulated("cmv-cart", NO_LOSS, size.replicates, True)
     complete = {name: field(v, "estimate")[:, last] for name, v in watched.items()}
     known = truth("cmv-cart", NO_LOSS, size.truth_chunks)["protocol"]
     limit = kaplan_meier_limit("cmv-cart", NO_LOSS, size.truth_chunks)
-    for name, expected, source in (("aalen_johansen", 0.0, "unbiased: nobody is censored"),
-                                   ("crude_wilson", 0.0, "unbiased: nobody is censored"),
-                                   ("one_minus_km", limit - known.value, "product limit of the cohort; 0.0005 for finite N")):
+    for name, expected, source in (
+        ("aalen_johansen", 0.0, "unbiased: nobody is censored"),
+        ("crude_wilson", 0.0, "unbiased: nobody is censored"),
+        ("one_minus_km", limit - known.value, "product limit of the cohort; 0.0005 for finite N"),
+    ):
         got, error = mean_and_error(complete[name])
-        yield near(f"{name}: bias with monitoring losses off", expected, got - known.value, float(np.hypot(error, known.mcse)),
-                   source, more=0.0005 if name == "one_minus_km" else 0.0)
+        yield near(
+            f"{name}: bias with monitoring losses off",
+            expected,
+            got - known.value,
+            float(np.hypot(error, known.mcse)),
+            source,
+            more=0.0005 if name == "one_minus_km" else 0.0,
+        )
 
 
 def sample_size_interval(size: Size) -> Iterator[CheckRow]:
@@ -351,16 +433,29 @@ def sample_size_interval(size: Size) -> Iterator[CheckRow]:
         ("nested, SD 12, target 0.5", nested(250, 12), 250, 12, range(220, 281), 0.5, 400),
         ("nested, SD 12, target 0.9", nested(250, 12), 250, 12, range(220, 291, 2), 0.9, 1000),
         ("wavering", wavering(250, 12, 6), 250, float(np.hypot(12, 6)), range(215, 291, 2), 0.8, 500),
-        ("steep (bootstrap)", nested(250, 0.8), 250, 0.8, range(240, 260), 0.8, 500))
+        ("steep (bootstrap)", nested(250, 0.8), 250, 0.8, range(240, 260), 0.8, 500),
+    )
     for label, source, mean, sd, grid, target, replicates in cases:
         times = repetitions // 4 if "steep" in label else repetitions
         known = true_crossing(mean, sd, grid, target)
         covered, found, _ = coverage(source, known, grid, target, replicates, times, seed=SEED)
-        yield within(f"{label}: coverage", 0.95, 0.98, covered, float(np.sqrt(0.95 * 0.05 / times)),
-                     "nominal; monotone fits are narrower than their interval")
+        yield within(
+            f"{label}: coverage",
+            0.95,
+            0.98,
+            covered,
+            float(np.sqrt(0.95 * 0.05 / times)),
+            "nominal; monotone fits are narrower than their interval",
+        )
         error = found.std(ddof=1)
-        yield near(f"{label}: bias of the crossing in units of its SE", 0.0, (found.mean() - known) / error,
-                   1 / np.sqrt(times), "unbiased; 0.1 SE allowed", more=0.1)
+        yield near(
+            f"{label}: bias of the crossing in units of its SE",
+            0.0,
+            (found.mean() - known) / error,
+            1 / np.sqrt(times),
+            "unbiased; 0.1 SE allowed",
+            more=0.1,
+        )
     yield from _interval_on_real_curves(size)
 
 
@@ -378,8 +473,14 @@ def _interval_on_real_curves(size: Size) -> Iterator[CheckRow]:
     for k in range(times):
         found = find_crossing(grid, met[rng.integers(0, len(met), 640)], 0.8, seed=k)
         covered += found is not None and found.low <= known <= found.high
-    yield within("studies of cmv-cart, half-width 0.06: coverage", 0.95, 0.98, covered / times,
-                 float(np.sqrt(0.95 * 0.05 / times)), f"crossing of the whole pool ({known:.1f})")
+    yield within(
+        "studies of cmv-cart, half-width 0.06: coverage",
+        0.95,
+        0.98,
+        covered / times,
+        float(np.sqrt(0.95 * 0.05 / times)),
+        f"crossing of the whole pool ({known:.1f})",
+    )
 
 
 def death(size: Size) -> Iterator[CheckRow]:
@@ -401,14 +502,25 @@ def death(size: Size) -> Iterator[CheckRow]:
         h, after = model.baseline.non_relapse_hazard[i], model.baseline.after_relapse_hazard[i]
         for t, deaths in dead.items():
             expected = death_probability(t, h, after, float(spec.relapse_by_90[name]), float(spec.relapse_shape))
-            yield near(f"{name}: death by day {t:g}", expected, deaths[i] / n, np.sqrt(expected * (1 - expected) / n),
-                       "quadrature at the solved hazards")
+            yield near(
+                f"{name}: death by day {t:g}",
+                expected,
+                deaths[i] / n,
+                np.sqrt(expected * (1 - expected) / n),
+                "quadrature at the solved hazards",
+            )
         exact = death_probability(90.0, h, after, float(spec.relapse_by_90[name]), float(spec.relapse_shape))
-        yield near(f"{name}: target of death by day 90", float(spec.death_by_90[name]), exact, 0.0, "scenario; solver",
-                   more=1e-6)
+        yield near(
+            f"{name}: target of death by day 90", float(spec.death_by_90[name]), exact, 0.0, "scenario; solver", more=1e-6
+        )
         wanted = float(spec.non_relapse_mortality_by_90[name])
-        yield near(f"{name}: death without relapse by day 90", wanted, unrelapsed[i] / n, np.sqrt(wanted * (1 - wanted) / n),
-                   "the scenario's target")
+        yield near(
+            f"{name}: death without relapse by day 90",
+            wanted,
+            unrelapsed[i] / n,
+            np.sqrt(wanted * (1 - wanted) / n),
+            "the scenario's target",
+        )
 
 
 def death_probability(t: float, h: float, after: float, relapse: float, shape: float) -> float:
@@ -428,54 +540,78 @@ def streams(size: Size) -> Iterator[CheckRow]:
     keys += [(1, Role.STUDY, chunk, "cmv.onset", 0) for chunk in (1, 2, 2**24, 2**31)]
     keys += [(1, Role.STUDY, 0, "monitoring.noise", day) for day in (1, 7, 14, 2**32 - 7)]
     keys += [(seed, Role.STUDY, 0, "cmv.onset", 0) for seed in (0, 2, 2**64)]
-    drawn = np.array([draw(generator(seed, role, chunk, name, index), STREAMS[name], n)
-                      for seed, role, chunk, name, index in keys])
+    drawn = np.array(
+        [draw(generator(seed, role, chunk, name, index), STREAMS[name], n) for seed, role, chunk, name, index in keys]
+    )
     law = {"UNIFORM": stats.uniform, "NORMAL": stats.norm, "EXPONENTIAL": stats.expon}
     uniform = np.array([law[STREAMS[key[3]].name].cdf(row) for key, row in zip(keys, drawn, strict=True)])
     correlation = np.corrcoef(uniform)[np.triu_indices(len(keys), 1)]
     error = 1 / np.sqrt(n)
-    yield near(f"largest of {correlation.size} correlations between streams", 0.0, np.abs(correlation).max(), error,
-               "independence")
+    yield near(
+        f"largest of {correlation.size} correlations between streams", 0.0, np.abs(correlation).max(), error, "independence"
+    )
     lagged = [float(np.corrcoef(row[64:], row[:-64])[0, 1]) for row in uniform]
     yield near("largest correlation of a patient with the next", 0.0, np.abs(lagged).max(), error, "independence")
     # the spread of all correlations is that of independence, not merely their largest
-    yield near("SD of the correlations times sqrt(n)", 1.0, correlation.std() * np.sqrt(n), 1 / np.sqrt(2 * correlation.size),
-               "independence")
+    yield near(
+        "SD of the correlations times sqrt(n)",
+        1.0,
+        correlation.std() * np.sqrt(n),
+        1 / np.sqrt(2 * correlation.size),
+        "independence",
+    )
     distance = max(float(stats.kstest(row, "uniform").statistic) for row in uniform)
-    yield within("largest Kolmogorov distance from its law times sqrt(n)", 0.0, 2.3, distance * np.sqrt(n), 0.0,
-                 "Kolmogorov: above 2.3 in 5 of 100,000 streams", k=0)
+    yield within(
+        "largest Kolmogorov distance from its law times sqrt(n)",
+        0.0,
+        2.3,
+        distance * np.sqrt(n),
+        0.0,
+        "Kolmogorov: above 2.3 in 5 of 100,000 streams",
+        k=0,
+    )
 
 
 SENTENCES = {
     "calibration": (
-        "The baseline hazards solved for each built-in scenario give its targets again in a fresh cohort of 98,304 patients."),
+        "The baseline hazards solved for each built-in scenario give its targets again in a fresh cohort of 98,304 patients."
+    ),
     "enumeration": (
         "With death, transplantation, relapse, loss, missed visits and prevalent infection switched off, half-width and "
-        "coverage of the Aalen-Johansen interval follow the binomial law, enumerated exactly at the simulated incidence."),
+        "coverage of the Aalen-Johansen interval follow the binomial law, enumerated exactly at the simulated incidence."
+    ),
     "coverage": (
         "The primary 95% interval covers the protocol estimand (every visit made, nobody lost) between 94% and 96.5% of the "
-        "time at N = 120 and 250; at N = 60 the exact figure of the same interval for a binomial proportion is the yardstick."),
-    "half-width": (
-        "The expected half-width at N = 250, as scheduled and with each source of lost information switched off."),
+        "time at N = 120 and 250; at N = 60 the exact figure of the same interval for a binomial proportion is the yardstick."
+    ),
+    "half-width": ("The expected half-width at N = 250, as scheduled and with each source of lost information switched off."),
     "estimands": (
         "The latent estimand does not depend on the visit schedule, to the last byte, while the observed incidence falls with "
         "fewer visits; daily visits without assay noise see exactly what happens. As scheduled the protocol estimand lies "
-        "above the latent one, because assay noise lifts readings of low loads over the limit of quantification."),
+        "above the latent one, because assay noise lifts readings of low loads over the limit of quantification."
+    ),
     "bias": (
         "Against the protocol estimand the crude proportion is biased downwards, 1 - Kaplan-Meier lies above Aalen-Johansen, "
-        "and Aalen-Johansen is slightly low because missed visits find fewer episodes."),
+        "and Aalen-Johansen is slightly low because missed visits find fewer episodes."
+    ),
     "sample-size interval": (
         "The 95% interval of the sample size covers the true crossing of nested curves, and the crossing has no bias worth "
-        "naming (long tier only)."),
-    "death": (
-        "Death by stratum follows the closed form of the model, and the closed form meets the targets."),
-    "streams": (
-        "Random streams of different names, roles, chunks and seeds are uncorrelated and follow their law."),
+        "naming (long tier only)."
+    ),
+    "death": ("Death by stratum follows the closed form of the model, and the closed form meets the targets."),
+    "streams": ("Random streams of different names, roles, chunks and seeds are uncorrelated and follow their law."),
 }
 CHECKS: dict[str, Callable[[Size], Iterator[CheckRow]]] = {
-    "calibration": calibration, "enumeration": enumeration, "coverage": coverage_of_the_interval,
-    "half-width": half_width_table, "estimands": estimands, "bias": bias,
-    "sample-size interval": sample_size_interval, "death": death, "streams": streams}
+    "calibration": calibration,
+    "enumeration": enumeration,
+    "coverage": coverage_of_the_interval,
+    "half-width": half_width_table,
+    "estimands": estimands,
+    "bias": bias,
+    "sample-size interval": sample_size_interval,
+    "death": death,
+    "streams": streams,
+}
 
 
 def check(name: str, size: Size) -> list[CheckRow]:

@@ -125,12 +125,23 @@ def too_sure(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(checks, "find_crossing", wrong)
 
 
-@pytest.mark.parametrize(("name", "mutate"), [
-    ("calibration", missed_targets), ("enumeration", altered(narrower)), ("coverage", altered(narrower)),
-    ("half-width", altered(narrower)), ("estimands", latent_seen), ("bias", altered(higher)),
-    ("sample-size interval", too_sure), ("death", deadlier), ("streams", one_stream)])
-def test_a_wrong_package_fails(name: str, mutate: Callable[[pytest.MonkeyPatch], None],
-                               monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "mutate"),
+    [
+        ("calibration", missed_targets),
+        ("enumeration", altered(narrower)),
+        ("coverage", altered(narrower)),
+        ("half-width", altered(narrower)),
+        ("estimands", latent_seen),
+        ("bias", altered(higher)),
+        ("sample-size interval", too_sure),
+        ("death", deadlier),
+        ("streams", one_stream),
+    ],
+)
+def test_a_wrong_package_fails(
+    name: str, mutate: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     mutate(monkeypatch)
     assert [row for row in CHECKS[name](WRONG) if not row.ok]
 

@@ -54,15 +54,25 @@ def report(found: dict[str, list[CheckRow]], size: Size, commit: str) -> str:
     failed = [row for row in rows if not row.ok]
     versions = ", ".join(f"{name} {value}" for name, value in environment().items())
     verdict = "all hold" if not failed else f"**{len(failed)} fail**: " + "; ".join(row.name for row in failed)
-    tier = ("This is the **small tier** (the one `make test` runs); `make verify` runs the long one and rewrites this page."
-            if size.name == "small" else "This is the long tier, as `make verify` runs it.")
-    lines = ["# Statistical verification", "",
-             f"Date {datetime.now(UTC):%Y-%m-%d}; commit {commit}; cmvsim {software_version()}; {versions}.", "",
-             f"{tier} {size.replicates:,} replicates of each study; estimand values from {size.truth_chunks * 4096:,} patients"
-             + (f"; {size.repetitions:,} repetitions of a search" if size.repetitions else "") + ".", "",
-             f"{len(rows)} comparisons: {verdict}.", "",
-             "Expected: a figure or a range, with its source. MCSE: Monte Carlo standard error of the difference (0: exact). A",
-             "comparison holds when the figure lies within the tolerance, a multiple of the MCSE plus what the source says."]
+    tier = (
+        "This is the **small tier** (the one `make test` runs); `make verify` runs the long one and rewrites this page."
+        if size.name == "small"
+        else "This is the long tier, as `make verify` runs it."
+    )
+    lines = [
+        "# Statistical verification",
+        "",
+        f"Date {datetime.now(UTC):%Y-%m-%d}; commit {commit}; cmvsim {software_version()}; {versions}.",
+        "",
+        f"{tier} {size.replicates:,} replicates of each study; estimand values from {size.truth_chunks * 4096:,} patients"
+        + (f"; {size.repetitions:,} repetitions of a search" if size.repetitions else "")
+        + ".",
+        "",
+        f"{len(rows)} comparisons: {verdict}.",
+        "",
+        "Expected: a figure or a range, with its source. MCSE: Monte Carlo standard error of the difference (0: exact). A",
+        "comparison holds when the figure lies within the tolerance, a multiple of the MCSE plus what the source says.",
+    ]
     for name, section in found.items():
         lines += ["", f"## {name[0].upper()}{name[1:]}", "", checks.SENTENCES[name], ""]
         lines += [*HEADER, *(line(row) for row in section)] if section else ["Not run: long tier only."]
@@ -72,8 +82,15 @@ def report(found: dict[str, list[CheckRow]], size: Size, commit: str) -> str:
 def line(row: CheckRow) -> str:
     """One row of a table."""
     expected = " to ".join(figure(end) for end in row.expected) if isinstance(row.expected, tuple) else figure(row.expected)
-    cells = (row.name, expected, figure(row.got), figure(row.mcse, 2), figure(row.tolerance, 2),
-             "holds" if row.ok else "**FAILS**", row.source)
+    cells = (
+        row.name,
+        expected,
+        figure(row.got),
+        figure(row.mcse, 2),
+        figure(row.tolerance, 2),
+        "holds" if row.ok else "**FAILS**",
+        row.source,
+    )
     return "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
 
 

@@ -188,9 +188,7 @@ def sweep_general(
                     kind, weight, n, first_group, exit_group, k, before, after, incidence, risk, a1s, a2s
                 )
             if of_interest == 0 or certain[h]:
-                effective[h] = effective_size_general(
-                    time, kind, entry, weight, by_exit, n, horizons[h], late_entry
-                )
+                effective[h] = effective_size_general(time, kind, entry, weight, by_exit, n, horizons[h], late_entry)
             to_report += 1
         if not finished:
             while arriving < size and entry[by_entry[arriving]] < t:

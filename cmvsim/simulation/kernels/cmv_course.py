@@ -37,15 +37,31 @@ def clock(s: Vector, x: Vector, p: Vector, until: float, survival_until: float) 
         rate *= p[at.RE_EPISODE]
     if s[at.DRUG_ON] > 0.0:
         rate *= p[at.ANTIVIRAL]
-    return spend(s[at.MARK], until, survival_until, s[at.RESIDUAL], rate, p[at.ORIGIN], p[at.SCALE], p[at.SHAPE],
-                 x[at.S_START], x[at.S_STOP], p[at.S_LOG], p[at.S_WASH],
-                 x[at.C_START], x[at.C_STOP], p[at.C_LOG], p[at.C_WASH], p[at.STEP])
+    return spend(
+        s[at.MARK],
+        until,
+        survival_until,
+        s[at.RESIDUAL],
+        rate,
+        p[at.ORIGIN],
+        p[at.SCALE],
+        p[at.SHAPE],
+        x[at.S_START],
+        x[at.S_STOP],
+        p[at.S_LOG],
+        p[at.S_WASH],
+        x[at.C_START],
+        x[at.C_STOP],
+        p[at.C_LOG],
+        p[at.C_WASH],
+        p[at.STEP],
+    )
 
 
 @njit(cache=True, error_model="numpy")
 def switch_drug(s: Vector, x: Vector, p: Vector, t: float, on: float) -> None:
     """Turn the drug on or off; a patient between episodes spends the clock so far and waits on at the new rate."""
-    waiting = s[at.ACTIVE] == 0.0 and s[at.T_ONSET] < INF
+    waiting = s[at.WAITING] > 0.0  # also when the next onset is out of sight at the present rate
     if waiting:
         s[at.RESIDUAL] = clock(s, x, p, t, not_yet(t, p[at.ORIGIN], p[at.SCALE], p[at.SHAPE]))[1]
         s[at.MARK] = t
@@ -57,8 +73,18 @@ def switch_drug(s: Vector, x: Vector, p: Vector, t: float, on: float) -> None:
 @njit(cache=True, error_model="numpy")
 def load_now(s: Vector, x: Vector, p: Vector, t: float) -> float:
     """Realised log10 load in plasma of the running episode."""
-    return realised(t, s[at.ONSET], p[at.V0], x[at.GROWTH], s[at.PEAK], s[at.PLATEAU_END], s[at.DECAY],
-                    s[at.KNOT_TIME], s[at.KNOT_VALUE], s[at.KNOT_SLOPE])
+    return realised(
+        t,
+        s[at.ONSET],
+        p[at.V0],
+        x[at.GROWTH],
+        s[at.PEAK],
+        s[at.PLATEAU_END],
+        s[at.DECAY],
+        s[at.KNOT_TIME],
+        s[at.KNOT_VALUE],
+        s[at.KNOT_SLOPE],
+    )
 
 
 @njit(cache=True, error_model="numpy")
@@ -73,7 +99,7 @@ def set_knot(s: Vector, p: Vector, t: float, value: float, slope: float) -> None
 def begin_episode(s: Vector, x: Vector, p: Vector, t: float) -> None:
     """Start the next episode at t: set-point (with the steroid shift), plateau, and whether it ends by itself."""
     s[at.EPISODE] += 1.0
-    s[at.ACTIVE], s[at.ONSET], s[at.T_ONSET] = 1.0, t, INF
+    s[at.ACTIVE], s[at.WAITING], s[at.ONSET], s[at.T_ONSET] = 1.0, 0.0, t, INF
     e = at.EPISODE_TRAITS + int(s[at.EPISODE]) * at.TRAITS_PER_EPISODE
     set_point = x[e + at.E_SET_POINT]
     if x[at.S_START] < t + max(set_point - p[at.V0], 0.0) / x[at.GROWTH]:
@@ -101,6 +127,7 @@ def end_episode(s: Vector, x: Vector, p: Vector, t: float) -> None:
         left = not_yet(t, p[at.ORIGIN], p[at.SCALE], p[at.SHAPE]) - p[at.HORIZON_SURVIVAL]
         if x[at.RATE] * p[at.HIGHEST_RATIO] * left * (1.0 + 1e-9) + 1e-12 < s[at.RESIDUAL]:
             return
+        s[at.WAITING] = 1.0
         s[at.T_ONSET] = clock(s, x, p, p[at.HORIZON], p[at.HORIZON_SURVIVAL])[0]
 
 
@@ -142,8 +169,13 @@ def read_result(s: Vector, x: Vector, p: Vector, t: float, code: int, value: flo
         s[at.NEGATIVE_RUN] = s[at.NEGATIVE_RUN] + 1.0 if code < at.QUANTIFIED else 0.0
         if s[at.NEGATIVE_RUN] >= p[at.NEGATIVES] and t - s[at.DRUG_SINCE] >= p[at.MIN_DAYS]:
             stop_drug(s, x, p, t)
-    elif (s[at.T_START] == INF and code == at.QUANTIFIED and value >= p[at.START_AT] and s[at.COURSE] < p[at.COURSES]
-          and x[at.EPISODE_TRAITS + episode * at.TRAITS_PER_EPISODE + at.E_ACCEPTED] > 0.0):
+    elif (
+        s[at.T_START] == INF
+        and code == at.QUANTIFIED
+        and value >= p[at.START_AT]
+        and s[at.COURSE] < p[at.COURSES]
+        and x[at.EPISODE_TRAITS + episode * at.TRAITS_PER_EPISODE + at.E_ACCEPTED] > 0.0
+    ):
         s[at.T_START] = t + p[at.DELAY]
 
 
@@ -152,8 +184,22 @@ def report(s: Vector, x: Vector, p: Vector, t: float, noise: float) -> tuple[int
     """What the assay says of a sample taken at t."""
     if s[at.ACTIVE] == 0.0:
         return at.NOT_DETECTED, math.nan
-    log10 = realised(t, s[at.ONSET], p[at.V0], x[at.GROWTH], s[at.PEAK], s[at.PLATEAU_END], s[at.DECAY],
-                     s[at.KNOT_TIME], s[at.KNOT_VALUE], s[at.KNOT_SLOPE]) + x[at.OFFSET] + p[at.ASSAY_SD] * noise
+    log10 = (
+        realised(
+            t,
+            s[at.ONSET],
+            p[at.V0],
+            x[at.GROWTH],
+            s[at.PEAK],
+            s[at.PLATEAU_END],
+            s[at.DECAY],
+            s[at.KNOT_TIME],
+            s[at.KNOT_VALUE],
+            s[at.KNOT_SLOPE],
+        )
+        + x[at.OFFSET]
+        + p[at.ASSAY_SD] * noise
+    )
     return reported(log10, p[at.LOD], p[at.LLOQ], p[at.LOG10_LOD], p[at.LOG10_LLOQ])
 
 
@@ -185,8 +231,19 @@ def fetch(rows: Rows, first: int, size: int, source: Table, to: Table) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def run_patients(rows: Rows, traits: Table, p: Vector, visit: Table, noise: Table, code: Codes, load: Table,
-                 start: Table, stop: Table, episodes: Cube, knots: Cube) -> None:
+def run_patients(
+    rows: Rows,
+    traits: Table,
+    p: Vector,
+    visit: Table,
+    noise: Table,
+    code: Codes,
+    load: Table,
+    start: Table,
+    stop: Table,
+    episodes: Cube,
+    knots: Cube,
+) -> None:
     """Run all patients who ever have an episode.
 
     Without the path these are the patients with an episode by their last visit: later ones leave no trace.

@@ -14,9 +14,24 @@ Vector = NDArray[np.float64]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def first_onsets(clock: Vector, rate: Vector, s_start: Vector, s_stop: Vector, c_start: Vector, c_stop: Vector,
-                 origin: float, scale: float, shape: float, s_log: float, s_wash: float, c_log: float, c_wash: float,
-                 step: float, horizon: float, onset: Vector) -> None:
+def first_onsets(
+    clock: Vector,
+    rate: Vector,
+    s_start: Vector,
+    s_stop: Vector,
+    c_start: Vector,
+    c_stop: Vector,
+    origin: float,
+    scale: float,
+    shape: float,
+    s_log: float,
+    s_wash: float,
+    c_log: float,
+    c_wash: float,
+    step: float,
+    horizon: float,
+    onset: Vector,
+) -> None:
     """Fill `onset` (P,) with the first onset time, +inf beyond the horizon.
 
     Most patients never reactivate; an upper bound of their cumulative hazard tells so without walking the pieces.
@@ -31,5 +46,22 @@ def first_onsets(clock: Vector, rate: Vector, s_start: Vector, s_stop: Vector, c
         if bound * (1.0 + 1e-12) < clock[i]:
             onset[i] = INF
             continue
-        onset[i] = spend(origin, horizon, survival, clock[i], rate[i], origin, scale, shape,
-                         s_start[i], s_stop[i], s_log, s_wash, c_start[i], c_stop[i], c_log, c_wash, step)[0]
+        onset[i] = spend(
+            origin,
+            horizon,
+            survival,
+            clock[i],
+            rate[i],
+            origin,
+            scale,
+            shape,
+            s_start[i],
+            s_stop[i],
+            s_log,
+            s_wash,
+            c_start[i],
+            c_stop[i],
+            c_log,
+            c_wash,
+            step,
+        )[0]

@@ -45,9 +45,25 @@ def not_yet(t: float, origin: float, scale: float, shape: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def spend(t: float, until: float, survival_until: float, residual: float, rate: float,
-          origin: float, scale: float, shape: float, s_start: float, s_stop: float, s_log: float, s_wash: float,
-          c_start: float, c_stop: float, c_log: float, c_wash: float, step: float) -> tuple[float, float]:
+def spend(
+    t: float,
+    until: float,
+    survival_until: float,
+    residual: float,
+    rate: float,
+    origin: float,
+    scale: float,
+    shape: float,
+    s_start: float,
+    s_stop: float,
+    s_log: float,
+    s_wash: float,
+    c_start: float,
+    c_stop: float,
+    c_log: float,
+    c_wash: float,
+    step: float,
+) -> tuple[float, float]:
     """Spend the exponential clock from t until `until`.
 
     Returns the onset time (+inf if the clock outlasts `until`) and what is left of the clock. `rate` is the amplitude
@@ -74,9 +90,41 @@ def spend(t: float, until: float, survival_until: float, residual: float, rate: 
 
 
 @njit(cache=True, error_model="numpy")
-def advance(t: float, until: float, residual: float, rate: float, origin: float, scale: float, shape: float,
-            s_start: float, s_stop: float, s_log: float, s_wash: float,
-            c_start: float, c_stop: float, c_log: float, c_wash: float, step: float) -> tuple[float, float]:
+def advance(
+    t: float,
+    until: float,
+    residual: float,
+    rate: float,
+    origin: float,
+    scale: float,
+    shape: float,
+    s_start: float,
+    s_stop: float,
+    s_log: float,
+    s_wash: float,
+    c_start: float,
+    c_stop: float,
+    c_log: float,
+    c_wash: float,
+    step: float,
+) -> tuple[float, float]:
     """:func:`spend` where the survival at the end is not at hand."""
-    return spend(t, until, not_yet(until, origin, scale, shape), residual, rate, origin, scale, shape,
-                 s_start, s_stop, s_log, s_wash, c_start, c_stop, c_log, c_wash, step)
+    return spend(
+        t,
+        until,
+        not_yet(until, origin, scale, shape),
+        residual,
+        rate,
+        origin,
+        scale,
+        shape,
+        s_start,
+        s_stop,
+        s_log,
+        s_wash,
+        c_start,
+        c_stop,
+        c_log,
+        c_wash,
+        step,
+    )

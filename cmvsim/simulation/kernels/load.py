@@ -33,8 +33,9 @@ def controlled(t: float, knot_time: float, knot_value: float, knot_slope: float)
 
 
 @njit(cache=True, error_model="numpy")
-def clearance(v0: float, peak: float, plateau_end: float, decay: float,
-              knot_time: float, knot_value: float, knot_slope: float) -> float:
+def clearance(
+    v0: float, peak: float, plateau_end: float, decay: float, knot_time: float, knot_value: float, knot_slope: float
+) -> float:
     """Time at which the smaller of both courses falls below v0 if nothing else happens (+inf if never)."""
     cleared = INF
     if plateau_end < INF:
@@ -68,8 +69,18 @@ def three_digits(x: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def realised(t: float, onset: float, v0: float, growth: float, peak: float, plateau_end: float, decay: float,
-             knot_time: float, knot_value: float, knot_slope: float) -> float:
+def realised(
+    t: float,
+    onset: float,
+    v0: float,
+    growth: float,
+    peak: float,
+    plateau_end: float,
+    decay: float,
+    knot_time: float,
+    knot_value: float,
+    knot_slope: float,
+) -> float:
     """Realised log10 load in plasma: the smaller of both courses."""
     return min(natural(t, onset, v0, growth, peak, plateau_end, decay), controlled(t, knot_time, knot_value, knot_slope))
 

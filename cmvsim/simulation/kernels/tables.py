@@ -14,13 +14,26 @@ Table = NDArray[np.float64]
 Codes = NDArray[np.int8]
 
 LOST, WITHDRAWN, NEW_THERAPY, HCT, DEATH, COMPLETED, NONE = (
-    int(EndReason.LOST), int(EndReason.WITHDRAWN), int(EndReason.NEW_THERAPY), int(EndReason.HCT), int(EndReason.DEATH),
-    int(EndReason.COMPLETED), int(Result.NONE))
+    int(EndReason.LOST),
+    int(EndReason.WITHDRAWN),
+    int(EndReason.NEW_THERAPY),
+    int(EndReason.HCT),
+    int(EndReason.DEATH),
+    int(EndReason.COMPLETED),
+    int(Result.NONE),
+)
 
 
 @njit(cache=True, nogil=True)
-def until_death(time: NDArray[np.float64], result: NDArray[np.int8], load: NDArray[np.float64], death: Table,
-                day: NDArray[np.float64], kept: NDArray[np.int8], value: NDArray[np.float64]) -> None:
+def until_death(
+    time: NDArray[np.float64],
+    result: NDArray[np.int8],
+    load: NDArray[np.float64],
+    death: Table,
+    day: NDArray[np.float64],
+    kept: NDArray[np.int8],
+    value: NDArray[np.float64],
+) -> None:
     """Copy samples (V, N, R), without those after death (N, R)."""
     for v in range(time.shape[0]):
         for i in range(time.shape[1]):
@@ -32,8 +45,19 @@ def until_death(time: NDArray[np.float64], result: NDArray[np.int8], load: NDArr
 
 
 @njit(cache=True, nogil=True)
-def dispositions(planned: float, closing: Table, lost: Table, withdrawn: Table, new_therapy: Table, hct: Table,
-                 death: Table, end: Table, reason: Codes, died: Table, known: Table) -> None:
+def dispositions(
+    planned: float,
+    closing: Table,
+    lost: Table,
+    withdrawn: Table,
+    new_therapy: Table,
+    hct: Table,
+    death: Table,
+    end: Table,
+    reason: Codes,
+    died: Table,
+    known: Table,
+) -> None:
     """Fill whole day and reason of the end of monitoring, the day of a death that is known of, and `known`; all (N, R).
 
     The study knows of a patient until withdrawal, loss, death, or the last planned visit (the closing one, if later).

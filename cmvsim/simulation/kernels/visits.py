@@ -16,8 +16,18 @@ Codes = NDArray[np.int8]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def plan_visits(days: Vector, moved: Table, jitter: float, missed: Table, attendance: float, until: Vector,
-                time: Table, code: Codes, load: Table, last: Vector) -> None:
+def plan_visits(
+    days: Vector,
+    moved: Table,
+    jitter: float,
+    missed: Table,
+    attendance: float,
+    until: Vector,
+    time: Table,
+    code: Codes,
+    load: Table,
+    last: Vector,
+) -> None:
     """Fill `time`, `code` and `load` (V, P): NaN and "none" where no sample is taken, else "not detected".
 
     `last` (P,) becomes the time of the last sample, -inf if there is none.
