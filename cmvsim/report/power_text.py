@@ -181,8 +181,8 @@ _FRENCH = (
     "Nombre de sujets. Le critère principal est l'incidence cumulée de réactivation du CMV à J{day} de la perfusion de "
     "cellules CAR-T, estimée par la méthode d'Aalen-Johansen, le décès et l'allogreffe étant des événements concurrents. "
     "La précision a été déterminée par la simulation de {replicates} études tenant compte du calendrier de surveillance, des "
-    "visites manquées, des événements concurrents et des arrêts de surveillance attendus dans cette population (cmvsim {version}, "
-    "scénario {scenario}, empreinte {digest}, graine {seed}). Avec {n} patients inclus, environ {evaluable} sont évaluables et "
+    "visites manquées, des événements concurrents et des arrêts de surveillance attendus dans cette population "
+    "(cmvsim {version}, scénario {scenario}, empreinte {digest}, graine {seed}). Avec {n} patients inclus, environ {evaluable} sont évaluables et "
     "{events} réactivations sont attendues (incidence {incidence}) ; la demi-largeur de l'intervalle de confiance à {level} "
     "est de {half} points en moyenne et d'au plus {q80} points avec une probabilité de 80 %."
 )
