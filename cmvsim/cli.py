@@ -113,7 +113,7 @@ def power(
             return
         say(power_text.sentence(outcome.results))
         if not quiet:
-            say("\n" + power_text.plain_table(power_text.table(outcome.results)))
+            say("\n" + power_text.plain_table(power_text.table(outcome.results, brief=True)))
             say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
 
     finish(work, resume=True)

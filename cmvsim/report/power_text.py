@@ -116,11 +116,19 @@ TABLE_MEASURES = (
 )
 
 
-def table(results: Mapping[str, Any]) -> list[list[str]]:
-    """Rows of the table N x endpoint x measure, header first; each figure with its MCSE in brackets where it has one."""
+def table(results: Mapping[str, Any], *, brief: bool = False) -> list[list[str]]:
+    """Rows of the table N x endpoint x measure, header first.
+
+    Parameters
+    ----------
+    brief
+        Only the size that was found, if one was looked for.
+    """
     measures = [m for m in TABLE_MEASURES if any(row["measure"] == m[0] for row in results["rows"])]
     keys = list(dict.fromkeys((row["n"], row["endpoint"], row["estimator"]) for row in results["rows"] if row["endpoint"]))
     cells = {(row["n"], row["endpoint"], row["estimator"], row["measure"]): row for row in results["rows"]}
+    if brief and results["answers"]:
+        keys = [key for key in keys if key[0] == _main_size(results)]
     lines = [["N", "endpoint", "estimator", *(label for _, label, _ in measures)]]
     for n, endpoint, estimator in keys:
         line = [str(n), endpoint, estimator]
@@ -182,9 +190,10 @@ _FRENCH = (
     "cellules CAR-T, estimée par la méthode d'Aalen-Johansen, le décès et l'allogreffe étant des événements concurrents. "
     "La précision a été déterminée par la simulation de {replicates} études tenant compte du calendrier de surveillance, des "
     "visites manquées, des événements concurrents et des arrêts de surveillance attendus dans cette population "
-    "(cmvsim {version}, scénario {scenario}, empreinte {digest}, graine {seed}). Avec {n} patients inclus, environ {evaluable} sont évaluables et "
-    "{events} réactivations sont attendues (incidence {incidence}) ; la demi-largeur de l'intervalle de confiance à {level} "
-    "est de {half} points en moyenne et d'au plus {q80} points avec une probabilité de 80 %."
+    "(cmvsim {version}, scénario {scenario}, empreinte {digest}, graine {seed}). Avec {n} patients inclus, environ "
+    "{evaluable} sont évaluables et {events} réactivations sont attendues (incidence {incidence}) ; la demi-largeur de "
+    "l'intervalle de confiance à {level} est de {half} points en moyenne et d'au plus {q80} points avec une probabilité "
+    "de 80 %."
 )
 
 
