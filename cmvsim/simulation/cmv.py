@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from cmvsim.core.records import FloatArray, IntArray
+from cmvsim.core.records import BoolArray, FloatArray, IntArray
 from cmvsim.core.streams import Draws, day_index
 from cmvsim.core.value import Value
 from cmvsim.models.population import Population
@@ -85,7 +85,9 @@ def simulate_cmv(
     rate, onset = first_onset_times(model, draws, population, windows, parameters)
     # an episode after the last sample leaves no trace but in the path
     ever = np.flatnonzero(onset < np.inf if path else onset <= last)
-    offset = _offset(model, draws)
+    offset, noise = _offset(model, draws), _noise(model, draws)
+    if not path:
+        ever = ever[_may_be_seen(model, draws, population, windows, ever, rate, offset, noise, parameters)]
     traits = _traits(model, draws, population, windows, ever, rate, onset, offset, monitored_until, parameters)
     k = int(float(model.cmv.onset.episodes))
     most = int(parameters[at.COURSES])
@@ -93,7 +95,7 @@ def simulate_cmv(
     kept = size if path else 0
     episode = np.full((kept, k, 5), np.nan)
     knot = np.full((kept, 2 * most + k, 4), np.nan)
-    run_patients(ever, traits, parameters, visit, _noise(model, draws), code, load, start, stop, episode, knot)
+    run_patients(ever, traits, parameters, visit, noise, code, load, start, stop, episode, knot)
     growth = None
     if path:
         growth = np.full(size, np.nan)
@@ -195,6 +197,38 @@ def _offset(model: Model, draws: Draws) -> FloatArray:
     return law.of_normal(draws("cmv.matrix_offset"))
 
 
+def _may_be_seen(
+    model: Model,
+    draws: Draws,
+    population: Population,
+    windows: dict[str, Windows],
+    rows: IntArray,
+    rate: FloatArray,
+    offset: FloatArray,
+    noise: FloatArray,
+    p: FloatArray,
+) -> BoolArray:
+    """Which of the patients `rows` could have a detected sample at all.
+
+    A third of all episodes never rise to the limit of detection, whatever the noise of the patient's samples: nothing is
+    seen of them, so nobody is treated, and without the path they leave no trace. The bound is generous: peaks of all
+    episodes whose clock may ring, with the steroid shift for whoever has steroids, and the largest noise of any visit.
+    """
+    load = model.cmv.load
+    by_score = float(load.set_point_shift.score)
+    treated = windows["corticosteroids"].start[rows] < np.inf
+    raised = max(p[at.SHIFT], 0.0) * treated
+    if by_score:
+        raised = raised + by_score * population.score[rows]
+    peak = load.set_point.of_normal(draws("cmv.set_point", 0)[rows])
+    for k in range(1, int(float(model.cmv.onset.episodes))):
+        rings = np.flatnonzero(draws("cmv.onset", k)[rows] <= rate[rows] * p[at.HIGHEST_RATIO] * (1 + 1e-9) + 1e-9)
+        peak[rings] = np.maximum(peak[rings], load.set_point.of_normal(draws("cmv.set_point", k)[rows[rings]]))
+    highest = noise.max(axis=0)[rows] if noise.size else np.zeros(rows.size)
+    seen = np.maximum(peak + raised, p[at.V0]) + offset[rows] + p[at.ASSAY_SD] * highest
+    return np.asarray(seen > p[at.LOG10_LOD] - 0.05)
+
+
 def _traits(
     model: Model,
     draws: Draws,
@@ -279,6 +313,6 @@ def kernel_parameters(model: Model) -> FloatArray:
     p[at.SELF_SLOPE], p[at.SELF_CENTRE] = float(load.self_limited.slope), load.set_point.centre
     p[at.LOD], p[at.LLOQ], p[at.ASSAY_SD] = float(plan.lod), float(plan.lloq), float(plan.assay_sd_log10)
     p[at.LOG10_LOD], p[at.LOG10_LLOQ] = math.log10(float(plan.lod)), math.log10(float(plan.lloq))
-    p[at.COURSES] = 1 + int((model.horizon + 60) // float(care.stop_after.minimum_days))
+    p[at.COURSES] = 1 + int((model.horizon - min(plan.days[0], 0)) // grid_days(care.stop_after.minimum_days))
     p[at.HORIZON_SURVIVAL] = not_yet(p[at.HORIZON], p[at.ORIGIN], p[at.SCALE], p[at.SHAPE])
     return p
