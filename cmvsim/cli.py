@@ -114,6 +114,7 @@ def power(
         say(power_text.sentence(outcome.results))
         if not quiet:
             say("\n" + power_text.plain_table(power_text.table(outcome.results, brief=True)))
+            say("\n" + "\n".join(power_text.truth_lines(outcome.results)))
             say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
 
     finish(work, resume=True)

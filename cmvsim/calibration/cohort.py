@@ -14,7 +14,7 @@ from cmvsim.endpoints.base import EVENT
 from cmvsim.endpoints.reactivation import Reactivation
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.cmv import TargetSpec
-from cmvsim.models.follow_up import DeathRatios
+from cmvsim.models.follow_up import TARGET_DAY, DeathRatios
 from cmvsim.models.monitoring import MonitoringSpec, ScheduleItem
 from cmvsim.scenarios.scenario import Scenario
 from cmvsim.simulation.cohort import simulate
@@ -107,7 +107,7 @@ class Cohort:
             first += np.bincount(derived.time[derived.cause == EVENT].astype(np.int64), minlength=first.size)
             at_risk += int((derived.cause >= 0).sum())
             stratum = history.view(history.population.stratum).ravel()
-            died = (history.death <= 90.0).ravel()
+            died = (history.death <= TARGET_DAY).ravel()
             unrelapsed = (history.death <= history.observation.relapse).ravel()
             sizes += np.bincount(stratum, minlength=strata)
             dead += np.bincount(stratum[died], minlength=strata)

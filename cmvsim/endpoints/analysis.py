@@ -122,6 +122,16 @@ class AnalysisSpec(Spec):
         """Id of the primary endpoint."""
         return self.endpoints[0]
 
+    @property
+    def truth(self) -> AnalysisSpec:
+        """The plan whose population value this one is judged against.
+
+        Censoring is an estimator, not an estimand: censoring at relapse is judged against the value under treatment
+        policy, and censoring at transplantation against the value with transplantation competing.
+        """
+        relapse = "treatment_policy" if self.relapse == "censor" else self.relapse
+        return self.model_copy(update={"relapse": relapse, "hct": "competing"})
+
     def human(self) -> dict[str, Any]:
         """The form of ``analysis.toml``, every choice explicit."""
         tree = self.model_dump(mode="json")

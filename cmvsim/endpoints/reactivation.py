@@ -114,9 +114,9 @@ class Reactivation:
         who = f"CMV-seropositive CAR-T recipients with {self.disease}" if self.disease else "CMV-seropositive CAR-T recipients"
         return Estimand(
             population=f"{who} without DNAemia at infusion",
-            variable="day of the first qualifying sample, days 1 to 90",
-            intercurrent_events="death and allogeneic transplantation compete; relapse and its treatment: treatment policy",
-            summary="cumulative incidence at day 90",
+            variable="day of the first qualifying sample within the window",
+            intercurrent_events="as the plan says; by default death and transplantation compete, relapse: treatment policy",
+            summary="cumulative incidence at the end of the window",
         )
 
     @property
@@ -239,7 +239,9 @@ def _end_of_follow_up(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.
                 Problem(f'relapse = "{plan.relapse}", but no relapse was recorded', "analysis", "relapse", "a table events.csv")
             )
         relapse = study.events["relapse"]
-        earlier = relapse <= time
+        # Monitoring that a new therapy ends stops on the last whole day before it: that relapse is what ended it.
+        ended = np.where(reason == EndReason.NEW_THERAPY, end + 1, end)
+        earlier = (relapse <= ended) & (relapse <= plan.window)
         time = np.where(earlier, relapse, time)
         cause = np.where(earlier, np.int8(RELAPSE if plan.relapse == "competing" else CENSORED), cause)
     return time, cause

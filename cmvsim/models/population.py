@@ -6,6 +6,7 @@ lymphocytes and prior transplantation and, as the shared frailty, on the CMV haz
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Literal
@@ -26,18 +27,27 @@ SHARES_TOLERANCE = 1e-9
 
 
 class StratumSpec(Spec):
-    """One stratum: disease x age class, with its product mix."""
+    """One stratum: disease x age class, with its product mix.
+
+    Attributes
+    ----------
+    seropositive_share
+        CMV-seropositive among the stratum's candidates; only tells how many are screened for those enrolled.
+    """
 
     label: str
     share: Probability
     disease: Disease
     age: AgeRange
     products: dict[str, Probability]
+    seropositive_share: Probability
     prior_allogeneic_hct: Probability
     lymphocytes: VaryingPositive
 
     @model_validator(mode="after")
     def _check(self) -> StratumSpec:
+        if float(self.seropositive_share) <= 0:
+            raise ValueError("seropositive_share must be above 0: nobody could be enrolled")
         if not 0 <= self.age[0] <= self.age[1] <= 120:
             raise ValueError(f"age {list(self.age)} must be [youngest, oldest] in years, 0 to 120")
         total = sum(float(share) for share in self.products.values())
@@ -54,10 +64,9 @@ class ScoreLoadings(Spec):
 
 
 class PopulationSpec(Spec):
-    """Who is enrolled. All are CMV-seropositive; `seronegative_share` only tells how many are screened for them."""
+    """Who is enrolled: CMV-seropositive patients."""
 
     strata: dict[str, StratumSpec]
-    seronegative_share: Probability
     female_share: Probability
     score_loadings: ScoreLoadings
     retrospective_share: Probability
@@ -73,6 +82,11 @@ class PopulationSpec(Spec):
         if float(self.sites) < 1:
             raise ValueError("sites must be at least 1")
         return self
+
+    def screened(self, patients: int) -> int:
+        """Candidates screened to enrol so many seropositive patients: n x the sum of share / seropositive share."""
+        each = [float(s.share) / float(s.seropositive_share) for s in self.strata.values() if float(s.share) > 0]
+        return math.ceil(patients * sum(each) - 1e-9)
 
     @property
     def products(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,6 +54,7 @@ def characteristics(
     *,
     half_width: float | None,
     level: float,
+    handling: Mapping[RowKey, str] | None = None,
 ) -> list[Row]:
     """All measures of all analyses at the given sizes.
 
@@ -67,48 +68,28 @@ def characteristics(
         Target half-width w of ``p_half_width_le``; None leaves the measure out.
     level
         Confidence level of the bound when no event is seen.
+    handling
+        How each analysis handles relapse, which says the truth it is judged against; without it, that of the first value
+        of its endpoint.
     """
-    truth = {(value.endpoint, value.kind): value for value in estimands}
+    truth = {(value.endpoint, value.relapse, value.kind): value for value in estimands}
+    own = {value.endpoint: value.relapse for value in reversed(estimands)}
     rows = []
     for size in sizes:
         for key in result.experiment.rows:
-            latent, protocol = truth.get((key.endpoint, "latent")), truth.get((key.endpoint, "protocol"))
-            for measure, summary in _analysis(result, size, key, latent, protocol, half_width, level):
-                rows.append(
-                    Row(
-                        size,
-                        key.endpoint,
-                        key.stratum,
-                        key.strategy,
-                        key.estimator,
-                        key.term,
-                        measure.value,
-                        key.at,
-                        summary.value,
-                        summary.mcse,
-                        summary.n_ok,
-                        summary.n_failed,
-                    )
-                )
+            relapse = handling[key] if handling is not None else own.get(key.endpoint, "")
+            pair = (truth.get((key.endpoint, relapse, "latent")), truth.get((key.endpoint, relapse, "protocol")))
+            found = _analysis(result, size, key, *pair, half_width, level)
+            rows += [_row(size, key, measure, summary) for measure, summary in found]
         samples = result.extra_column(size, "samples")
         summary = mcse.mean(samples, np.where(np.isnan(samples), float(Status.RAISED), float(Status.OK)))
-        rows.append(
-            Row(
-                size,
-                "",
-                "",
-                "",
-                "",
-                "",
-                Measure.EXPECTED_SAMPLES.value,
-                0.0,
-                summary.value,
-                summary.mcse,
-                summary.n_ok,
-                summary.n_failed,
-            )
-        )
+        rows.append(_row(size, RowKey(""), Measure.EXPECTED_SAMPLES, summary))
     return rows
+
+
+def _row(size: int, key: RowKey, measure: Measure, summary: Summary) -> Row:
+    names = (key.endpoint, key.stratum, key.strategy, key.estimator, key.term, measure.value)
+    return Row(size, *names, key.at, summary.value, summary.mcse, summary.n_ok, summary.n_failed)
 
 
 def _analysis(

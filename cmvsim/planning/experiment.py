@@ -66,6 +66,10 @@ class CohortExperiment:
             for choice in (endpoint(name).estimators if self.sensitivity else endpoint(name).estimators[:1])
         )
 
+    def plan_of(self, choice: EstimatorChoice) -> AnalysisSpec:
+        """The analysis under an estimator's own changes."""
+        return self.plan.model_copy(update=dict(choice.plan)) if choice.plan else self.plan
+
     @property
     def strategy(self) -> str:
         """Id of the reference strategy."""
@@ -117,7 +121,7 @@ class CohortExperiment:
         failures: dict[int, Failure] = {}
         derived: dict[tuple[str, str], TimeToEvent] = {}
         for row, (name, choice) in enumerate(self.choices):
-            plan = self.plan.model_copy(update=dict(choice.plan)) if choice.plan else self.plan
+            plan = self.plan_of(choice)
             key = (name, plan.model_dump_json())
             if key not in derived:
                 derived[key] = endpoint(name).derive(study, plan)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from cmvsim.calibration import Calibration
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, Measure
-from cmvsim.core.streams import Role
+from cmvsim.core.streams import CHUNK_REPLICATES, Role
 from cmvsim.designs import PrecisionTarget
+from cmvsim.endpoints import AnalysisSpec
 from cmvsim.montecarlo import mcse
 from cmvsim.montecarlo.estimand_values import EstimandValue, estimand_values
 from cmvsim.montecarlo.experiment import RowKey
@@ -22,6 +24,8 @@ from cmvsim.planning.experiment import CohortExperiment
 from cmvsim.planning.question import Answer, Point, PowerResult, Question, Work, why_different
 from cmvsim.planning.search import Crossing, find_crossing, isotonic
 from cmvsim.planning.sizes import LARGEST, grid_around, local_grid
+from cmvsim.planning.what_if import REPLICATES as WHAT_IF_REPLICATES
+from cmvsim.planning.what_if import WhatIf, variants
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.simulation.model import Model
 
@@ -82,15 +86,20 @@ class Planner:
             result.replicates,
             result.stopped,
             tuple(result.failures()),
+            self._what_if(answers[0].n if answers and answers[0].n is not None else sizes[-1]),
             self.chunks,
         )
 
     def _truth(self) -> tuple[EstimandValue, ...]:
         model = Model.of(self.scenario.spec, self.baseline)
         with self.work.progress("estimand values on a large cohort") as tick:
-            return estimand_values(
-                model, self.scenario.spec.analysis, self.primary.strategy, self.question.endpoints, progress=tick
-            )
+            plans = [self.scenario.spec.analysis, *self._plans().values()]
+            return estimand_values(model, plans, self.primary.strategy, self.question.endpoints, progress=tick)
+
+    def _plans(self) -> dict[RowKey, AnalysisSpec]:
+        """The plan of each analysis."""
+        experiment = self._experiment((1,))
+        return {key: experiment.plan_of(choice) for key, (_, choice) in zip(experiment.rows, experiment.choices, strict=True)}
 
     def _experiment(self, sizes: tuple[int, ...], role: Role = Role.STUDY, attempt: int = 0) -> CohortExperiment:
         return CohortExperiment(
@@ -111,6 +120,14 @@ class Planner:
             stopping = Stopping(self.question.mcse_target, self._worst_mcse, doubling_checkpoints(self.question.replicates))
         label = f"{stage}: n = {sizes[0]}" + (f" to {sizes[-1]}" if len(sizes) > 1 else "")
         replicates = self._replicates if stage != "study" else self.question.replicates
+        result = self._execute(stage, label, experiment, replicates, stopping)
+        if stage == "study":
+            self._replicates = result.replicates
+        return result
+
+    def _execute(
+        self, stage: str, label: str, experiment: CohortExperiment, replicates: int, stopping: Stopping | None = None
+    ) -> MonteCarloResult:
         with self.work.progress(label) as tick:
             result = run(
                 experiment,
@@ -121,9 +138,7 @@ class Planner:
                 stopping=stopping,
                 progress=lambda done, total, _rate: tick(done, total),
             )
-        if stage == "study":
-            self._replicates = result.replicates
-        self.chunks += math.ceil(result.replicates / 64)
+        self.chunks += math.ceil(result.replicates / CHUNK_REPLICATES)
         return result
 
     def _worst_mcse(self, result: MonteCarloResult) -> float:
@@ -145,7 +160,22 @@ class Planner:
             estimands,
             half_width=target.half_width if target else None,
             level=self.scenario.spec.analysis.level,
+            handling={key: plan.truth.relapse for key, plan in self._plans().items()},
         )
+
+    def _what_if(self, n: int) -> tuple[WhatIf, ...]:
+        """The study of `n` patients at the ends of the published interval of the incidence."""
+        found = []
+        for index, (value, scenario, baseline) in enumerate(variants(self.scenario)):
+            experiment = replace(self._experiment((n,)), scenario=scenario, baseline=baseline)
+            stage, replicates = f"what-if-{index}", min(self._replicates, WHAT_IF_REPLICATES)
+            result = self._execute(stage, f"{stage}: incidence target {value:g}, n = {n}", experiment, replicates)
+            status = result.column(n, self.primary, "status")
+            estimate = mcse.mean(result.column(n, self.primary, "estimate"), status).value
+            width = mcse.mean(half_widths(result, n, self.primary), status).value
+            share = self._criterion(result, n).value if self.question.target is not None else None
+            found.append(WhatIf(value, n, estimate, width, share, replicates))
+        return tuple(found)
 
     def _curve(self, reported: dict[int, MonteCarloResult]) -> tuple[Point, ...]:
         points = []
@@ -253,7 +283,6 @@ class Planner:
             "incidence": incidence,
             "without_assurance": precision_patients(incidence, target.half_width, level),
         }
-        seronegative = float(spec.population.seronegative_share)
         return Answer(
             endpoint=self.question.endpoints[0],
             criterion={
@@ -271,5 +300,5 @@ class Planner:
             closed_form=closed,
             why_different=why_different(self.scenario),
             enrolled=n,
-            screened=math.ceil(n / (1 - seronegative)) if n is not None and seronegative < 1 else None,
+            screened=spec.population.screened(n) if n is not None else None,
         )

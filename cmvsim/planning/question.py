@@ -13,6 +13,7 @@ from cmvsim.montecarlo.experiment import Failure
 from cmvsim.montecarlo.run import Backend
 from cmvsim.planning.characteristics import Row
 from cmvsim.planning.experiment import CohortExperiment
+from cmvsim.planning.what_if import WhatIf
 from cmvsim.runs.chunk_store import ChunkStore
 from cmvsim.scenarios import ResolvedScenario
 
@@ -114,6 +115,7 @@ class PowerResult:
     replicates: int
     stopped: str
     failures: tuple[Failure, ...]
+    what_if: tuple[WhatIf, ...]
     chunks: int
 
 

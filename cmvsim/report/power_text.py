@@ -15,7 +15,8 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}%"
 
 
-def _value(rows: Sequence[Mapping[str, Any]], n: int, endpoint: str, measure: str, estimator: str | None = None) -> float:
+def row_value(rows: Sequence[Mapping[str, Any]], n: int, endpoint: str, measure: str, estimator: str | None = None) -> float:
+    """A figure of the results; NaN if there is none."""
     for row in rows:
         same = row["n"] == n and row["endpoint"] == endpoint and row["measure"] == measure
         if same and (estimator is None or row["estimator"] == estimator) and row["value"] is not None:
@@ -26,15 +27,49 @@ def _value(rows: Sequence[Mapping[str, Any]], n: int, endpoint: str, measure: st
 def sentence(results: Mapping[str, Any]) -> str:
     """The answer in plain words."""
     parts = [_search_sentence(results)] if results["answers"] else [_precision_sentence(results)]
-    n = _main_size(results)
+    n = main_size(results)
     weak = unserved(results, n)
     if weak:
         parts.append(f"{n} patients cannot serve: {'; '.join(weak)}.")
-    parts += [warning if warning.endswith(".") else warning + "." for warning in results["warnings"]]
+    parts += what_if_sentence(results)
+    parts += [warning[0].upper() + warning[1:].removesuffix(".") + "." for warning in results["warnings"]]
     return " ".join(parts)
 
 
-def _main_size(results: Mapping[str, Any]) -> int:
+def what_if_sentence(results: Mapping[str, Any]) -> list[str]:
+    """What the precision would be if the incidence were another: an answer holds for one incidence."""
+    ends = results["what_if"]
+    if not ends:
+        return []
+    told = []
+    for item in ends:
+        held = "" if item["p_half_width_le"] is None else f", narrow enough in {percent(item['p_half_width_le'], 0)}"
+        told.append(f"{100 * item['target']:g}% (±{100 * item['half_width']:.1f} points{held})")
+    target = f"{100 * results['study']['incidence_target']:g}%"
+    return [f"This stands on a targeted incidence of {target}; with {ends[0]['n']} patients it would be {' or '.join(told)}."]
+
+
+def truth_lines(results: Mapping[str, Any]) -> list[str]:
+    """The two truths of the primary endpoint and how the primary estimate stands to them."""
+    n, endpoint = main_size(results), results["endpoints"][0]
+    values = {item["kind"]: item for item in results["estimands"] if item["endpoint"] == endpoint}
+    lines = []
+    for kind, bias, coverage, meaning in (
+        ("protocol", "bias", "coverage", "what the study would have seen with every visit made"),
+        ("latent", "bias_latent", "coverage_latent", "the error-free load reached the level"),
+    ):
+        if kind in values and values[kind]["value"] is not None:
+            shift = row_value(results["rows"], n, endpoint, bias)
+            share = row_value(results["rows"], n, endpoint, coverage)
+            value = percent(values[kind]["value"])
+            lines.append(
+                f"{kind} truth {value} ({meaning}): bias {100 * shift:+.1f} points, coverage {percent(share)} at N = {n}"
+            )
+    return lines
+
+
+def main_size(results: Mapping[str, Any]) -> int:
+    """The size that was found, else the largest asked for."""
     answers = results["answers"]
     if answers and answers[0]["n"] is not None:
         return int(answers[0]["n"])
@@ -48,7 +83,7 @@ def _search_sentence(results: Mapping[str, Any]) -> str:
     goal = f"a {level} confidence interval no wider than ±{100 * half:g} points with {wanted:.0%} probability"
     n, label = answer["n"], _label(results, answer["endpoint"])
     if n is None:
-        return f"No sample size on the grid reaches {goal}: the largest tried was {_main_size(results)} patients."
+        return f"No sample size on the grid reaches {goal}: the largest tried was {main_size(results)} patients."
     point = next(item for item in answer["confirmation"] if item["n"] == n)
     low, high = math.floor(answer["ci_low"]), math.ceil(answer["ci_high"])
     shown = f"{percent(point['value'])} were narrow enough (Monte Carlo SE {percent(point['mcse'])})"
@@ -72,8 +107,8 @@ def _precision_sentence(results: Mapping[str, Any]) -> str:
     rows, endpoint = results["rows"], results["endpoints"][0]
     texts = []
     for n in sorted({row["n"] for row in rows}):
-        half, q80 = _value(rows, n, endpoint, "half_width"), _value(rows, n, endpoint, "half_width_q80")
-        estimate = _value(rows, n, endpoint, "mean_estimate")
+        half, q80 = row_value(rows, n, endpoint, "half_width"), row_value(rows, n, endpoint, "half_width_q80")
+        estimate = row_value(rows, n, endpoint, "mean_estimate")
         text = (
             f"With {n} patients, {_label(results, endpoint)} by day {results['analysis']['window']} is expected at "
             f"{percent(estimate)} with a {percent(results['analysis']['level'], 0)} confidence interval of "
@@ -81,7 +116,7 @@ def _precision_sentence(results: Mapping[str, Any]) -> str:
         )
         target = results["target"]
         if target:
-            p = _value(rows, n, endpoint, "p_half_width_le")
+            p = row_value(rows, n, endpoint, "p_half_width_le")
             text += f"; ±{100 * target['half_width']:g} points or better in {percent(p, 0)}"
         texts.append(text + ".")
     return " ".join(texts if len(texts) <= 2 else [texts[0], texts[-1]])
@@ -91,7 +126,7 @@ def unserved(results: Mapping[str, Any], n: int) -> list[str]:
     """Endpoints that `n` patients cannot serve, with the reason."""
     rows, weak = results["rows"], []
     for endpoint in results["endpoints"]:
-        events, none = _value(rows, n, endpoint, "expected_events"), _value(rows, n, endpoint, "p_no_event")
+        events, none = row_value(rows, n, endpoint, "expected_events"), row_value(rows, n, endpoint, "p_no_event")
         if none > LIKELY:
             weak.append(f"{_label(results, endpoint)} ({percent(none, 0)} of studies would see no event)")
         elif events < FEW_EVENTS:
@@ -128,7 +163,7 @@ def table(results: Mapping[str, Any], *, brief: bool = False) -> list[list[str]]
     keys = list(dict.fromkeys((row["n"], row["endpoint"], row["estimator"]) for row in results["rows"] if row["endpoint"]))
     cells = {(row["n"], row["endpoint"], row["estimator"], row["measure"]): row for row in results["rows"]}
     if brief and results["answers"]:
-        keys = [key for key in keys if key[0] == _main_size(results)]
+        keys = [key for key in keys if key[0] == main_size(results)]
     lines = [["N", "endpoint", "estimator", *(label for _, label, _ in measures)]]
     for n, endpoint, estimator in keys:
         line = [str(n), endpoint, estimator]
@@ -144,57 +179,6 @@ def markdown_table(lines: Sequence[Sequence[str]]) -> str:
     head, *body = lines
     rule = ["---"] * len(head)
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *body))
-
-
-def protocol_paragraph(results: Mapping[str, Any], language: str) -> str:
-    """A paragraph to paste into a protocol: "en" or "fr"."""
-    n, rows, endpoint = _main_size(results), results["rows"], results["endpoints"][0]
-    values = {
-        "n": n,
-        "level": percent(results["analysis"]["level"], 0),
-        "day": results["analysis"]["window"],
-        "incidence": percent(_value(rows, n, endpoint, "mean_estimate")),
-        "half": f"{100 * _value(rows, n, endpoint, 'half_width'):.1f}",
-        "q80": f"{100 * _value(rows, n, endpoint, 'half_width_q80'):.1f}",
-        "evaluable": f"{_value(rows, n, endpoint, 'expected_evaluable'):.0f}",
-        "events": f"{_value(rows, n, endpoint, 'expected_events'):.0f}",
-        "replicates": f"{results['replicates']:,}",
-        "version": results["software_version"],
-        "seed": results["seed"],
-        "scenario": results["scenario"],
-        "digest": results["digest"][:8],
-    }
-    values_fr = {
-        **values,
-        **{key: str(values[key]).replace(".", ",") for key in ("incidence", "half", "q80")},
-        "replicates": f"{results['replicates']:,}".replace(",", " "),
-        "incidence": str(values["incidence"]).replace(".", ",").replace("%", " %"),
-        "level": str(values["level"]).replace("%", " %"),
-    }
-    if language == "fr":
-        return _FRENCH.format(**values_fr)
-    return _ENGLISH.format(**values)
-
-
-_ENGLISH = (
-    "Sample size. The primary endpoint is the cumulative incidence of CMV reactivation by day {day} after CAR-T cell infusion, "
-    "estimated by the Aalen-Johansen method with death and allogeneic transplantation as competing events. The precision was "
-    "determined by simulating {replicates} studies that follow the monitoring schedule, missed visits, competing events and "
-    "end of monitoring expected in this population (cmvsim {version}, scenario {scenario}, digest {digest}, seed {seed}). "
-    "With {n} patients enrolled, about {evaluable} are evaluable and {events} reactivations are expected (incidence "
-    "{incidence}); the half-width of the {level} confidence interval is {half} percentage points on average and at most {q80} "
-    "points with 80% probability."
-)
-_FRENCH = (
-    "Nombre de sujets. Le critère principal est l'incidence cumulée de réactivation du CMV à J{day} de la perfusion de "
-    "cellules CAR-T, estimée par la méthode d'Aalen-Johansen, le décès et l'allogreffe étant des événements concurrents. "
-    "La précision a été déterminée par la simulation de {replicates} études tenant compte du calendrier de surveillance, des "
-    "visites manquées, des événements concurrents et des arrêts de surveillance attendus dans cette population "
-    "(cmvsim {version}, scénario {scenario}, empreinte {digest}, graine {seed}). Avec {n} patients inclus, environ "
-    "{evaluable} sont évaluables et {events} réactivations sont attendues (incidence {incidence}) ; la demi-largeur de "
-    "l'intervalle de confiance à {level} est de {half} points en moyenne et d'au plus {q80} points avec une probabilité "
-    "de 80 %."
-)
 
 
 def plain_table(lines: Sequence[Sequence[str]]) -> str:

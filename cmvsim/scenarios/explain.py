@@ -105,19 +105,15 @@ def _row(item: Input, path_width: int, value_width: int, whole: bool) -> list[st
 def _who(spec: Scenario) -> list[str]:
     strata = sorted((s for s in spec.population.strata.values() if float(s.share) > 0), key=lambda s: -float(s.share))
     mix = _joined([f"{percent(float(s.share))} {s.label} ({s.age[0]:g} to {s.age[1]:g} years)" for s in strata], ";")
-    seronegative = float(spec.population.seronegative_share)
-    screening = (
-        f"With {percent(seronegative)} of candidates seronegative, about "
-        f"{number(round(spec.study.patients / (1 - seronegative)))} are screened."
-        if seronegative < 1
-        else ""
-    )
-    first, last = number(float(spec.study.inclusion)), number(float(spec.study.horizon))
+    screened = spec.population.screened(spec.study.patients)
+    positive = percent(spec.study.patients / screened)
+    screening = f"With {positive} of candidates seropositive, about {number(screened)} are screened."
+    first, last = number(float(spec.study.inclusion)), number(spec.monitoring.days[-1])
     return [
         f"{spec.study.patients:,} CMV-seropositive patients: {mix}.",
         screening,
         f"Prior allogeneic transplant in {percent(_mean(spec, 'prior_allogeneic_hct'))}.",
-        f"Followed from day {first} to day {last} from infusion.",
+        f"Followed from day {first} to the visit of day {last} from infusion. Ages are drawn evenly over the ranges.",
     ]
 
 
@@ -131,7 +127,7 @@ def _course(spec: Scenario) -> list[str]:
     )
     likely = interval(incidence.value, 100).replace("(", "(95% interval ")
     found = (
-        f"Untreated, {percent(float(incidence.value))}{likely} have {_positive(incidence)} CMV DNA "
+        f"The hazard is solved so that {percent(float(incidence.value))}{likely} have {_positive(incidence)} CMV DNA "
         f"by day {number(float(incidence.day))} under {test}, half of them by day {number(float(timing.value))}."
     )
     return [found, *(_drug(spec, drug) for drug in DRUGS), _host(spec), *_outcomes(spec)]
@@ -215,7 +211,7 @@ def _seen(spec: Scenario, observed: float | None, mcse: float | None) -> list[st
     if observed is None or math.isnan(observed):
         return [tested, leaving]
     error = f" (Monte Carlo error {100 * mcse:.1f} points)" if mcse is not None else ""
-    found = f"This schedule should find {percent(observed)} of patients positive"
+    found = f"Under this schedule the expected estimate of the cumulative incidence is {percent(observed)}"
     if not _as_target(spec, target):
         asked = f"{spec.analysis.primary}: {spec.analysis.definition}, by day {spec.analysis.window}"
         return [tested, leaving, f"{found} ({asked}){error}."]

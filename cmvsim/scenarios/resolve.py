@@ -70,12 +70,28 @@ def resolve_tree(tree: Mapping[str, Any], where: str) -> Scenario:
         found = shown(tree["format"]) if "format" in tree else "no key 'format'"
         raise InputError(Problem(f"{found}: this version reads format = {FORMAT}", where, "format"))
     problems: list[Problem] = []
-    followed = _follow(tree, (), where, problems)
+    followed = _with_intervals(_follow(tree, (), where, problems))
     if problems:
         raise InputError(problems)
     spec = Scenario.parse(followed, where=where)
     spec.check(where)
     return spec
+
+
+def _with_intervals(tree: Any) -> Any:
+    """Give targets the published interval of the evidence entry they come from, unless they state one."""
+    targets = tree.get("cmv", {}).get("targets") if isinstance(tree.get("cmv"), Mapping) else None
+    if not isinstance(targets, list):
+        return tree
+    return {**tree, "cmv": {**tree["cmv"], "targets": [_with_interval(target) for target in targets]}}
+
+
+def _with_interval(target: Any) -> Any:
+    if not isinstance(target, Mapping) or "published" in target or not isinstance(target.get("value"), Mapping):
+        return target
+    entry = target["value"].get("evidence")
+    interval = parameter(entry).interval95 if isinstance(entry, str) else None
+    return {**target, "published": list(interval)} if interval is not None else target
 
 
 def _follow(tree: Any, path: tuple[str | int, ...], where: str, problems: list[Problem]) -> Any:

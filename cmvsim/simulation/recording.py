@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cmvsim.core.records import FloatArray
-from cmvsim.data.study import Courses, Disposition, Samples, Study, Subjects
+from cmvsim.data.study import Courses, Disposition, EndReason, Samples, Study, Subjects
 from cmvsim.models.history import History
 from cmvsim.models.time_grid import study_day
 
@@ -25,8 +25,8 @@ def record(history: History, *, complete: bool = True) -> Study:
     Returns
     -------
     Study
-        Whole days: an event falls on the day that contains it; monitoring that ends by withdrawal, loss or new therapy
-        ends on the last whole day before. Samples after death do not exist. The study ends for a patient with the last
+        Whole days: an event falls on the day that contains it; monitoring that ends by withdrawal or new therapy ends on
+        the last whole day before, and by loss with the last sample. Samples after death do not exist. The study ends for a patient with the last
         planned visit (or the closing one, if later); what happens after that, or after withdrawal or loss, is not known.
     """
     if history.samples is None:
@@ -90,6 +90,11 @@ def _disposition(history: History) -> tuple[Disposition, FloatArray]:
         death,
         known,
     )
+    n, r = np.nonzero(reason == EndReason.LOST)
+    if r.size:  # the study learns of a loss by the visits that are not made: the last contact is the last sample
+        contact = np.fmax.reduce(history.samples.time[r, n], axis=-1, initial=0.0)
+        end[n, r] = contact
+        known[n, r] = contact
     return Disposition(end=end.T, reason=reason.T, death=death.T), known.T
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cmvsim.calibration import Calibration, calibrate
 from cmvsim.core.canonical import pretty_json
-from cmvsim.core.errors import InputError, Problem, did_you_mean
+from cmvsim.core.errors import CalibrationError, InputError, Problem, did_you_mean
 from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
 from cmvsim.designs import PrecisionTarget
@@ -21,6 +21,7 @@ from cmvsim.planning.power import Planner
 from cmvsim.planning.question import PowerResult, Question
 from cmvsim.planning.sizes import parse_sizes
 from cmvsim.report import power_text
+from cmvsim.report.protocol_text import protocol_paragraph
 from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
@@ -32,9 +33,11 @@ from cmvsim.verbs.ui import Ui
 FORMAT = 1
 DEFAULT_REPLICATES = 10_000
 MANY_FAILURES = 0.01
+FEW_REPLICATES = 5_000
 LEGEND = (
     "Half-width: mean half-width of the confidence interval; 80% quantile: not exceeded in 80% of studies. The figures in "
-    "`results.json` carry their Monte Carlo standard errors."
+    "`results.json` carry their Monte Carlo standard errors. The interval is not symmetric: its half-width is half the "
+    "distance between its limits."
 )
 
 
@@ -71,12 +74,28 @@ def power(options: PowerOptions, place: Place, ui: Ui) -> RunOutcome:
         return RunOutcome(folder.path, read_results(folder.path), found=True)
     if folder.state is RunState.UNFINISHED and not place.force:
         ui.note(f"continuing the unfinished run in {folder.path}")
-    calibration = calibrate(scenario)
+    calibration = reachable(scenario)
     with folder.open(force=place.force) as run:
         files, chunks = compute(scenario, calibration, question, request, FolderWork(run.chunks, place, ui))
         write_outputs(run, files)
         run.finish(chunks_done=chunks, keep_chunks=True)
     return RunOutcome(folder.path, read_results(folder.path), found=False)
+
+
+def reachable(scenario: ResolvedScenario) -> Calibration:
+    """The solved hazards.
+
+    Raises
+    ------
+    CalibrationError
+        If a target is out of reach, be it so only in patients other than those solved on.
+    """
+    calibration = calibrate(scenario)
+    missed = [t for t in calibration.targets if t.verdict == "out of reach"]
+    if missed:
+        told = "; ".join(f"{t.measure} {t.stratum} wanted {t.wanted:.3g}, achieved {t.achieved:.3g}" for t in missed)
+        raise CalibrationError(f"{scenario.id}: targets out of reach: {told}")
+    return calibration
 
 
 def ask(scenario: ResolvedScenario, options: PowerOptions) -> Question:
@@ -153,7 +172,8 @@ def compute(
 
 def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResult) -> dict[str, Any]:
     """``results.json``."""
-    question, analysis, rests_on = result.question, scenario.spec.analysis, cite(scenario)
+    question, spec, rests_on = result.question, scenario.spec, cite(scenario)
+    analysis = spec.analysis
     return {
         "format": FORMAT,
         "verb": "power",
@@ -172,6 +192,15 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResu
         "answers": [asdict(answer) for answer in result.answers],
         "rows": [row.as_dict() for row in result.rows],
         "estimands": [value.as_dict() for value in result.estimands],
+        "diseases": {name: getattr(endpoint(name), "disease", None) or "" for name in question.endpoints},
+        "study": {
+            "matrix": spec.monitoring.matrix.value,
+            "lloq": float(spec.monitoring.lloq),
+            "days": list(spec.monitoring.days),
+            "attendance": float(spec.monitoring.attendance),
+            "incidence_target": float(spec.cmv.target("cumulative_incidence").value),
+        },
+        "what_if": [asdict(item) for item in result.what_if],
         "failures": [
             {"replicate": f.replicate, "seed": f.seed, "message": f.message, "traceback": f.traceback}
             for f in result.failures[:5]
@@ -197,6 +226,11 @@ def warnings(result: PowerResult) -> list[str]:
             f"{endpoint(name).label} ({estimator}) could not be estimated in {rate:.1%} of replicates at its worst size; "
             "they count as not met"
         )
+    if result.answers and result.replicates < FEW_REPLICATES:
+        found.append(
+            f"with {result.replicates:,} replicates the confirmation tends to ask for more patients than needed; "
+            f"use {FEW_REPLICATES:,} or more for a number that goes into a protocol"
+        )
     if result.failures:
         found.append(f"{len(result.failures)} replicates raised an error and count as failed; the first are in results.json")
     return found
@@ -214,15 +248,17 @@ def summary(results: dict[str, Any]) -> str:
         "",
         LEGEND,
         "",
+        *(f"- {line}" for line in power_text.truth_lines(results)),
+        "",
         "![Precision by sample size](figures/precision.png)",
         "",
         "![Cumulative incidence of one simulated study](figures/cumulative_incidence.png)",
         "",
         "## For the protocol",
         "",
-        power_text.protocol_paragraph(results, "en"),
+        protocol_paragraph(results, "en"),
         "",
-        power_text.protocol_paragraph(results, "fr"),
+        protocol_paragraph(results, "fr"),
         "",
         "## What this rests on",
         "",

@@ -1,0 +1,183 @@
+"""The paragraph for a protocol, in English and in French, built from the analysis plan and the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cmvsim.report.power_text import main_size, row_value
+
+MANY_SIZES = 3
+
+Words = Mapping[str, Any]
+
+EN: Words = {
+    "endpoint": "The primary endpoint is the cumulative incidence of {event} by day {day} after CAR-T cell infusion{among}",
+    "disease": {"": "", "leukaemia": ", in patients with leukaemia", "lymphoma": ", in patients with lymphoma"},
+    "detected": "any CMV DNA detected in {matrix}",
+    "quantifiable": "CMV DNA of at least {lloq} IU/mL (the limit of quantification) in {matrix}",
+    "at_least": "CMV DNA of at least {level} IU/mL in {matrix}",
+    "clinically_significant": "clinically significant CMV infection (treated, or CMV disease)",
+    "matrix": {"plasma": "plasma", "whole_blood": "whole blood"},
+    "method": "estimated by the Aalen-Johansen method ({variance} variance, {interval} interval) with {hct}, {relapse}",
+    "hct": {
+        "competing": "death and allogeneic transplantation as competing events",
+        "censor": "death as a competing event and follow-up censored at allogeneic transplantation",
+    },
+    "relapse": {
+        "treatment_policy": "patients being followed through relapse (treatment policy)",
+        "competing": "relapse being a competing event too",
+        "censor": "follow-up being censored at relapse",
+    },
+    "prevalent": {
+        "exclude": "Patients with DNAemia at infusion are not at risk and are left out of the estimate.",
+        "count": "DNAemia at infusion counts as an event on day 0.",
+    },
+    "simulation": "The precision was determined by simulating {replicates} studies with {matrix} PCR on days {days} ({attendance} "
+    "of the visits made) and with the deaths, transplantations, relapses and ends of monitoring assumed for this population "
+    "(cmvsim {version}, scenario {scenario}, digest {digest}, seed {seed}).",
+    "goal": "The sample size was chosen so that the {ci} confidence interval is no wider than ±{width} percentage points with a "
+    "probability of {probability}; this held in {held} of further simulated studies.",
+    "result": "With {n} patients enrolled, about {at_risk} are at risk and {events} events are expected, assuming a cumulative "
+    "incidence of {incidence}; half the width of the {ci} confidence interval is then {half} percentage points on average, and "
+    "at most {q80} points with a probability of 80%.",
+    "what_if": "If the targeted incidence were {low} or {high} instead of {target}, it would be {low_half} or {high_half} points.",
+}
+FR: Words = {
+    "endpoint": "Le critère de jugement principal est l'incidence cumulée {event} à J{day} après la perfusion de cellules "
+    "CAR-T{among}",
+    "disease": {
+        "": "",
+        "leukaemia": ", chez les patients atteints de leucémie",
+        "lymphoma": ", chez les patients atteints de lymphome",
+    },
+    "detected": "de la détection d'ADN du CMV ({matrix})",
+    "quantifiable": "d'une charge virale CMV d'au moins {lloq} UI/mL (limite de quantification ; {matrix})",
+    "at_least": "d'une charge virale CMV d'au moins {level} UI/mL ({matrix})",
+    "clinically_significant": "d'une infection à CMV cliniquement significative (traitée, ou maladie à CMV)",
+    "matrix": {"plasma": "plasma", "whole_blood": "sang total"},
+    "method": "estimée par la méthode d'Aalen-Johansen (variance {variance}, intervalle {interval}), {hct}, {relapse}",
+    "hct": {
+        "competing": "le décès et l'allogreffe étant des événements concurrents",
+        "censor": "le décès étant un événement concurrent et le suivi étant censuré à l'allogreffe",
+    },
+    "relapse": {
+        "treatment_policy": "les patients étant suivis au-delà d'une rechute (« treatment policy »)",
+        "competing": "la rechute étant aussi un événement concurrent",
+        "censor": "le suivi étant censuré à la rechute",
+    },
+    "prevalent": {
+        "exclude": "Les patients ayant une ADNémie à CMV au moment de la perfusion ne sont pas à risque et sont exclus de "
+        "l'estimation.",
+        "count": "Une ADNémie à CMV au moment de la perfusion compte comme un événement à J0.",
+    },
+    "simulation": "La précision a été déterminée par la simulation de {replicates} études avec PCR ({matrix}) aux jours {days} "
+    "({attendance} des visites réalisées) et avec les décès, allogreffes, rechutes et arrêts de surveillance supposés pour cette "
+    "population (cmvsim {version}, scénario {scenario}, empreinte {digest}, graine {seed}).",
+    "goal": "Le nombre de sujets nécessaires a été choisi pour que l'intervalle de confiance à {ci} ne dépasse pas ±{width} points "
+    "de pourcentage avec une probabilité de {probability} ; c'était le cas dans {held} d'autres études simulées.",
+    "result": "Avec {n} patients inclus, environ {at_risk} sont à risque et {events} événements sont attendus, sous l'hypothèse "
+    "d'une incidence cumulée de {incidence} ; la demi-largeur de l'intervalle de confiance à {ci} est alors de {half} points de "
+    "pourcentage en moyenne et d'au plus {q80} points avec une probabilité de {eighty}.",
+    "what_if": "Si l'incidence visée était de {low} ou de {high} au lieu de {target}, elle serait de {low_half} ou de {high_half} "
+    "points.",
+}
+
+
+def protocol_paragraph(results: Mapping[str, Any], language: str) -> str:
+    """A paragraph to paste into a protocol.
+
+    Parameters
+    ----------
+    language
+        "en" or "fr".
+    """
+    words, say = (FR, _french) if language == "fr" else (EN, _english)
+    plan, study = results["analysis"], results["study"]
+    definition = plan["definition"] if isinstance(plan["definition"], str) else "at_least"
+    level = "" if isinstance(plan["definition"], str) else f"{plan['definition']['at_least']:g}"
+    matrix = words["matrix"][study["matrix"]]
+    event = words[definition].format(matrix=matrix, lloq=say(f"{study['lloq']:g}"), level=say(level))
+    among = words["disease"][results["diseases"][results["endpoints"][0]]]
+    method = words["method"].format(
+        variance=plan["variance"],
+        interval=plan["interval"],
+        hct=words["hct"][plan["hct"]],
+        relapse=words["relapse"][plan["relapse"]],
+    )
+    simulation = words["simulation"].format(
+        replicates=say(f"{results['replicates']:,}"),
+        matrix=matrix,
+        days=", ".join(str(day) for day in study["days"]),
+        attendance=say(f"{100 * study['attendance']:g}%"),
+        version=results["software_version"],
+        scenario=results["scenario"],
+        digest=results["digest"][:8],
+        seed=results["seed"],
+    )
+    opening = words["endpoint"].format(event=event, day=plan["window"], among=among)
+    parts = [f"{opening}, {method}.", words["prevalent"][plan["prevalent"]], simulation, *_goal(results, words, say)]
+    return " ".join([*parts, *(_result(results, n, words, say) for n in _sizes(results)), *_what_if(results, words, say)])
+
+
+def _sizes(results: Mapping[str, Any]) -> Sequence[int]:
+    """The size that was found, or those asked for if they are few, else the largest."""
+    sizes = sorted({row["n"] for row in results["rows"]})
+    found = bool(results["answers"]) and results["answers"][0]["n"] is not None
+    return [main_size(results)] if found or len(sizes) > MANY_SIZES else sizes
+
+
+def _goal(results: Mapping[str, Any], words: Words, say: Callable[[str], str]) -> list[str]:
+    answer = results["answers"][0] if results["answers"] else None
+    if answer is None or answer["n"] is None:
+        return []
+    point = next(item for item in answer["confirmation"] if item["n"] == answer["n"])
+    goal = words["goal"].format(
+        ci=say(f"{100 * results['analysis']['level']:g}%"),
+        width=say(f"{100 * answer['criterion']['half_width']:g}"),
+        probability=say(f"{100 * answer['criterion']['probability']:g}%"),
+        held=say(f"{100 * point['value']:.1f}%"),
+    )
+    return [goal]
+
+
+def _result(results: Mapping[str, Any], n: int, words: Words, say: Callable[[str], str]) -> str:
+    def at(measure: str) -> float:
+        return row_value(results["rows"], n, results["endpoints"][0], measure)
+
+    return str(
+        words["result"].format(
+            n=n,
+            at_risk=f"{at('expected_evaluable'):.0f}",
+            events=f"{at('expected_events'):.0f}",
+            incidence=say(f"{100 * at('mean_estimate'):.1f}%"),
+            ci=say(f"{100 * results['analysis']['level']:g}%"),
+            half=say(f"{100 * at('half_width'):.1f}"),
+            q80=say(f"{100 * at('half_width_q80'):.1f}"),
+            eighty=say("80%"),
+        )
+    )
+
+
+def _what_if(results: Mapping[str, Any], words: Words, say: Callable[[str], str]) -> list[str]:
+    ends = results["what_if"]
+    if len(ends) != 2:
+        return []
+    low, high = ends
+    text = words["what_if"].format(
+        low=say(f"{100 * low['target']:g}%"),
+        high=say(f"{100 * high['target']:g}%"),
+        target=say(f"{100 * results['study']['incidence_target']:g}%"),
+        low_half=say(f"{100 * low['half_width']:.1f}"),
+        high_half=say(f"{100 * high['half_width']:.1f}"),
+    )
+    return [text]
+
+
+def _english(number: str) -> str:
+    return number
+
+
+def _french(number: str) -> str:
+    """A number as French writes it: decimal comma, thin space before %, space between thousands."""
+    return number.replace(",", " ").replace(".", ",").replace("%", " %")
