@@ -26,8 +26,9 @@ def record(history: History, *, complete: bool = True) -> Study:
     -------
     Study
         Whole days: an event falls on the day that contains it; monitoring that ends by withdrawal or new therapy ends on
-        the last whole day before, and by loss with the last sample. Samples after death do not exist. The study ends for a patient with the last
-        planned visit (or the closing one, if later); what happens after that, or after withdrawal or loss, is not known.
+        the last whole day before, and by loss with the last sample. Samples after death do not exist. The study ends for a
+        patient with the last planned visit (or the closing one, if later); what happens after that, or after withdrawal or
+        loss, is not known.
     """
     if history.samples is None:
         raise ValueError("a history without CMV samples cannot be recorded as a study")
@@ -92,7 +93,8 @@ def _disposition(history: History) -> tuple[Disposition, FloatArray]:
     )
     n, r = np.nonzero(reason == EndReason.LOST)
     if r.size:  # the study learns of a loss by the visits that are not made: the last contact is the last sample
-        contact = np.fmax.reduce(history.samples.time[r, n], axis=-1, initial=0.0)
+        made = history.samples.time[r, n]
+        contact = np.fmax.reduce(np.where(made <= seen.lost[r, n, None], made, np.nan), axis=-1, initial=0.0)
         end[n, r] = contact
         known[n, r] = contact
     return Disposition(end=end.T, reason=reason.T, death=death.T), known.T

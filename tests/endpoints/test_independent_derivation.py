@@ -99,6 +99,15 @@ def test_clinically_significant_is_treatment_with_an_anti_cmv_drug(drug: str, co
     assert _derive(study, **CLINICAL) == ((EVENT, 30) if counts else (CENSORED, 90))
 
 
+def test_a_relapse_that_ends_monitoring_by_a_new_therapy_is_what_ended_it() -> None:
+    """Relapse within day 33 brings a new therapy: monitoring ends with day 32, the last whole day before."""
+    study = _study([BASELINE], end=32, reason=EndReason.NEW_THERAPY, events={"relapse": 33.0, "new_therapy": 33.0})
+    assert _derive(study, relapse="competing") == (RELAPSE, 33)
+    assert _derive(study, relapse="treatment_policy") == (CENSORED, 32)
+    later = _study([BASELINE], end=32, reason=EndReason.WITHDRAWN, events={"relapse": 33.0})
+    assert _derive(later, relapse="competing") == (CENSORED, 32)
+
+
 def test_clinically_significant_is_also_disease_whichever_is_first() -> None:
     both = {"valganciclovir": (30.0, 44.0), "foscarnet": (28.0, 40.0)}
     assert _derive(_study(LADDER, courses=both, events={"cmv_disease": 29.0}), **CLINICAL) == (EVENT, 28)

@@ -74,8 +74,8 @@ MISTAKES = (
     ),
     Mistake(
         "key_target",
-        "published   = [9, 31]",
-        "published   = [9, 31]\npublised = 3",
+        'measure     = "median_detection"',
+        'measure     = "median_detection"\npublised = 3',
         "cmv.targets[1].publised",
         ("unknown key 'publised'",),
         "did you mean 'published'?",

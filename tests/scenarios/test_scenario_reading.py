@@ -58,7 +58,7 @@ def test_assumptions_that_a_protocol_can_change_come_first_and_the_rest_is_count
 
 def test_course_is_the_scenarios():
     text = flat(explain(resolve("cmv-cart")))
-    assert "Untreated, 30% (95% interval 21 to 41) have quantifiable CMV DNA by day 90 under weekly plasma PCR" in text
+    assert "The hazard is solved so that 30% (95% interval 21 to 41) have quantifiable CMV DNA by day 90 under weekly" in text
     assert "half of them by day 19" in text
     assert "multiply the rate of onset by 1.3 (0.7 to 2.3) from the first dose to the last, fading over 42 days" in text
     assert "0.8 log10 IU/mL (6.3 times) higher" in text
@@ -69,7 +69,7 @@ def test_course_is_the_scenarios():
     ("override", "says"),
     [
         ("study.patients=123", "123 CMV-seropositive patients"),
-        ("cmv.targets[0].value=0.44", "Untreated, 44% have"),
+        ("cmv.targets[0].value=0.44", "The hazard is solved so that 44% have"),
         ("cmv.targets[0].day=75", "CMV DNA by day 75"),
         ("cmv.targets[1].value=23", "half of them by day 23"),
         ("cmv.onset.ratios.corticosteroids=3.3", "by 3.3 from the first dose"),
@@ -103,8 +103,8 @@ def test_what_is_changed_is_what_is_read(override, says):
 @pytest.mark.parametrize(
     ("observed", "says"),
     [
-        (0.28, "This schedule should find 28% of patients positive, not 30% (Monte Carlo error 0.3 points)."),
-        (0.302, "This schedule should find 30% of patients positive, as above (Monte Carlo error 0.3 points)."),
+        (0.28, "the expected estimate of the cumulative incidence is 28%, not 30% (Monte Carlo error 0.3 points)."),
+        (0.302, "the expected estimate of the cumulative incidence is 30%, as above (Monte Carlo error 0.3 points)."),
     ],
 )
 def test_seen_compares_with_the_course(observed, says):
@@ -113,13 +113,13 @@ def test_seen_compares_with_the_course(observed, says):
 
 def test_another_definition_is_not_compared():
     text = flat(explain(resolve("cmv-cart", ["analysis.definition={ at_least = 1000 }"]), observed=0.05))
-    assert "should find 5% of patients positive (cmv_reactivation: at least 1000 IU/mL, by day 90)." in text
+    assert "the expected estimate of the cumulative incidence is 5% (cmv_reactivation: at least 1000 IU/mL, by day 90)." in text
     assert "not 30%" not in text
 
 
 def test_what_could_not_be_computed_is_not_quoted():
-    assert "This schedule" not in explain(resolve("cmv-cart"), observed=float("nan"), mcse=float("nan"))
-    assert "This schedule" not in explain(resolve("cmv-cart"))
+    assert "expected estimate" not in explain(resolve("cmv-cart"), observed=float("nan"), mcse=float("nan"))
+    assert "expected estimate" not in explain(resolve("cmv-cart"))
 
 
 @pytest.mark.parametrize(
@@ -327,5 +327,5 @@ def test_calibrate_and_explain_agree():
     row = next(line for line in table.splitlines() if line.startswith("cumulative_incidence"))
     assert re.split(r"\s{2,}", row)[2:4] == ["0.3", "0.213 to 0.415"]
     text = flat(verbs.explain("cmv-cart"))
-    assert re.search(r"This schedule should find 2\d% of patients positive, not 30% \(Monte Carlo error 0\.\d points\)", text)
+    assert re.search(r"the cumulative incidence is 2\d%, not 30% \(Monte Carlo error 0\.\d points\)", text)
     assert verbs.explain("cmv-cart") == verbs.explain("cmv-cart")

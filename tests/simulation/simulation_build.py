@@ -79,6 +79,7 @@ def single(*overrides: str, baseline: Baseline, **rates: float) -> Model:
             "age": [18, 85],
             "products": {"axicabtagene": 1.0},
             "prior_allogeneic_hct": 0.0,
+            "seropositive_share": 1.0,
             "lymphocytes": 0.5,
         }
     )

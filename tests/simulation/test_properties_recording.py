@@ -65,17 +65,17 @@ END_OF = {
     "death between the planned day and a late closing visit": ({"death": 91.5, "closing": 93.0}, EndReason.COMPLETED, 90, NAN),
     "death between a late closing visit and the horizon": ({"death": 94.5, "closing": 93.0}, EndReason.COMPLETED, 93, NAN),
     "death on the day of a late closing visit": ({"death": 93.0, "closing": 93.0}, EndReason.DEATH, 93, 93),
-    "loss": ({"lost": 40.2}, EndReason.LOST, 40, NAN),
+    "loss, with the last sample": ({"lost": 40.2}, EndReason.LOST, 7, NAN),
     "withdrawal": ({"withdrawn": 40.9}, EndReason.WITHDRAWN, 40, NAN),
     "transplantation": ({"hct": 40.2}, EndReason.HCT, 41, NAN),
     "new therapy": ({"relapse": 40.2, "new_therapy": 40.2}, EndReason.NEW_THERAPY, 40, NAN),
     "relapse alone": ({"relapse": 40.2}, EndReason.COMPLETED, 90, NAN),
-    "death after loss is not known": ({"lost": 40.2, "death": 50.5}, EndReason.LOST, 40, NAN),
+    "death after loss is not known": ({"lost": 40.2, "death": 50.5}, EndReason.LOST, 7, NAN),
     "death after withdrawal is not known": ({"withdrawn": 40.2, "death": 50.5}, EndReason.WITHDRAWN, 40, NAN),
     "death after new therapy is": ({"relapse": 40.2, "new_therapy": 40.2, "death": 50.5}, EndReason.NEW_THERAPY, 40, 51),
     "death after transplantation is": ({"hct": 40.2, "death": 50.5}, EndReason.HCT, 41, 51),
     "death before loss": ({"lost": 50.5, "death": 40.2}, EndReason.DEATH, 41, 41),
-    "loss before transplantation": ({"lost": 40.2, "hct": 41.0}, EndReason.LOST, 40, NAN),
+    "loss before transplantation": ({"lost": 40.2, "hct": 41.0}, EndReason.LOST, 7, NAN),
     "loss after the end": ({"lost": 95.0}, EndReason.COMPLETED, 90, NAN),
     "loss on the first day": ({"lost": 0.4}, EndReason.LOST, 0, NAN),
 }
@@ -90,7 +90,7 @@ def test_end_of_monitoring(case: str) -> None:
 
 
 def test_events_are_dated_by_the_day_that_contains_them_and_known_until_loss() -> None:
-    study = _one(relapse=20.3, hct=35.0, lost=50.0)
+    study = _one(relapse=20.3, hct=35.0, withdrawn=50.0)
     assert {name: float(day[0, 0]) for name, day in study.events.items() if not np.isnan(day[0, 0])} == {
         "relapse": 21,
         "hct": 35,
@@ -107,10 +107,13 @@ def test_samples_after_death_do_not_exist() -> None:
 
 
 def test_courses_are_known_until_loss_or_death() -> None:
-    c = _one(courses=((10.0, 24.0), (40.0, 54.0)), lost=45.5).exposures["valganciclovir"]
+    c = _one(courses=((10.0, 24.0), (40.0, 54.0)), withdrawn=45.5).exposures["valganciclovir"]
     assert c.start[0, 0].tolist() == [10, 40]
     assert c.stop[0, 0, 0] == 25, "the last day + 1: a drug stopped at the end of day 24"
-    assert np.isnan(c.stop[0, 0, 1]), "the course was still going on when the patient was lost"
+    assert np.isnan(c.stop[0, 0, 1]), "the course was still going on when the patient withdrew"
+    c = _one(courses=((5.0, 24.0), (10.0, 24.0)), lost=45.5).exposures["valganciclovir"]
+    assert c.start[0, 0, 0] == 5
+    assert np.isnan(c.start[0, 0, 1]), "after the last contact on day 7"
     c = _one(courses=((10.0, NAN),)).exposures["valganciclovir"]
     assert c.start[0, 0, 0] == 10
     assert np.isnan(c.stop[0, 0, 0]), "still going on"
@@ -128,7 +131,7 @@ def test_a_course_lasts_a_day_at_least(start: float, stop: float, first: float, 
     assert (c.start[0, 0, 0], c.stop[0, 0, 0]) == (first, after)
 
 
-@pytest.mark.parametrize("event", ["death", "lost", "withdrawn"])
+@pytest.mark.parametrize("event", ["death", "withdrawn"])
 def test_a_course_that_outlasts_what_is_known_has_no_stop(event: str) -> None:
     c = _one(courses=((5.0, 30.0),), **{event: 5.0}).exposures["valganciclovir"]
     assert c.start[0, 0, 0] == 5
