@@ -18,7 +18,8 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 demo: $(READY)
-	$(BIN)/cmvsim power cmv-cart --half-width 0.06 --probability 0.8 --jobs $(JOBS) --force -o outputs/demo
+	@rm -rf outputs/demo   # an older version's answer to an older request
+	$(BIN)/cmvsim power cmv-cart --half-width 0.06 --probability 0.8 --jobs $(JOBS) -o outputs/demo
 
 test: $(READY) check
 	$(BIN)/python -m pytest -n $(JOBS) -m "not verification"

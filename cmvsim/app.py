@@ -13,6 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cmvsim.core.errors import CmvsimError, ExitCode, InputError
 from cmvsim.verbs.ui import Tick
 
+MOST_PROBLEMS = 40
+"""Problems shown; a wholly wrong column has one for each row."""
+
 
 class Terminal:
     """Progress bars and notes on stderr; silent when asked to be."""
@@ -65,8 +68,10 @@ def run(work: Callable[[], ExitCode | None], *, resume: str = "") -> int:
     try:
         return int(work() or ExitCode.OK)
     except InputError as error:
-        for problem in error.problems:
+        for problem in error.problems[:MOST_PROBLEMS]:
             print(f"Error: {problem}", file=sys.stderr)  # noqa: T201
+        if len(error.problems) > MOST_PROBLEMS:
+            print(f"... and {len(error.problems) - MOST_PROBLEMS:,} more problems", file=sys.stderr)  # noqa: T201
         return int(error.exit_code)
     except CmvsimError as error:
         print(f"Error: {error}", file=sys.stderr)  # noqa: T201
@@ -77,6 +82,10 @@ def run(work: Callable[[], ExitCode | None], *, resume: str = "") -> int:
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         return int(ExitCode.OK)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"Error: {place}{(error.strerror or str(error)).lower()}", file=sys.stderr)  # noqa: T201
+        return int(ExitCode.USAGE)
     except Exception:  # noqa: BLE001 -- the last line of defence: a fault of ours, shown whole
         traceback.print_exc()
         print("Internal error: this is a fault of cmvsim, not of your input.", file=sys.stderr)  # noqa: T201

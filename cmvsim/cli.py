@@ -184,6 +184,8 @@ def estimate(
             say_json(outcome.results)
             return
         say(estimate_text.estimate_sentence(outcome.results))
+        for warning in outcome.results["warnings"]:
+            say(f"Note: {warning}")
         if not quiet:
             say("\n" + power_text.plain_table(estimate_text.estimate_table(outcome.results)))
             say(f"\nRun folder: {shown(outcome.folder)}")
@@ -381,6 +383,30 @@ def diff(left: str, right: str) -> None:
         from cmvsim.verbs import scenarios as verb
 
         say(verb.diff_text(left, right))
+
+    finish(work)
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.argument("values", nargs=-1, metavar="[KEY=VALUE]...")
+@json_option
+def formula(name: str | None, values: tuple[str, ...], as_json: bool) -> None:
+    """Closed forms and exact methods: NAME KEY=VALUE...; without NAME their list, with NAME alone its parameters."""
+
+    def work() -> None:
+        from cmvsim.verbs import formula as verb
+
+        if name is None:
+            say(verb.listing())
+        elif not values:
+            say(verb.describe(name))
+        else:
+            result = verb.formula(name, verb.read_pairs(values))
+            if as_json:
+                say_json(result.as_dict())
+            else:
+                say(result.text())
 
     finish(work)
 

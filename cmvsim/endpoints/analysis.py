@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from cmvsim.core.errors import InputError, Problem, did_you_mean, shown
 from cmvsim.core.spec import Spec
 
+FORMAT = 1
 NAMED_DEFINITIONS = ("detected", "quantifiable", "clinically_significant")
 
 
@@ -141,7 +142,7 @@ class AnalysisSpec(Spec):
 
 def write_analysis(plan: AnalysisSpec, path: Path) -> None:
     """Write ``analysis.toml``."""
-    text = tomli_w.dumps({"format": 1, "analysis": plan.human()})
+    text = tomli_w.dumps({"format": FORMAT, "analysis": plan.human()})
     path.write_text("# How this study is analysed: read by `cmvsim estimate`.\n" + text, encoding="utf-8", newline="\n")
 
 
@@ -161,6 +162,8 @@ def read_analysis(path: Path) -> AnalysisSpec:
         raise InputError(Problem("is not a text file", str(path))) from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(Problem(f"is not valid TOML: {error}", str(path))) from None
+    if "format" in tree and (type(tree["format"]) is not int or tree["format"] != FORMAT):
+        raise InputError(Problem(f"{shown(tree['format'])}: this version reads format = {FORMAT}", str(path), "format"))
     if not isinstance(tree.get("analysis"), dict):
         raise InputError(Problem("has no [analysis] section", str(path), allowed="`cmvsim simulate` writes one"))
     return AnalysisSpec.parse(tree["analysis"], where=str(path))

@@ -18,7 +18,7 @@ def estimate_table(results: Mapping[str, Any]) -> list[list[str]]:
     """One line per endpoint and estimator, header first."""
     lines = [["endpoint", "estimator", "n", "events", "estimate", "confidence interval", "note"]]
     for row in results["rows"]:
-        known = row["estimate"] is not None
+        known = row["estimate"] is not None and row["estimate"] == row["estimate"]
         note = "; ".join(
             part
             for part in (STATUS_NOTES.get(row["status"], "" if row["status"] == "ok" else row["status"]), row["note"])
@@ -72,4 +72,6 @@ def estimate_summary(results: Mapping[str, Any]) -> str:
         for name, counts in results["flow"].items()
         if counts["in the analysis"] > 0
     ]
+    if results["warnings"]:
+        lines += ["", "## The tables disagree", "", *(f"- {warning}" for warning in results["warnings"])]
     return "\n".join(lines) + "\n"

@@ -90,7 +90,7 @@ def cumulative_incidence(
     axes.step(days, competing, where="post", color=GREEN, lw=1.4, ls="--", label=competing_label)
     top = float(np.nanmax([np.nanmax(high), np.nanmax(competing), 0.05]))
     axes.set(
-        xlim=(0, days[-1]),
+        xlim=(0, 1.02 * days[-1]),
         ylim=(0, min(1.0, 1.25 * top)),
         xlabel="days from infusion",
         ylabel="cumulative incidence",
@@ -102,7 +102,7 @@ def cumulative_incidence(
     axes.legend(loc="upper left", fontsize=8.5)
     axes.text(0, -0.2, "at risk", transform=axes.transAxes, ha="center", fontsize=8.5, color=GREY)
     for tick, number in zip(ticks, at_risk, strict=True):
-        axes.text(tick / days[-1], -0.26, f"{number:.0f}", transform=axes.transAxes, ha="center", fontsize=8.5)
+        axes.text(tick / (1.02 * days[-1]), -0.26, f"{number:.0f}", transform=axes.transAxes, ha="center", fontsize=8.5)
     return figure
 
 

@@ -30,7 +30,7 @@ def sentence(results: Mapping[str, Any]) -> str:
     n = main_size(results)
     weak = unserved(results, n)
     if weak:
-        parts.append(f"{n} patients cannot serve: {'; '.join(weak)}.")
+        parts.append(f"{n} patients are too few for {'; '.join(weak)}.")
     parts += what_if_sentence(results)
     parts += [warning[0].upper() + warning[1:].removesuffix(".") + "." for warning in results["warnings"]]
     return " ".join(parts)
@@ -83,9 +83,9 @@ def _search_sentence(results: Mapping[str, Any]) -> str:
     goal = f"a {level} confidence interval no wider than ±{100 * half:g} points with {wanted:.0%} probability"
     n, label = answer["n"], _label(results, answer["endpoint"])
     if n is None:
-        return f"No sample size on the grid reaches {goal}: the largest tried was {main_size(results)} patients."
+        return f"No sample size on the grid reaches {goal} for {label}: the largest tried was {main_size(results)} patients."
     point = next(item for item in answer["confirmation"] if item["n"] == n)
-    low, high = math.floor(answer["ci_low"]), math.ceil(answer["ci_high"])
+    low, high = math.ceil(answer["ci_low"] - 1e-9), math.ceil(answer["ci_high"] - 1e-9)
     shown = f"{percent(point['value'])} were narrow enough (Monte Carlo SE {percent(point['mcse'])})"
     parts = [
         f"{n} patients give {goal} for {label}: in {results['replicates']:,} new simulated studies {shown}.",
@@ -130,7 +130,7 @@ def unserved(results: Mapping[str, Any], n: int) -> list[str]:
         if none > LIKELY:
             weak.append(f"{_label(results, endpoint)} ({percent(none, 0)} of studies would see no event)")
         elif events < FEW_EVENTS:
-            weak.append(f"{_label(results, endpoint)} (only {events:.1f} events expected)")
+            weak.append(f"{_label(results, endpoint)} ({events:.1f} events expected, fewer than {FEW_EVENTS})")
     return weak
 
 

@@ -12,6 +12,7 @@ MANY_SIZES = 3
 Words = Mapping[str, Any]
 
 EN: Words = {
+    "none": "No sample size that was tried reaches the precision wanted, so there is no paragraph to paste.",
     "endpoint": "The primary endpoint is the cumulative incidence of {event} by day {day} after CAR-T cell infusion{among}",
     "disease": {"": "", "leukaemia": ", in patients with leukaemia", "lymphoma": ", in patients with lymphoma"},
     "detected": "any CMV DNA detected in {matrix}",
@@ -44,6 +45,7 @@ EN: Words = {
     "what_if": "If the targeted incidence were {low} or {high} instead of {target}, it would be {low_half} or {high_half} points.",
 }
 FR: Words = {
+    "none": "Aucun des nombres de sujets essayés n'atteint la précision voulue : il n'y a pas de paragraphe à reprendre.",
     "endpoint": "Le critère de jugement principal est l'incidence cumulée {event} à J{day} après la perfusion de cellules "
     "CAR-T{among}",
     "disease": {
@@ -93,6 +95,8 @@ def protocol_paragraph(results: Mapping[str, Any], language: str) -> str:
         "en" or "fr".
     """
     words, say = (FR, _french) if language == "fr" else (EN, _english)
+    if results["answers"] and results["answers"][0]["n"] is None:
+        return str(words["none"])
     plan, study = results["analysis"], results["study"]
     definition = plan["definition"] if isinstance(plan["definition"], str) else "at_least"
     level = "" if isinstance(plan["definition"], str) else f"{plan['definition']['at_least']:g}"

@@ -13,6 +13,7 @@ from cmvsim.core.canonical import pretty_json
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import Request
 from cmvsim.data import Study, read_study
+from cmvsim.data.consistency import contradictions
 from cmvsim.data.schema import TABLES
 from cmvsim.endpoints import AnalysisSpec, endpoint, read_analysis
 from cmvsim.endpoints.analyse import Analysed, analyse, check_plan, incidence_table
@@ -105,6 +106,7 @@ def compute(study: Study, plan: AnalysisSpec, names: tuple[str, ...], request: R
         "labels": {name: endpoint(name).label for name in names},
         "flow": analysed.flow,
         "rows": rows,
+        "warnings": contradictions(study, plan.window),
     }
     curves = {name: incidence_table(analysed.derived[name], plan) for name in names}
     files: dict[str, str | bytes] = {

@@ -35,6 +35,8 @@ DEFAULT_REPLICATES = 10_000
 MANY_FAILURES = 0.01
 FEW_REPLICATES = 5_000
 LEGEND = (
+    "Evaluable: patients at risk (no DNAemia at infusion); P(narrow): share of studies that meet the half-width wanted; "
+    "coverage and bias: of the confidence interval and the estimate against the protocol estimand. "
     "Half-width: mean half-width of the confidence interval; 80% quantile: not exceeded in 80% of studies. The figures in "
     "`results.json` carry their Monte Carlo standard errors. The interval is not symmetric: its half-width is half the "
     "distance between its limits."
@@ -216,6 +218,7 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResu
 
 def warnings(result: PowerResult) -> list[str]:
     """What a reader must not overlook."""
+    question = result.question
     found = []
     rates: dict[tuple[str, str], float] = {}
     for row in result.rows:
@@ -226,6 +229,9 @@ def warnings(result: PowerResult) -> list[str]:
             f"{endpoint(name).label} ({estimator}) could not be estimated in {rate:.1%} of replicates at its worst size; "
             "they count as not met"
         )
+    if question.mcse_target is not None and result.stopped != "mcse":
+        wanted = f"the Monte Carlo standard error wanted ({question.mcse_target:g})"
+        found.append(f"{wanted} was not reached in {result.replicates:,} replicates")
     if result.answers and result.replicates < FEW_REPLICATES:
         found.append(
             f"with {result.replicates:,} replicates the confirmation tends to ask for more patients than needed; "

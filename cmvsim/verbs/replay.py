@@ -15,7 +15,7 @@ from cmvsim.core.records import NUMBERS_VERSION, Request
 from cmvsim.runs.folder import changed_files, read_run, request_of
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.verbs import power as power_verb
-from cmvsim.verbs.place import Place
+from cmvsim.verbs.place import Place, read_results
 from cmvsim.verbs.running import FolderWork, scratch
 from cmvsim.verbs.ui import Ui
 
@@ -57,9 +57,9 @@ def replay(folder: Path, place: Place, ui: Ui) -> Replayed:
             f"{folder}: the run has numbers version {request.numbers_version}, this software {NUMBERS_VERSION}: "
             "the same request gives other numbers (see CHANGELOG, Changed numbers)"
         )
+    before = read_results(folder)
     scenario = stored_scenario(folder, request)
     again = json.loads(scratch(lambda chunks: REPLAYED[request.verb](scenario, request, FolderWork(chunks, place, ui))))
-    before = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     differences = list(compare(before, again))
     verdict: Verdict = "identical"
     if differences:

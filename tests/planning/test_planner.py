@@ -111,7 +111,7 @@ def test_the_users_own_grid_that_ends_too_early_is_not_reached(tmp_path: Path) -
     assert answer.status == "not reached"
     assert (answer.n, answer.found, answer.ci_low, answer.screened, answer.confirmation) == (None, None, None, None, ())
     assert answer.closed_form["n"] > 30
-    assert set(work.stages) == {"study"}
+    assert set(work.stages) == {"study", "what-if-0", "what-if-1"}
     assert result.sizes == (20, 30)
 
 
@@ -150,7 +150,7 @@ def test_without_a_target_widths_are_reported_and_none_is_searched(tmp_path: Pat
     result, work = plan(tmp_path, question(sizes=None, target=None, search=False, replicates=64))
     assert result.sizes == (250,)
     assert not result.answers
-    assert set(work.stages) == {"study"}
+    assert set(work.stages) == {"study", "what-if-0", "what-if-1"}
     assert "p_half_width_le" not in {row.measure for row in result.rows}
     width = next(row for row in result.rows if row.measure == "half_width")
     assert (result.curve[0].value, result.curve[0].mcse) == (width.value, width.mcse)
@@ -202,3 +202,16 @@ def test_an_endpoint_that_never_happens_is_no_crash(tmp_path: Path, monkeypatch:
             plan(tmp_path, asked)
     else:
         assert answer_of(plan(tmp_path, asked)[0]).closed_form["n"] == 1
+
+
+def test_what_if_the_incidence_is_at_the_ends_of_its_published_interval(tmp_path: Path) -> None:
+    result, _ = plan(tmp_path, question(sizes=(120,), search=False, replicates=200))
+    low, high = result.what_if
+    assert (low.target, high.target) == (0.213, 0.415)
+    own = next(row.value for row in result.rows if row.measure == "half_width")
+    assert low.half_width < own < high.half_width
+    assert low.estimate < 0.24
+    assert high.estimate > 0.37
+    assert low.p_half_width_le is not None
+    assert high.p_half_width_le is not None
+    assert low.p_half_width_le >= high.p_half_width_le
