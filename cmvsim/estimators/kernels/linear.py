@@ -1,0 +1,138 @@
+"""Small symmetric systems for the regressions' kernels: Cholesky, solve, invert, in the leading p × p block."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from cmvsim.core.records import FloatArray
+
+SINGULAR = 1e-11
+"""A pivot below this share of its diagonal entry counts as zero: the column is a combination of earlier ones."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def factor(matrix: FloatArray, p: int, lower: FloatArray) -> bool:
+    """Cholesky factor of the lower triangle of `matrix` into `lower`; False where it is not positive definite."""
+    for a in range(p):
+        for b in range(a + 1):
+            total = matrix[a, b]
+            for c in range(b):
+                total -= lower[a, c] * lower[b, c]
+            if a == b:
+                if not (np.isfinite(total) and total > SINGULAR * matrix[a, a] and total > 0.0):
+                    return False
+                lower[a, a] = np.sqrt(total)
+            else:
+                lower[a, b] = total / lower[b, b]
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solve(lower: FloatArray, p: int, right: FloatArray, solution: FloatArray) -> None:
+    """Solve with a factor from :func:`factor`; `right` and `solution` may be the same array."""
+    for a in range(p):
+        total = right[a]
+        for b in range(a):
+            total -= lower[a, b] * solution[b]
+        solution[a] = total / lower[a, a]
+    for a in range(p - 1, -1, -1):
+        total = solution[a]
+        for b in range(a + 1, p):
+            total -= lower[b, a] * solution[b]
+        solution[a] = total / lower[a, a]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def invert(lower: FloatArray, p: int, column: FloatArray, inverse: FloatArray) -> None:
+    """Whole inverse from a factor; `column` is scratch of length p."""
+    for a in range(p):
+        column[:p] = 0.0
+        column[a] = 1.0
+        solve(lower, p, column, column)
+        for b in range(p):
+            inverse[b, a] = column[b]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def quadratic(lower: FloatArray, p: int, vector: FloatArray) -> float:
+    """Quadratic form v' A⁻¹ v from the factor of A."""
+    total = 0.0
+    half = np.empty(p)
+    for a in range(p):
+        z = vector[a]
+        for b in range(a):
+            z -= lower[a, b] * half[b]
+        half[a] = z / lower[a, a]
+        total += half[a] * half[a]
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sandwich(bread: FloatArray, residuals: FloatArray, cluster: FloatArray, n: int, p: int, out: FloatArray) -> None:
+    """A⁻¹ (Σ u u') A⁻¹, u the sum of the first n `residuals` within a cluster; no clusters if `cluster` is empty.
+
+    No small-sample factor.
+    """
+    meat = np.zeros((p, p))
+    total = np.zeros(p)
+    if cluster.size == 0:
+        for i in range(n):
+            for a in range(p):
+                for b in range(a + 1):
+                    meat[a, b] += residuals[i, a] * residuals[i, b]
+    else:
+        order = np.argsort(cluster[:n])
+        for place in range(n):
+            i = order[place]
+            for a in range(p):
+                total[a] += residuals[i, a]
+            if place + 1 == n or cluster[order[place + 1]] != cluster[i]:
+                for a in range(p):
+                    for b in range(a + 1):
+                        meat[a, b] += total[a] * total[b]
+                total[:] = 0.0
+    half = np.zeros((p, p))
+    for a in range(p):
+        for b in range(p):
+            for c in range(p):
+                half[a, b] += bread[a, c] * (meat[c, b] if c >= b else meat[b, c])
+    for a in range(p):
+        for b in range(p):
+            out[a, b] = 0.0
+            for c in range(p):
+                out[a, b] += half[a, c] * bread[c, b]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def standardise(x: FloatArray, n: int, p: int, mean: FloatArray, scale: FloatArray) -> None:
+    """Centre the first n rows and divide by the standard deviation, in place; a constant column becomes zeros.
+
+    Steps and tolerances then mean the same whatever the unit of a covariate, and exp() stays in range.
+    """
+    for a in range(p):
+        total = 0.0
+        largest = 0.0
+        for i in range(n):
+            total += x[i, a]
+            largest = max(largest, abs(x[i, a]))
+        mean[a] = total / max(n, 1)
+        squares = 0.0
+        for i in range(n):
+            x[i, a] -= mean[a]
+            squares += x[i, a] * x[i, a]
+        scale[a] = np.sqrt(squares / max(n, 1))
+        constant = not scale[a] > 1e-14 * largest
+        if constant:
+            scale[a] = 1.0
+        for i in range(n):
+            x[i, a] = 0.0 if constant else x[i, a] / scale[a]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def wald(covariance: FloatArray, p: int, estimate: FloatArray) -> float:
+    """Quadratic form b' V⁻¹ b; NaN where V is singular."""
+    lower = np.empty((p, p))
+    if not factor(covariance, p, lower):
+        return np.nan
+    return quadratic(lower, p, estimate)

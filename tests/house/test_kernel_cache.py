@@ -1,0 +1,33 @@
+"""Compiled kernels are kept under the digest of all kernel sources, so that no change of one leaves another stale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numba
+import pytest
+
+from cmvsim.core import kernel_cache
+
+
+def test_kernels_are_cached_under_the_digest_of_their_sources() -> None:
+    import cmvsim.estimators.kernels.incidence  # noqa: F401
+    import cmvsim.simulation.kernels.hazard as hazard
+
+    assert kernel_cache.folder() == numba.config.CACHE_DIR
+    hazard.not_yet(1.0, 0.0, 2.0, 1.3)
+    assert hazard.not_yet.stats.cache_path.startswith(kernel_cache.folder())
+
+
+def test_a_change_of_any_kernel_changes_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    (tmp_path / "a" / "kernels").mkdir(parents=True)
+    source = tmp_path / "a" / "kernels" / "one.py"
+    monkeypatch.setattr(kernel_cache, "PACKAGE", tmp_path)
+    found = []
+    for text in ("X = 1\n", "X = 2\n"):
+        source.write_text(text, encoding="utf-8")
+        found.append(kernel_cache.folder.__wrapped__())
+    assert found[0] != found[1]
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "mine")
+    assert kernel_cache.folder.__wrapped__() == "mine"
