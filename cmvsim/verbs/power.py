@@ -212,13 +212,13 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResu
             {"source": paper.source, "citation": paper.text, "entries": [reason.entry for reason in paper.reasons]}
             for paper in rests_on.papers
         ],
-        "warnings": warnings(result),
+        "warnings": warnings(scenario, result),
     }
 
 
-def warnings(result: PowerResult) -> list[str]:
+def warnings(scenario: ResolvedScenario, result: PowerResult) -> list[str]:
     """What a reader must not overlook."""
-    question = result.question
+    question, incidence = result.question, scenario.spec.cmv.target("cumulative_incidence")
     found = []
     rates: dict[tuple[str, str], float] = {}
     for row in result.rows:
@@ -229,6 +229,9 @@ def warnings(result: PowerResult) -> list[str]:
             f"{endpoint(name).label} ({estimator}) could not be estimated in {rate:.1%} of replicates at its worst size; "
             "they count as not met"
         )
+    published = [end for end in (incidence.published or ()) if 0 < end < 1]
+    unreached = sorted(set(published) - {item.target for item in result.what_if})
+    found += [f"the precision at an incidence of {end:.1%} is not shown: the model does not reach it" for end in unreached]
     if question.mcse_target is not None and result.stopped != "mcse":
         wanted = f"the Monte Carlo standard error wanted ({question.mcse_target:g})"
         found.append(f"{wanted} was not reached in {result.replicates:,} replicates")

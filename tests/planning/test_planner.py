@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def test_a_search_finds_confirms_and_reports_its_size(tmp_path: Path) -> None:
     assert answer.ci_low <= answer.found <= answer.ci_high + 1
     assert answer.enrolled == answer.n
     assert answer.screened is not None
-    assert answer.screened > answer.n
+    strata = {"child B-ALL": (0.1, 0.35), "adult B-ALL": (0.1, 0.45), "DLBCL": (0.8, 0.62)}  # share, seropositive share
+    assert answer.screened == math.ceil(answer.n * sum(share / positive for share, positive in strata.values()))
     # confirmed: on new streams, at n - step, n and n + step, with the lower limit above the target less 0.01
     step = max(1, round(0.02 * answer.found))
     assert [point.n for point in answer.confirmation] == [answer.n - step, answer.n, answer.n + step]
