@@ -15,16 +15,22 @@ from numpy.typing import NDArray
 
 from cmvsim.core.records import FloatArray, IntArray
 from cmvsim.models.population import Population
-from cmvsim.models.toxicity import Windows
+from cmvsim.models.windows import Windows
 
 
 class Process(StrEnum):
     """A process of the model that an endpoint may need; only those needed are run."""
 
+    KINETICS = "kinetics"
     TOXICITY = "toxicity"
+    VIROME = "virome"
     CMV = "cmv"
+    RESISTANCE = "resistance"
+    INFECTIONS = "infections"
     FOLLOW_UP = "follow_up"
     DEATH = "death"
+    QUALITY_OF_LIFE = "quality_of_life"
+    RESOURCES = "resources"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ by one latent severity: who needs one is more likely to need the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -16,12 +15,12 @@ from scipy import special
 
 from cmvsim.core.errors import Problem, did_you_mean
 from cmvsim.core.quantities import Correlation, Days, PositiveDays, Probability, VaryingDays
-from cmvsim.core.records import FloatArray
 from cmvsim.core.spec import Spec
 from cmvsim.core.streams import Draws
 from cmvsim.core.value import Value
 from cmvsim.models.population import Disease, Population, PopulationSpec
 from cmvsim.models.time_grid import on_grid
+from cmvsim.models.windows import Windows
 
 Drug = Literal["corticosteroids", "tocilizumab"]
 DRUGS: tuple[Drug, ...] = get_args(Drug)
@@ -82,14 +81,6 @@ class ToxicitySpec(Spec):
                 for disease, name in sorted(given - needed)
             ]
         return problems
-
-
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """Courses of one drug, at most one per patient: flat arrays, +inf where there is none."""
-
-    start: FloatArray
-    stop: FloatArray
 
 
 def courses(spec: ToxicitySpec, drug: Drug, population: Population, draws: Draws) -> Windows:

@@ -12,7 +12,8 @@ from cmvsim.core.records import FloatArray
 from cmvsim.models.follow_up import follow_up
 from cmvsim.models.history import ClinicalSamples, Episodes, History, Observation, Process
 from cmvsim.models.population import Population
-from cmvsim.models.toxicity import DRUGS, Windows, courses
+from cmvsim.models.toxicity import DRUGS, courses
+from cmvsim.models.windows import Windows
 from cmvsim.simulation.cmv import CmvOutcome, simulate_cmv
 from cmvsim.simulation.death import death_times
 from cmvsim.simulation.draws import ChunkDraws

@@ -89,6 +89,10 @@ class ChunkDraws:
             self._stacked[key] = table
         return self._stacked[key]
 
+    def shared(self, name: str, index: int = 0) -> FloatArray:
+        """Variates of what all patients of a replicate share (a site's laboratory): (replicates,)."""
+        return draw(self._open(name, index), STREAMS[name], self.replicates)
+
     def _open(self, name: str, index: int) -> np.random.Generator:
         """:func:`cmvsim.core.streams.generator` of this chunk, five times faster: a chunk opens some 75 streams."""
         from cmvsim.simulation.kernels.seeding import state_words
