@@ -14,8 +14,8 @@ from cmvsim.core.streams import Draws, day_index
 from cmvsim.core.value import Value
 from cmvsim.models.population import Population
 from cmvsim.models.time_grid import on_grid
-from cmvsim.models.windows import Windows
 from cmvsim.models.viral_load import LOG10_2, growth_rate
+from cmvsim.models.windows import Windows
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.kernels import layout as at
 from cmvsim.simulation.model import Model
