@@ -140,7 +140,7 @@ STREAMS: dict[str, Kind] = {
     "infections.fungal": Kind.EXPONENTIAL,
     "infections.fungal_duration": Kind.NORMAL,
     "infections.fungal_severe": Kind.UNIFORM,
-    # follow-up (12)
+    # follow-up, section 12
     "follow_up.relapse": Kind.EXPONENTIAL,
     "follow_up.new_therapy": Kind.UNIFORM,
     "follow_up.hct": Kind.EXPONENTIAL,
@@ -169,7 +169,7 @@ STREAMS: dict[str, Kind] = {
     "resources.infection_admission": Kind.UNIFORM,
     "resources.infection_days": Kind.NORMAL,
     "resources.consultation": Kind.UNIFORM,
-    # strategies (15)
+    # strategies, section 15
     "prophylaxis.adherence": Kind.NORMAL,
     "prophylaxis.discontinuation": Kind.EXPONENTIAL,
     # resampling in analyses
