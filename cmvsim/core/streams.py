@@ -118,13 +118,14 @@ STREAMS: dict[str, Kind] = {
     "monitoring.clinical": Kind.UNIFORM,
     "monitoring.clinical_noise": Kind.NORMAL,
     "monitoring.site": Kind.NORMAL,
-    # pre-emptive therapy (8); index = episode, or course of treatment (choice, toxicity)
+    # pre-emptive therapy (8); index = episode where a decision is per episode
     "treatment.accepted": Kind.UNIFORM,
     "treatment.half_life": Kind.NORMAL,
     "treatment.regrowth": Kind.UNIFORM,
     "treatment.choice": Kind.UNIFORM,
-    "treatment.toxicity": Kind.EXPONENTIAL,
-    "treatment.neutropenia": Kind.NORMAL,
+    "treatment.neutropenia": Kind.EXPONENTIAL,
+    "treatment.neutropenia_duration": Kind.NORMAL,
+    "treatment.kidney_injury": Kind.EXPONENTIAL,
     # resistance (10); index = episode, or nominal study day (sequencing)
     "resistance.aciclovir": Kind.UNIFORM,
     "resistance.ganciclovir": Kind.EXPONENTIAL,
