@@ -1,4 +1,4 @@
-"""The CMV part of a scenario: onset (section 5), viral load (6), matrices, and what is known of the disease (17)."""
+"""The CMV part of a scenario: onset (section 5), viral load (6), matrices, disease (9), and what is known of the disease (17)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from cmvsim.core.quantities import Days, NonNegative, Positive, PositiveDays, Probability, ViralLoad
 from cmvsim.core.spec import Spec
+from cmvsim.models.disease import DiseaseSpec
 from cmvsim.models.reactivation import OnsetSpec
 from cmvsim.models.viral_load import Matrix, MatrixSpec, ViralLoadSpec
 
@@ -81,6 +82,7 @@ class CmvSpec(Spec):
     onset: OnsetSpec
     load: ViralLoadSpec
     matrices: dict[Matrix, MatrixSpec]
+    disease: DiseaseSpec
     targets: Annotated[tuple[TargetSpec, ...], Field(strict=False)]
 
     @model_validator(mode="before")

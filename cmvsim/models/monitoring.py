@@ -1,12 +1,18 @@
-"""Section 7, monitoring: protocol visits, attendance, jitter, and the assay."""
+"""Section 7, monitoring: protocol visits, tests that clinicians ask for, and the assay.
+
+The prospective part follows a schedule. The retrospective part, and with `between_visits` the prospective one too, is
+tested when clinicians have a reason: every day has a probability that depends on the phase, on where the patient is,
+and on what is going on, and after a detected result tests go on until two are negative.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from cmvsim.core.quantities import Count, Days, NonNegative, Probability, ViralLoad
+from cmvsim.core.quantities import Count, Days, NonNegative, Positive, PositiveDays, Probability, Ratio, ViralLoad
 from cmvsim.core.spec import Spec
 from cmvsim.core.value import Stated
 from cmvsim.models.viral_load import Matrix
@@ -48,6 +54,55 @@ def nominal_days(schedule: tuple[ScheduleItem, ...]) -> tuple[int, ...]:
     return tuple(sorted(set(days)))
 
 
+class TestingPhase(Spec):
+    """How readily clinicians test from a day on.
+
+    Attributes
+    ----------
+    start
+        First study day of the phase.
+    odds
+        Odds of a test on a day, for an outpatient without steroids, CRS or neutropenia and a score of 0.
+    """
+
+    start: WholeDay
+    odds: Positive
+
+
+class ClinicalTesting(Spec):
+    """Tests that clinicians ask for.
+
+    Attributes
+    ----------
+    phases
+        Odds of a test on a day, by phase; the first begins at or before inclusion.
+    inpatient, corticosteroids, crs, neutropenia
+        Odds ratios: during the planned initial stay, a steroid course, CRS of grade 2 or more, neutropenia.
+    score
+        Odds ratio per SD of the immunosuppression score.
+    follow_up_every
+        After a detected result, days from one test to the next, until two in a row are not detected.
+    between_visits
+        Whether the prospective part is tested so too, beside its visits.
+    """
+
+    phases: Annotated[tuple[TestingPhase, ...], Field(strict=False)]
+    inpatient: Ratio
+    corticosteroids: Ratio
+    crs: Ratio
+    neutropenia: Ratio
+    score: Ratio
+    follow_up_every: PositiveDays
+    between_visits: bool
+
+    @model_validator(mode="after")
+    def _check(self) -> ClinicalTesting:
+        starts = [phase.start for phase in self.phases]
+        if not starts or starts != sorted(set(starts)):
+            raise ValueError("phases: at least one, each starting after the one before")
+        return self
+
+
 class MonitoringSpec(Spec):
     """How CMV is looked for.
 
@@ -64,9 +119,13 @@ class MonitoringSpec(Spec):
     lod, lloq
         Limits of detection and quantification, IU/mL of the matrix.
     assay_sd_log10
-        Standard deviation of the measurement, log10.
+        Standard deviation of the measurement within a laboratory, log10.
+    assay_sd_between_sites
+        Standard deviation of the shift between sites' laboratories, log10; 0 with one central laboratory.
     turnaround
         Days from sample to result.
+    clinical
+        Tests that clinicians ask for; without it there are none.
     """
 
     matrix: Stated[Matrix]
@@ -77,7 +136,9 @@ class MonitoringSpec(Spec):
     lod: ViralLoad
     lloq: ViralLoad
     assay_sd_log10: NonNegative
+    assay_sd_between_sites: NonNegative
     turnaround: Days
+    clinical: ClinicalTesting | None = None
 
     @model_validator(mode="after")
     def _check(self) -> MonitoringSpec:
@@ -106,3 +167,7 @@ class MonitoringSpec(Spec):
     def days(self) -> tuple[int, ...]:
         """All planned sample days, baseline first."""
         return (*sorted(self.baseline.value), *nominal_days(self.schedule.value))
+
+    def clinical_days(self, inclusion: float) -> tuple[int, ...]:
+        """Whole days on which a clinician may ask for a test."""
+        return tuple(range(math.ceil(inclusion), self.days[-1] + 1)) if self.clinical is not None else ()

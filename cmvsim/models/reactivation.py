@@ -2,7 +2,7 @@
 
 The hazard of onset runs from lymphodepletion::
 
-    lambda_i(t) = A w(t; m) x ratios of patient i x windows of steroids and tocilizumab x ratio while on an antiviral
+    lambda_i(t) = A w(t; m) x ratios of patient i x factors with a window (toxicity, virome, expansion, letermovir)
 
 ``w`` is the density of a Weibull law (fixed shape, median m) of the time since lymphodepletion, so that the cumulative
 hazard of a patient without factors is A F(t; m): bounded, as most carriers never reactivate (a promotion-time cure
@@ -22,19 +22,36 @@ class OnsetRatios(Spec):
 
     Attributes
     ----------
-    corticosteroids, tocilizumab
+    corticosteroids, tocilizumab, anakinra
         While the course lasts; declining over its wash-out.
-    prior_allogeneic_hct
-        Patients with against without.
+    severe_crs, severe_icans
+        While a grade 3 or 4 lasts; declining over a wash-out. Beside the drugs given for it.
+    high_anellovirus
+        From the first anellovirus load at or above the level of the virome on.
+    incident_virus
+        From the first incident anellovirus or pegivirus infection on.
+    expansion
+        Per doubling of the peak of CAR-T cells over the product's median, from the peak on.
+    prior_allogeneic_hct, leukaemia, child, lymphopenia
+        Patients with against without (leukaemia against lymphoma; under 18 years; lymphocytes below a limit).
     score
         Per SD of the immunosuppression score (the shared frailty).
     antiviral
-        While on (val)ganciclovir or foscarnet.
+        While on pre-emptive therapy.
     """
 
     corticosteroids: Ratio
     tocilizumab: Ratio
+    anakinra: Ratio
+    severe_crs: Ratio
+    severe_icans: Ratio
+    high_anellovirus: Ratio
+    incident_virus: Ratio
+    expansion: Ratio
     prior_allogeneic_hct: Ratio
+    leukaemia: Ratio
+    child: Ratio
+    lymphopenia: Ratio
     score: Ratio
     antiviral: Ratio
 
@@ -46,6 +63,10 @@ class OnsetSpec(Spec):
     ----------
     shape
         Weibull shape of the onset-time law; its median and the amplitude A are solved from the targets.
+    severe_toxicity_washout
+        Days over which the ratios of severe CRS and ICANS decline after their end.
+    lymphopenia_below
+        Lymphocytes before lymphodepletion, 10^9/L.
     prevalent
         Share with an episode open at inclusion.
     prevalent_age
@@ -58,6 +79,8 @@ class OnsetSpec(Spec):
 
     shape: Positive
     ratios: OnsetRatios
+    severe_toxicity_washout: Days
+    lymphopenia_below: Positive
     prevalent: Probability
     prevalent_age: Days
     episodes: Count

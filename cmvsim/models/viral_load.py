@@ -52,7 +52,7 @@ class SelfLimitedSpec(Spec):
 
 
 class TreatedSpec(Spec):
-    """The load under a first-line antiviral.
+    """The load under an antiviral.
 
     Attributes
     ----------
@@ -61,12 +61,15 @@ class TreatedSpec(Spec):
     half_life
         On treatment.
     regrowth
-        Probability that an episode regrows when the drug stops before it is cleared.
+        Probability that an episode regrows when the treatment stops before it is cleared.
+    refractory
+        Share of episodes on which the first drug of a treatment does not act.
     """
 
     lag: Days
     half_life: VaryingPositiveDays
     regrowth: Probability
+    refractory: Probability
 
 
 class ViralLoadSpec(Spec):

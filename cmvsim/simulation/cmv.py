@@ -1,4 +1,4 @@
-"""Sections 5 to 8 for a chunk: traits by numpy, the time-ordered course by the kernels."""
+"""Sections 5 to 9 for a chunk: traits by numpy, the time-ordered course by the kernels."""
 
 from __future__ import annotations
 
@@ -10,203 +10,275 @@ from numpy.typing import NDArray
 from scipy import special
 
 from cmvsim.core.records import BoolArray, FloatArray, IntArray
-from cmvsim.core.streams import Draws, day_index
-from cmvsim.core.value import Value
-from cmvsim.models.population import Population
 from cmvsim.models.time_grid import on_grid
 from cmvsim.models.viral_load import LOG10_2, growth_rate
-from cmvsim.models.windows import Windows
+from cmvsim.simulation.background import Background
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.kernels import layout as at
 from cmvsim.simulation.model import Model
+from cmvsim.simulation.monitoring import PlannedSamples, assay_noise, matrix_offset, planned_samples
+from cmvsim.simulation.onset import Factors, first_onset_times, grid_days, onset_factors, onset_rates
 
 
 @dataclass(frozen=True, slots=True)
 class CmvOutcome:
-    """What the CMV course leaves (P = patients x replicates, flat; V visits and C courses first).
+    """What the CMV course leaves (P = patients x replicates, flat).
 
     Attributes
     ----------
+    samples
+        As taken, with the results.
+    start, stop
+        (C, P) treatments; as many as anybody had, at least one. NaN where there is none, stop NaN if it outlasts the horizon.
+    spell_drug, spell_start, spell_stop
+        (S, P) spells of one drug: code (0 where there is none), start, stop.
+    disease, neutropenia, kidney_injury
+        (P,) first CMV disease, neutropenia on (val)ganciclovir and kidney injury on foscarnet, +inf if none.
+    neutropenia_stop
+        (P,) its end.
+    organ
+        (P,) index of the organ, -1 without disease.
     growth, offset
         (P,) of the path: None unless it was asked for; growth is NaN for patients without an episode.
-    visit, code, load
-        (V, P) time, result code and reported load of samples as taken.
-    start, stop
-        (C, P) antiviral courses.
     episodes
-        (P, K, 5) onset, peak, end of plateau, decay, clearance; None unless the path was asked for.
+        (K, P, 5) onset, peak, end of plateau, decay, clearance; None unless the path was asked for.
     knots
-        (P, J, 4) controlled course: time, log10, slope, episode; None unless the path was asked for.
+        (J, P, 4) controlled course: time, log10, slope, episode; None unless the path was asked for.
     """
 
-    growth: FloatArray | None
-    offset: FloatArray | None
-    visit: FloatArray
-    code: NDArray[np.int8]
-    load: FloatArray
+    samples: PlannedSamples
     start: FloatArray
     stop: FloatArray
+    spell_drug: NDArray[np.int8]
+    spell_start: FloatArray
+    spell_stop: FloatArray
+    disease: FloatArray
+    neutropenia: FloatArray
+    neutropenia_stop: FloatArray
+    kidney_injury: FloatArray
+    organ: NDArray[np.int8]
+    growth: FloatArray | None
+    offset: FloatArray | None
     episodes: FloatArray | None
     knots: FloatArray | None
 
     @property
     def first_treatment(self) -> FloatArray:
-        """(P,) start of the first course, +inf if none."""
+        """(P,) start of the first treatment, +inf if none."""
         first = self.start[0]
         return np.where(np.isnan(first), np.inf, first)
 
+    @property
+    def clinically_significant(self) -> FloatArray:
+        """(P,) first treatment or disease, +inf if none."""
+        return np.minimum(self.first_treatment, self.disease)
+
 
 def simulate_cmv(
-    model: Model,
-    draws: ChunkDraws,
-    population: Population,
-    windows: dict[str, Windows],
-    monitored_until: FloatArray,
-    *,
-    path: bool,
-    full_attendance: bool,
+    model: Model, draws: ChunkDraws, background: Background, *, path: bool, full_attendance: bool, cmv: bool = True
 ) -> CmvOutcome:
-    """Run onset, load, monitoring and treatment for all patients of a chunk.
+    """Run onset, load, monitoring, treatment and disease for all patients of a chunk.
 
     Parameters
     ----------
-    monitored_until
-        (P,) end of monitoring by section 12a.
     path
         Keep episodes and knots.
     full_attendance
         Every visit is made.
+    cmv
+        False: nobody's CMV replicates (the counterfactual); all else, and every draw, stays as it is.
     """
+    samples = planned_samples(model, draws, background, full_attendance=full_attendance)
+    if not cmv:
+        return _scatter(model, draws, samples, _Rows.none(), None, path)
+    factors = onset_factors(model, background)
+    rate = onset_rates(model, background)
+    onset = first_onset_times(model, draws, background, rate, factors)
+    # an episode after the last sample leaves no trace but in the path
+    ever = np.flatnonzero(onset < np.inf if path else onset <= samples.last)
+    offset, noise = matrix_offset(model, draws, background), assay_noise(model, draws)
+    bound = _rate_bound(model, rate, factors)
+    disease = _disease_clock(model, draws, background, ever, bound)
+    if not path:
+        seen = _may_be_seen(model, draws, background, ever, bound, offset, noise) | (disease < np.inf)
+        ever, disease = ever[seen], disease[seen]
+    parameters = kernel_parameters(model, factors)
+    traits = _traits(model, draws, background, ever, rate, bound, onset, offset, factors)
+    traits[at.DISEASE_CLOCK] = disease
+    rows = _run(model, samples, noise, parameters, factors.shared, ever, traits, path)
+    return _scatter(model, draws, samples, rows, offset, path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What the kernel leaves of the patients `rows` (A,)."""
+
+    rows: IntArray
+    growth: FloatArray
+    courses: FloatArray
+    spells: FloatArray
+    events: FloatArray
+    episodes: FloatArray
+    knots: FloatArray
+
+    @classmethod
+    def none(cls) -> _Rows:
+        """Of nobody."""
+        empty = np.empty((0, 0, 0))
+        return cls(np.empty(0, np.int64), np.empty(0), np.empty((0, 1, 2)), np.empty((0, 0, 3)), np.empty((0, 3)), empty, empty)
+
+
+def _run(
+    model: Model,
+    samples: PlannedSamples,
+    noise: FloatArray,
+    p: FloatArray,
+    factors: FloatArray,
+    ever: IntArray,
+    traits: FloatArray,
+    path: bool,
+) -> _Rows:
     from cmvsim.simulation.kernels.cmv_course import run_patients
 
-    size = monitored_until.size
-    visit, code, load, last = planned_visits(model, draws, monitored_until, full_attendance)
-    parameters = kernel_parameters(model)
-    rate, onset = first_onset_times(model, draws, population, windows, parameters)
-    # an episode after the last sample leaves no trace but in the path
-    ever = np.flatnonzero(onset < np.inf if path else onset <= last)
-    offset, noise = _offset(model, draws), _noise(model, draws)
-    if not path:
-        ever = ever[_may_be_seen(model, draws, population, windows, ever, rate, offset, noise, parameters)]
-    traits = _traits(model, draws, population, windows, ever, rate, onset, offset, monitored_until, parameters)
-    k = int(float(model.cmv.onset.episodes))
-    most = int(parameters[at.COURSES])
-    start, stop = np.full((most, size), np.nan), np.full((most, size), np.nan)
-    kept = size if path else 0
-    episode = np.full((kept, k, 5), np.nan)
-    knot = np.full((kept, 2 * most + k, 4), np.nan)
-    run_patients(ever, traits, parameters, visit, noise, code, load, start, stop, episode, knot)
+    k, most, patients = int(float(model.cmv.onset.episodes)), int(p[at.COURSES]), ever.size
+    courses, spells = np.full((patients, most, 2), np.nan), np.full((patients, int(p[at.SPELLS]), 3), np.nan)
+    events = np.empty((patients, 3))
+    episodes = np.full((patients, k if path else 0, 5), np.nan)
+    knots = np.full((patients, 2 * int(p[at.SPELLS]) + k if path else 0, 4), np.nan)
+    run_patients(
+        ever,
+        traits,
+        p,
+        factors,
+        samples.clinical,
+        samples.due,
+        samples.time,
+        noise,
+        samples.code,
+        samples.load,
+        courses,
+        spells,
+        events,
+        episodes,
+        knots,
+    )
+    return _Rows(ever, traits[at.GROWTH], courses, spells, events, episodes, knots)
+
+
+def _scatter(
+    model: Model, draws: ChunkDraws, samples: PlannedSamples, found: _Rows, offset: FloatArray | None, path: bool
+) -> CmvOutcome:
+    """From the patients with an episode to all patients, with no more courses and spells than anybody had."""
+    size, rows = draws.patients * draws.replicates, found.rows
+
+    def spread(values: FloatArray, fill: float) -> FloatArray:
+        everybody = np.full((*values.shape[1:], size), fill)
+        everybody[..., rows] = np.moveaxis(values, 0, -1)
+        return everybody
+
+    most = max(1, int(np.isfinite(found.courses[..., 0]).sum(axis=1).max(initial=0)))
+    spells = int(np.isfinite(found.spells[..., 0]).sum(axis=1).max(initial=0))
+    courses = spread(found.courses[:, :most], np.nan)
+    spell = spread(found.spells[:, :spells], np.nan)
+    disease, neutropenia, kidney = spread(found.events, np.inf)
+    lasts = model.treatment.toxicity.neutropenia.duration
+    neutropenic = np.flatnonzero(neutropenia < np.inf)
+    neutropenia_stop = np.full(size, np.inf)
+    if neutropenic.size:
+        length = on_grid(lasts.of_normal(draws("treatment.neutropenia_duration")[neutropenic]))
+        neutropenia_stop[neutropenic] = neutropenia[neutropenic] + length
     growth = None
     if path:
         growth = np.full(size, np.nan)
-        growth[ever] = traits[at.GROWTH]
+        growth[rows] = found.growth
+    k = int(float(model.cmv.onset.episodes))
     return CmvOutcome(
-        growth, offset if path else None, visit, code, load, start, stop, episode if path else None, knot if path else None
+        samples,
+        courses[:, 0],
+        courses[:, 1],
+        np.nan_to_num(spell[:, 0]).astype(np.int8),
+        spell[:, 1],
+        spell[:, 2],
+        disease,
+        neutropenia,
+        neutropenia_stop,
+        kidney,
+        _organs(model, draws, disease),
+        growth,
+        (offset if offset is not None else np.zeros(size)) if path else None,
+        _by_episode(found.episodes, rows, size, k) if path else None,
+        _by_episode(found.knots[:, : _used(found.knots)], rows, size, 0) if path else None,
     )
 
 
-def planned_visits(
-    model: Model, draws: ChunkDraws, monitored_until: FloatArray, full_attendance: bool
-) -> tuple[FloatArray, NDArray[np.int8], FloatArray, FloatArray]:
-    """(V, P) times of the samples as taken, NaN where there is none, and what they show without CMV.
-
-    That is a code and a load each; the last result is (P,), the time of the last sample, -inf if there is none.
-
-    Visits are made on whole days; those at or before infusion by everybody, on the day.
-    """
-    from cmvsim.simulation.kernels.visits import plan_visits
-
-    plan = model.monitoring
-    attendance, jitter = float(plan.attendance), float(plan.jitter)
-    later = tuple(day_index(day) for day in plan.days if day > 0)
-    none = np.empty((0, 0))
-    moved = draws.together("monitoring.jitter", later) if jitter > 0 else none
-    missed = draws.together("monitoring.attendance", later) if attendance < 1 and not full_attendance else none
-    shape = (len(plan.days), monitored_until.size)
-    times, code, load = np.empty(shape), np.empty(shape, dtype=np.int8), np.empty(shape)
-    last = np.empty(monitored_until.size)
-    plan_visits(
-        np.array(plan.days, dtype=np.float64), moved, jitter, missed, attendance, monitored_until, times, code, load, last
-    )
-    return times, code, load, last
+def _used(knots: FloatArray) -> int:
+    return int(np.isfinite(knots[..., 0]).sum(axis=1).max(initial=0)) if knots.size else 0
 
 
-def visit_times(model: Model, draws: ChunkDraws, monitored_until: FloatArray, full_attendance: bool) -> FloatArray:
-    """(P, V) times of the samples as taken, NaN where there is none."""
-    return planned_visits(model, draws, monitored_until, full_attendance)[0].T
+def _by_episode(values: FloatArray, rows: IntArray, size: int, least: int) -> FloatArray:
+    """(A, K, C) of some patients to (K, P, C) of all, NaN elsewhere."""
+    columns = 5 if least else 4
+    everybody = np.full((max(values.shape[1], least), size, columns), np.nan)
+    if rows.size:
+        everybody[:, rows] = np.swapaxes(values, 0, 1)
+    return everybody
 
 
-def _noise(model: Model, draws: ChunkDraws) -> FloatArray:
-    """(V, P) assay noise of the visits, standard normal."""
-    days = model.monitoring.days
-    if float(model.monitoring.assay_sd_log10) == 0:
-        return np.zeros((len(days), draws.patients * draws.replicates))
-    return draws.together("monitoring.noise", tuple(day_index(day) for day in days))
+def _organs(model: Model, draws: ChunkDraws, disease: FloatArray) -> NDArray[np.int8]:
+    """(P,) the organ of CMV disease, -1 without."""
+    organ = np.full(disease.shape, -1, dtype=np.int8)
+    ill = np.flatnonzero(disease < np.inf)
+    if ill.size:
+        cuts = np.cumsum([float(share) for share in model.cmv.disease.organs.values()])[:-1]
+        organ[ill] = np.searchsorted(cuts, draws("cmv.disease_organ")[ill], side="right")
+    return organ
 
 
-def first_onset_times(
-    model: Model, draws: Draws, population: Population, windows: dict[str, Windows], p: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """(P,) hazard amplitude of each patient (windows apart) and first onset, +inf beyond the horizon."""
-    from cmvsim.simulation.kernels.first_onset import first_onsets
-
-    onset_spec = model.cmv.onset
-    rate = _onset_rates(model, draws, population)
-    steroids, toci = windows["corticosteroids"], windows["tocilizumab"]
-    onset = np.empty(rate.shape)
-    first_onsets(
-        draws("cmv.onset", 0),
-        rate,
-        steroids.start,
-        steroids.stop,
-        toci.start,
-        toci.stop,
-        p[at.ORIGIN],
-        p[at.SCALE],
-        p[at.SHAPE],
-        p[at.S_LOG],
-        p[at.S_WASH],
-        p[at.C_LOG],
-        p[at.C_WASH],
-        p[at.STEP],
-        model.horizon,
-        onset,
-    )
-    prevalent = np.flatnonzero(draws("cmv.prevalent") < float(onset_spec.prevalent))
-    onset[prevalent] = model.inclusion_day - float(onset_spec.prevalent_age) * draws("cmv.prevalent_age")[prevalent]
-    return rate, onset
+def _rate_bound(model: Model, rate: FloatArray, factors: Factors) -> FloatArray:
+    """(P,) the amplitude of a further episode is never above it."""
+    onset = model.cmv.onset
+    highest = float(onset.re_episode) * max(float(onset.ratios.antiviral), 1.0)
+    return np.asarray(rate * highest * np.exp(factors.log_bound(rate.size, model.horizon)))
 
 
-def _onset_rates(model: Model, draws: Draws, population: Population) -> FloatArray:
-    """(P,) hazard amplitude of each patient, windows apart."""
-    ratios = model.cmv.onset.ratios
-    by_score, by_hct = float(ratios.score), float(ratios.prior_allogeneic_hct)
-    if by_score == 1 and by_hct == 1:
-        return np.full(draws("cmv.prevalent").shape, model.baseline.onset_amplitude)
-    log_rate = math.log(by_score) * population.score if by_score != 1 else np.zeros(draws("cmv.prevalent").shape)
-    if by_hct != 1:
-        log_rate = log_rate + math.log(by_hct) * population.prior_allogeneic_hct
-    return model.baseline.onset_amplitude * np.exp(log_rate)
+def _highest_set_point(model: Model, draws: ChunkDraws, background: Background, rows: IntArray, bound: FloatArray) -> FloatArray:
+    """(A,) no episode of these patients has a set-point above it."""
+    load = model.cmv.load
+    shift, by_score = float(load.set_point_shift.corticosteroids), float(load.set_point_shift.score)
+    highest = load.set_point.of_normal(draws("cmv.set_point", 0)[rows])
+    for k in range(1, int(float(model.cmv.onset.episodes))):
+        rings = np.flatnonzero(draws("cmv.onset", k)[rows] <= bound[rows] * (1 + 1e-9) + 1e-9)
+        highest[rings] = np.maximum(highest[rings], load.set_point.of_normal(draws("cmv.set_point", k)[rows[rings]]))
+    if shift > 0:
+        highest = highest + shift * (background.toxicity.courses["corticosteroids"].start[rows] < np.inf)
+    if by_score:
+        highest = highest + by_score * background.population.score[rows]
+    if background.prophylaxis is not None:
+        highest = highest + np.maximum(background.prophylaxis.shift[rows], 0.0)
+    return np.asarray(np.maximum(highest, float(load.start_log10)))
 
 
-def _offset(model: Model, draws: Draws) -> FloatArray:
-    """(P,) log10 of the sampled matrix over plasma."""
-    law = model.cmv.matrices[model.monitoring.matrix.value].offset
-    if law.spread == 0:
-        return np.full(draws("cmv.prevalent").shape, law.centre)
-    return law.of_normal(draws("cmv.matrix_offset"))
+def _disease_clock(
+    model: Model, draws: ChunkDraws, background: Background, rows: IntArray, bound: FloatArray
+) -> FloatArray:
+    """(A,) clock of CMV disease; +inf for whom it outlasts viraemia at the highest load from here to the horizon."""
+    spec, clock = model.cmv.disease, draws("cmv.disease")[rows]
+    course = background.prophylaxis
+    ratio = np.exp(np.maximum(course.log_disease[rows], 0.0)) if course is not None else 1.0
+    highest = _highest_set_point(model, draws, background, rows, bound)
+    days = model.horizon - model.inclusion_day + float(model.cmv.onset.prevalent_age)
+    most = float(spec.hazard) * ratio * 10.0 ** (float(spec.slope) * (highest - float(spec.reference_log10))) * days
+    return np.where(clock > most * (1 + 1e-9), np.inf, clock)
 
 
 def _may_be_seen(
     model: Model,
-    draws: Draws,
-    population: Population,
-    windows: dict[str, Windows],
+    draws: ChunkDraws,
+    background: Background,
     rows: IntArray,
-    rate: FloatArray,
+    bound: FloatArray,
     offset: FloatArray,
     noise: FloatArray,
-    p: FloatArray,
 ) -> BoolArray:
     """Which of the patients `rows` could have a detected sample at all.
 
@@ -214,105 +286,107 @@ def _may_be_seen(
     seen of them, so nobody is treated, and without the path they leave no trace. The bound is generous: peaks of all
     episodes whose clock may ring, with the steroid shift for whoever has steroids, and the largest noise of any visit.
     """
-    load = model.cmv.load
-    by_score = float(load.set_point_shift.score)
-    treated = windows["corticosteroids"].start[rows] < np.inf
-    raised = max(p[at.SHIFT], 0.0) * treated
-    if by_score:
-        raised = raised + by_score * population.score[rows]
-    peak = load.set_point.of_normal(draws("cmv.set_point", 0)[rows])
-    for k in range(1, int(float(model.cmv.onset.episodes))):
-        rings = np.flatnonzero(draws("cmv.onset", k)[rows] <= rate[rows] * p[at.HIGHEST_RATIO] * (1 + 1e-9) + 1e-9)
-        peak[rings] = np.maximum(peak[rings], load.set_point.of_normal(draws("cmv.set_point", k)[rows[rings]]))
     highest = noise.max(axis=0)[rows] if noise.size else np.zeros(rows.size)
-    seen = np.maximum(peak + raised, p[at.V0]) + offset[rows] + p[at.ASSAY_SD] * highest
-    return np.asarray(seen > p[at.LOG10_LOD] - 0.05)
+    peak = _highest_set_point(model, draws, background, rows, bound)
+    seen = peak + offset[rows] + float(model.monitoring.assay_sd_log10) * highest
+    return np.asarray(seen > math.log10(float(model.monitoring.lod)) - 0.05)
 
 
 def _traits(
     model: Model,
-    draws: Draws,
-    population: Population,
-    windows: dict[str, Windows],
+    draws: ChunkDraws,
+    background: Background,
     rows: IntArray,
     rate: FloatArray,
+    bound: FloatArray,
     onset: FloatArray,
     offset: FloatArray,
-    monitored_until: FloatArray,
-    p: FloatArray,
+    factors: Factors,
 ) -> FloatArray:
     """(T, A) traits of the patients who ever have an episode, in the kernel's layout."""
     load, episodes = model.cmv.load, int(float(model.cmv.onset.episodes))
-    steroids, toci = windows["corticosteroids"], windows["tocilizumab"]
-    traits = np.empty((at.EPISODE_TRAITS + episodes * at.TRAITS_PER_EPISODE, rows.size))
-    # `rows` are positions of the arrays they index, so that no index is out of bounds; "clip" spares numpy a copy
+    windows = factors.windows(rows)
+    first = at.FACTORS + windows.shape[0]
+    traits = np.empty((first + episodes * at.TRAITS_PER_EPISODE, rows.size))
+    traits[at.FACTORS : first] = windows
+    toxicity, course = background.toxicity, background.prophylaxis
     for position, column in (
         (at.RATE, rate),
+        (at.BOUND, bound),
         (at.OFFSET, offset),
         (at.FIRST_ONSET, onset),
-        (at.S_START, steroids.start),
-        (at.S_STOP, steroids.stop),
-        (at.C_START, toci.start),
-        (at.C_STOP, toci.stop),
-        (at.MONITORED_UNTIL, monitored_until),
+        (at.STEROIDS_FROM, toxicity.courses["corticosteroids"].start),
+        (at.NEUTROPENIA_FROM, toxicity.neutropenia.start),
+        (at.NEUTROPENIA_TO, toxicity.neutropenia.stop),
+        (at.MONITORED_UNTIL, background.monitored_until),
+        (at.NEUTROPENIA_CLOCK, draws("treatment.neutropenia")),
+        (at.KIDNEY_CLOCK, draws("treatment.kidney_injury")),
     ):
-        column.take(rows, out=traits[position], mode="clip")
+        column.take(rows, out=traits[position], mode="clip")  # in bounds by construction; "clip" spares numpy a copy
+    traits[at.LETERMOVIR_SHIFT] = course.shift[rows] if course is not None else 0.0
+    traits[at.LETERMOVIR_DISEASE] = np.exp(course.log_disease[rows]) if course is not None else 1.0
     traits[at.GROWTH] = growth_rate(load, draws("cmv.doubling_time")[rows])
     begins = np.arange(rows.size)  # who may begin episode k: all the first, later ones if the clock may ring at all
     for k in range(episodes):
-        e = traits[at.EPISODE_TRAITS + k * at.TRAITS_PER_EPISODE :][: at.TRAITS_PER_EPISODE]
+        e = traits[first + k * at.TRAITS_PER_EPISODE :][: at.TRAITS_PER_EPISODE]
         clock = draws("cmv.onset", k)
         if k > 0:
             e[:] = np.nan
-            bound = rate[rows[begins]] * p[at.HIGHEST_RATIO] * (1 + 1e-9) + 1e-9
-            begins = begins[clock[rows[begins]] <= bound]
+            begins = begins[clock[rows[begins]] <= bound[rows[begins]] * (1 + 1e-9) + 1e-9]
         clock.take(rows, out=e[at.E_CLOCK], mode="clip")
-        _episode_traits(model, draws, population, k, rows[begins], begins if k > 0 else slice(None), e)
+        _episode_traits(model, draws, background, k, rows[begins], begins if k > 0 else slice(None), e)
     return traits
 
 
 def _episode_traits(
-    model: Model, draws: Draws, population: Population, k: int, rows: IntArray, to: IntArray | slice, e: FloatArray
+    model: Model, draws: ChunkDraws, background: Background, k: int, rows: IntArray, to: IntArray | slice, e: FloatArray
 ) -> None:
     """Fill columns `to` of the traits `e` of episode `k` for patients `rows`."""
-    load, by_score = model.cmv.load, float(model.cmv.load.set_point_shift.score)
+    load, care, by_score = model.cmv.load, model.treatment, float(model.cmv.load.set_point_shift.score)
     set_point = load.set_point.of_normal(draws("cmv.set_point", k)[rows])
-    e[at.E_SET_POINT, to] = set_point + by_score * population.score[rows] if by_score else set_point
+    e[at.E_SET_POINT, to] = set_point + by_score * background.population.score[rows] if by_score else set_point
     e[at.E_PLATEAU, to] = load.plateau.of_normal(draws("cmv.plateau", k)[rows])
     e[at.E_SELF, to] = draws("cmv.self_limited", k)[rows]
     e[at.E_DECAY, to] = LOG10_2 / load.decay_half_life.of_normal(draws("cmv.decay", k)[rows])
     e[at.E_TREATED_DECAY, to] = LOG10_2 / load.treated.half_life.of_normal(draws("treatment.half_life", k)[rows])
-    e[at.E_ACCEPTED, to] = draws("treatment.accepted", k)[rows] < float(model.treatment.accepted)
+    e[at.E_ACCEPTED, to] = draws("treatment.accepted", k)[rows] < float(care.accepted)
     e[at.E_REGROWS, to] = draws("treatment.regrowth", k)[rows] < float(load.treated.regrowth)
+    e[at.E_REFRACTORY, to] = draws("cmv.refractory", k)[rows] < float(load.treated.refractory)
+    e[at.E_CHOICE, to] = draws("treatment.choice", k)[rows]
 
 
-def grid_days(value: Value) -> float:
-    """An operational duration on the grid of times."""
-    return float(on_grid(np.float64(float(value))))
-
-
-def kernel_parameters(model: Model) -> FloatArray:
+def kernel_parameters(model: Model, factors: Factors) -> FloatArray:
     """The parameters in the kernel's layout."""
     from cmvsim.simulation.kernels.hazard import not_yet
 
     onset, load, plan, care = model.cmv.onset, model.cmv.load, model.monitoring, model.treatment
-    shape = float(onset.shape)
+    shape, first_line, disease = float(onset.shape), care.first_line, model.cmv.disease
     p = np.zeros(at.PARAMETERS)
     p[at.V0], p[at.LAG] = float(load.start_log10), float(load.treated.lag)
-    p[at.START_AT], p[at.DELAY], p[at.TURNAROUND] = float(care.start_at), grid_days(care.delay), grid_days(plan.turnaround)
+    p[at.START_AT], p[at.CONFIRMATIONS] = float(care.start_at), float(care.confirmations)
+    p[at.DELAY], p[at.TURNAROUND] = grid_days(care.delay), grid_days(plan.turnaround)
     p[at.NEGATIVES] = float(care.stop_after.negatives)
     p[at.MIN_DAYS], p[at.MAX_DAYS] = grid_days(care.stop_after.minimum_days), grid_days(care.stop_after.maximum_days)
+    p[at.REFRACTORY_AFTER] = grid_days(care.refractory_after)
+    p[at.VALGANCICLOVIR_BELOW] = float(first_line["valganciclovir"])
+    p[at.GANCICLOVIR_BELOW] = float(first_line["valganciclovir"]) + float(first_line["ganciclovir"])
+    p[at.NEUTROPENIA_HAZARD], p[at.KIDNEY_HAZARD] = care.toxicity.neutropenia.hazard, care.toxicity.kidney_injury.hazard
+    p[at.FOLLOW_UP_EVERY] = grid_days(plan.clinical.follow_up_every) if plan.clinical is not None else np.inf
     p[at.HORIZON], p[at.ORIGIN] = model.horizon, model.inclusion_day
     p[at.SCALE] = model.baseline.onset_median / math.log(2.0) ** (1 / shape)
     p[at.SHAPE], p[at.RE_EPISODE], p[at.ANTIVIRAL] = shape, float(onset.re_episode), float(onset.ratios.antiviral)
-    p[at.S_LOG], p[at.S_WASH] = math.log(float(onset.ratios.corticosteroids)), grid_days(model.toxicity.corticosteroids.washout)
-    p[at.C_LOG], p[at.C_WASH] = math.log(float(onset.ratios.tocilizumab)), grid_days(model.toxicity.tocilizumab.washout)
-    p[at.HIGHEST_RATIO] = p[at.RE_EPISODE] * max(p[at.ANTIVIRAL], 1.0) * math.exp(max(p[at.S_LOG], 0.0) + max(p[at.C_LOG], 0.0))
-    p[at.STEP], p[at.SHIFT] = grid_days(model.toxicity.washout_step), float(load.set_point_shift.corticosteroids)
+    p[at.SHIFT] = float(load.set_point_shift.corticosteroids)
     p[at.SELF_LOGIT] = float(special.logit(float(load.self_limited.share)))
     p[at.SELF_SLOPE], p[at.SELF_CENTRE] = float(load.self_limited.slope), load.set_point.centre
     p[at.LOD], p[at.LLOQ], p[at.ASSAY_SD] = float(plan.lod), float(plan.lloq), float(plan.assay_sd_log10)
     p[at.LOG10_LOD], p[at.LOG10_LLOQ] = math.log10(float(plan.lod)), math.log10(float(plan.lloq))
-    p[at.COURSES] = 1 + int((model.horizon - min(plan.days[0], 0)) // grid_days(care.stop_after.minimum_days))
+    p[at.DISEASE_HAZARD], p[at.DISEASE_SLOPE] = float(disease.hazard), float(disease.slope)
+    p[at.DISEASE_REFERENCE] = float(disease.reference_log10)
+    # from the earliest start on, each treatment lasts at least the shortest course, and each drug at least that or until
+    # it is not tolerated (twice at most) or found wanting
+    span = model.horizon - min(plan.days[0], model.inclusion_day)
+    p[at.COURSES] = 1 + int(span // p[at.MIN_DAYS])
+    p[at.SPELLS] = p[at.COURSES] + 2 + int(span // p[at.REFRACTORY_AFTER])
     p[at.HORIZON_SURVIVAL] = not_yet(p[at.HORIZON], p[at.ORIGIN], p[at.SCALE], p[at.SHAPE])
+    p[at.FIRST_EPISODE] = at.FACTORS + at.TRAITS_PER_FACTOR * len(factors.members)
     return p

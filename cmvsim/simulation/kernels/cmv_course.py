@@ -1,7 +1,7 @@
-"""One patient's CMV course in time order: onset, load, samples, results, treatment and its effect (model.md 5 to 8).
+"""One patient's CMV course in time order: onset, load, samples, results, treatment and its effect (model.md 5 to 9).
 
-Events at the same time are taken in the order result, stop, start, drug acts, clearance or onset, sample. Visits and
-results form one merged queue, because a result acts on care only when it has arrived.
+Events at the same time are taken in the order result, stop, toxicity, start, drug acts, clearance, disease, onset, sample.
+Samples and results form one merged queue, because a result acts on care only when it has arrived.
 
 For speed: an array given to a helper costs seven words and an atomic reference count, so that what happens at every
 visit takes scalars, what happens at an event takes a patient's state, traits and the parameters only, and outputs are
@@ -17,166 +17,18 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cmvsim.simulation.kernels import layout as at
-from cmvsim.simulation.kernels.hazard import INF, not_yet, spend
-from cmvsim.simulation.kernels.load import clearance, realised, reported
+from cmvsim.simulation.kernels.course_events import pause_disease, read_result, see_disease, take_event
+from cmvsim.simulation.kernels.hazard import INF
+from cmvsim.simulation.kernels.load import realised, reported
 
 Vector = NDArray[np.float64]
 Rows = NDArray[np.int64]
 Table = NDArray[np.float64]
 Cube = NDArray[np.float64]
 Codes = NDArray[np.int8]
+Flags = NDArray[np.bool_]
 
 BLOCK = 64  # patients whose inputs are fetched together
-
-
-@njit(cache=True, error_model="numpy")
-def clock(s: Vector, x: Vector, p: Vector, until: float, survival_until: float) -> tuple[float, float]:
-    """Spend the waiting clock from its mark until `until` under the present treatment."""
-    rate = x[at.RATE]
-    if s[at.EPISODE] >= 0.0:
-        rate *= p[at.RE_EPISODE]
-    if s[at.DRUG_ON] > 0.0:
-        rate *= p[at.ANTIVIRAL]
-    return spend(
-        s[at.MARK],
-        until,
-        survival_until,
-        s[at.RESIDUAL],
-        rate,
-        p[at.ORIGIN],
-        p[at.SCALE],
-        p[at.SHAPE],
-        x[at.S_START],
-        x[at.S_STOP],
-        p[at.S_LOG],
-        p[at.S_WASH],
-        x[at.C_START],
-        x[at.C_STOP],
-        p[at.C_LOG],
-        p[at.C_WASH],
-        p[at.STEP],
-    )
-
-
-@njit(cache=True, error_model="numpy")
-def switch_drug(s: Vector, x: Vector, p: Vector, t: float, on: float) -> None:
-    """Turn the drug on or off; a patient between episodes spends the clock so far and waits on at the new rate."""
-    waiting = s[at.WAITING] > 0.0  # also when the next onset is out of sight at the present rate
-    if waiting:
-        s[at.RESIDUAL] = clock(s, x, p, t, not_yet(t, p[at.ORIGIN], p[at.SCALE], p[at.SHAPE]))[1]
-        s[at.MARK] = t
-    s[at.DRUG_ON] = on
-    if waiting:
-        s[at.T_ONSET] = clock(s, x, p, p[at.HORIZON], p[at.HORIZON_SURVIVAL])[0]
-
-
-@njit(cache=True, error_model="numpy")
-def load_now(s: Vector, x: Vector, p: Vector, t: float) -> float:
-    """Realised log10 load in plasma of the running episode."""
-    return realised(
-        t,
-        s[at.ONSET],
-        p[at.V0],
-        x[at.GROWTH],
-        s[at.PEAK],
-        s[at.PLATEAU_END],
-        s[at.DECAY],
-        s[at.KNOT_TIME],
-        s[at.KNOT_VALUE],
-        s[at.KNOT_SLOPE],
-    )
-
-
-@njit(cache=True, error_model="numpy")
-def set_knot(s: Vector, p: Vector, t: float, value: float, slope: float) -> None:
-    """Begin a new piece of the controlled course and see when the episode clears."""
-    s[at.KNOT_TIME], s[at.KNOT_VALUE], s[at.KNOT_SLOPE] = t, value, slope
-    s[at.T_CLEAR] = clearance(p[at.V0], s[at.PEAK], s[at.PLATEAU_END], s[at.DECAY], t, value, slope)
-    s[at.KNOTS] += 1.0
-
-
-@njit(cache=True, error_model="numpy")
-def begin_episode(s: Vector, x: Vector, p: Vector, t: float) -> None:
-    """Start the next episode at t: set-point (with the steroid shift), plateau, and whether it ends by itself."""
-    s[at.EPISODE] += 1.0
-    s[at.ACTIVE], s[at.WAITING], s[at.ONSET], s[at.T_ONSET] = 1.0, 0.0, t, INF
-    e = at.EPISODE_TRAITS + int(s[at.EPISODE]) * at.TRAITS_PER_EPISODE
-    set_point = x[e + at.E_SET_POINT]
-    if x[at.S_START] < t + max(set_point - p[at.V0], 0.0) / x[at.GROWTH]:
-        set_point += p[at.SHIFT]
-    odds = p[at.SELF_LOGIT] + p[at.SELF_SLOPE] * (set_point - p[at.SELF_CENTRE])
-    s[at.PEAK] = max(set_point, p[at.V0])
-    s[at.DECAY] = x[e + at.E_DECAY]
-    s[at.PLATEAU_END] = INF
-    if x[e + at.E_SELF] < 1.0 / (1.0 + math.exp(-odds)):
-        s[at.PLATEAU_END] = t + (s[at.PEAK] - p[at.V0]) / x[at.GROWTH] + x[e + at.E_PLATEAU]
-    s[at.KNOT_TIME] = INF
-    s[at.T_CLEAR] = clearance(p[at.V0], s[at.PEAK], s[at.PLATEAU_END], s[at.DECAY], INF, 0.0, 0.0)
-    s[at.T_ACT] = t + p[at.LAG] if s[at.DRUG_ON] > 0.0 else INF
-
-
-@njit(cache=True, error_model="numpy")
-def end_episode(s: Vector, x: Vector, p: Vector, t: float) -> None:
-    """Clear the episode at t and wait for the next on a fresh exponential."""
-    k = int(s[at.EPISODE])
-    s[at.ACTIVE], s[at.T_CLEAR], s[at.T_ACT], s[at.KNOT_TIME] = 0.0, INF, INF, INF
-    if k + 1 < (x.size - at.EPISODE_TRAITS) // at.TRAITS_PER_EPISODE:
-        s[at.MARK] = t
-        s[at.RESIDUAL] = x[at.EPISODE_TRAITS + (k + 1) * at.TRAITS_PER_EPISODE + at.E_CLOCK]
-        # most clocks outlast the horizon, and an upper bound of the hazard to come tells so without walking the pieces
-        left = not_yet(t, p[at.ORIGIN], p[at.SCALE], p[at.SHAPE]) - p[at.HORIZON_SURVIVAL]
-        if x[at.RATE] * p[at.HIGHEST_RATIO] * left * (1.0 + 1e-9) + 1e-12 < s[at.RESIDUAL]:
-            return
-        s[at.WAITING] = 1.0
-        s[at.T_ONSET] = clock(s, x, p, p[at.HORIZON], p[at.HORIZON_SURVIVAL])[0]
-
-
-@njit(cache=True, error_model="numpy")
-def start_drug(s: Vector, x: Vector, p: Vector, t: float) -> None:
-    """Start the antiviral; it acts on a running episode after the lag."""
-    switch_drug(s, x, p, t, 1.0)
-    s[at.DRUG_SINCE], s[at.T_START], s[at.T_STOP], s[at.NEGATIVE_RUN] = t, INF, t + p[at.MAX_DAYS], 0.0
-    if s[at.ACTIVE] > 0.0:
-        s[at.T_ACT] = t + p[at.LAG]
-
-
-@njit(cache=True, error_model="numpy")
-def stop_drug(s: Vector, x: Vector, p: Vector, t: float) -> None:
-    """Stop the antiviral; a controlled episode that still replicates regrows or goes on falling."""
-    switch_drug(s, x, p, t, 0.0)
-    s[at.COURSE] += 1.0
-    s[at.T_STOP], s[at.T_ACT] = INF, INF
-    if s[at.ACTIVE] > 0.0 and s[at.KNOT_TIME] < INF and s[at.KNOT_SLOPE] < 0.0:
-        e = at.EPISODE_TRAITS + int(s[at.EPISODE]) * at.TRAITS_PER_EPISODE
-        if x[e + at.E_REGROWS] > 0.0:
-            set_knot(s, p, t, load_now(s, x, p, t), x[at.GROWTH])
-
-
-@njit(cache=True, error_model="numpy")
-def act(s: Vector, x: Vector, p: Vector, t: float) -> None:
-    """The drug begins to act on the running episode."""
-    s[at.T_ACT] = INF
-    e = at.EPISODE_TRAITS + int(s[at.EPISODE]) * at.TRAITS_PER_EPISODE
-    set_knot(s, p, t, load_now(s, x, p, t), -x[e + at.E_TREATED_DECAY])
-
-
-@njit(cache=True, error_model="numpy")
-def read_result(s: Vector, x: Vector, p: Vector, t: float, code: int, value: float, episode: int) -> None:
-    """Act on a result that arrives at t: start, count negatives, or stop."""
-    if t > x[at.MONITORED_UNTIL]:
-        return
-    if s[at.DRUG_ON] > 0.0:
-        s[at.NEGATIVE_RUN] = s[at.NEGATIVE_RUN] + 1.0 if code < at.QUANTIFIED else 0.0
-        if s[at.NEGATIVE_RUN] >= p[at.NEGATIVES] and t - s[at.DRUG_SINCE] >= p[at.MIN_DAYS]:
-            stop_drug(s, x, p, t)
-    elif (
-        s[at.T_START] == INF
-        and code == at.QUANTIFIED
-        and value >= p[at.START_AT]
-        and s[at.COURSE] < p[at.COURSES]
-        and x[at.EPISODE_TRAITS + episode * at.TRAITS_PER_EPISODE + at.E_ACCEPTED] > 0.0
-    ):
-        s[at.T_START] = t + p[at.DELAY]
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -204,21 +56,6 @@ def report(s: Vector, x: Vector, p: Vector, t: float, noise: float) -> tuple[int
 
 
 @njit(cache=True, error_model="numpy")
-def take_event(s: Vector, x: Vector, p: Vector, t: float) -> None:
-    """Take the first of the events at t that is no result."""
-    if s[at.T_STOP] == t:
-        stop_drug(s, x, p, t)
-    elif s[at.T_START] == t:
-        start_drug(s, x, p, t)
-    elif s[at.T_ACT] == t:
-        act(s, x, p, t)
-    elif s[at.T_CLEAR] == t:
-        end_episode(s, x, p, t)
-    else:
-        begin_episode(s, x, p, t)
-
-
-@njit(cache=True, error_model="numpy")
 def fetch(rows: Rows, first: int, size: int, source: Table, to: Table) -> None:
     """Copy columns ``rows[first:first + size]`` of `source` to rows of `to`.
 
@@ -230,99 +67,153 @@ def fetch(rows: Rows, first: int, size: int, source: Table, to: Table) -> None:
             to[b, j] = source[j, rows[first + b]]
 
 
+@njit(cache=True, error_model="numpy")
+def begin_patient(s: Vector, x: Vector) -> None:
+    """The state of a patient before anything has happened."""
+    s[:] = 0.0
+    s[at.EPISODE] = -1.0
+    s[at.KNOT_TIME] = s[at.T_START] = s[at.T_STOP] = s[at.T_TOXICITY] = s[at.T_ACT] = s[at.T_CLEAR] = s[at.T_DISEASE] = INF
+    s[at.NEUTROPENIA_AT] = s[at.KIDNEY_AT] = s[at.DISEASE_AT] = INF
+    s[at.LAST_SAMPLE] = -INF
+    s[at.T_ONSET] = x[at.FIRST_ONSET]
+    s[at.NEUTROPENIA_LEFT], s[at.KIDNEY_LEFT] = x[at.NEUTROPENIA_CLOCK], x[at.KIDNEY_CLOCK]
+    s[at.DISEASE_LEFT] = x[at.DISEASE_CLOCK]
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def run_patients(
     rows: Rows,
     traits: Table,
     p: Vector,
-    visit: Table,
+    factors: Table,
+    clinical: Rows,
+    due: Flags,
+    time: Table,
     noise: Table,
     code: Codes,
     load: Table,
-    start: Table,
-    stop: Table,
+    courses: Cube,
+    spells: Cube,
+    events: Table,
     episodes: Cube,
     knots: Cube,
 ) -> None:
     """Run all patients who ever have an episode.
 
-    Without the path these are the patients with an episode by their last visit: later ones leave no trace.
-    `rows` (A,) says which they are and `traits` (T, A) is theirs alone; everything else is of all P patients: `visit`
-    and `noise` (V, P), NaN where no sample is taken. Filled in place where something happens, so they come with what
-    holds otherwise: `code`, `load` (V, P), `start`, `stop` (C, P), `episodes` (P, K, 5), `knots` (P, J, 4); the last
-    two are empty unless the path is wanted.
+    Without `episodes` these are the patients with an episode by their last visit: later ones leave no trace.
+    `rows` (A,) says which of all P patients they are. Theirs alone, in their order: `traits` (T, A) and the outputs
+    `courses` (A, C, 2) start and stop of treatments, `spells` (A, S, 3) drug, start, stop, `events` (A, 3) disease,
+    neutropenia on ganciclovir, kidney injury on foscarnet, `episodes` (A, K, 5) and
+    `knots` (A, J, 4), the last two empty unless wanted. They come filled with NaN.
+    Of all patients: `noise` (V + D, P), and `time`, `code`, `load` (V + D, P), samples of the V planned visits and of
+    the D days `clinical` on which a clinician may ask for one; they hold what is known without CMV, NaN where no sample
+    is taken. `due` (D, P) are the tests that are made whatever was found.
     """
-    visits, last_visit, path = visit.shape[0], visit.shape[0] - 1, episodes.shape[0] > 0
-    q_time, q_value = np.empty(visits), np.empty(visits)
-    q_code, q_episode = np.empty(visits, np.int64), np.empty(visits, np.int64)
+    days, rows_of_samples = clinical.size, time.shape[0]
+    visits = rows_of_samples - days
+    path, last_row = episodes.shape[1] > 0, rows_of_samples
+    q_time, q_value = np.empty(rows_of_samples), np.empty(rows_of_samples)
+    q_code, q_episode = np.empty(rows_of_samples, np.int64), np.empty(rows_of_samples, np.int64)
     s, x = np.empty(at.STATE), np.empty(traits.shape[0])
-    times, noises, fetched = np.empty((BLOCK, visits)), np.empty((BLOCK, visits)), np.empty((BLOCK, x.size))
+    times, noises = np.empty((BLOCK, rows_of_samples)), np.empty((BLOCK, rows_of_samples))
+    fetched = np.empty((BLOCK, x.size))
     order = np.arange(rows.size)
+    reads_all = days > 0 or p[at.CONFIRMATIONS] > 0.0
     for a in range(rows.size):
         i, b = rows[a], a % BLOCK
         if b == 0:
             size = min(BLOCK, rows.size - a)
-            fetch(rows, a, size, visit, times)
+            fetch(rows, a, size, time, times)
             fetch(rows, a, size, noise, noises)
             fetch(order, a, size, traits, fetched)
         for j in range(x.size):
             x[j] = fetched[b, j]
-        for j in range(s.size):
-            s[j] = 0.0
-        s[at.EPISODE] = -1.0
-        s[at.KNOT_TIME] = s[at.T_START] = s[at.T_STOP] = s[at.T_ACT] = s[at.T_CLEAR] = INF
-        s[at.T_ONSET] = x[at.FIRST_ONSET]
+        begin_patient(s, x)
         head, tail, last = 0, 0, -INF
         first = x[at.FIRST_ONSET]
         t_result, t_event = INF, first
-        for v in range(visits + 1):  # past the last visit, on to the horizon
-            until = times[b, v] if v <= last_visit else p[at.HORIZON]
-            if math.isnan(until):
-                continue
+        v, d = 0, 0
+        while True:  # through planned visits and possible days of clinical tests in time order, then on to the horizon
+            while v < visits and math.isnan(times[b, v]):
+                v += 1
+            until, row = p[at.HORIZON], last_row
+            if v < visits:
+                until, row = times[b, v], v
+            if d < days and clinical[d] < until:
+                until, row = clinical[d], visits + d
+            if row == last_row:
+                if v >= visits and d >= days and not path and s[at.DISEASE_LEFT] == INF:
+                    # nobody sees the load any more: only the drug's own events are left
+                    s[at.T_ACT] = s[at.T_CLEAR] = s[at.T_ONSET] = INF
+                    t_event = min(s[at.T_STOP], s[at.T_TOXICITY], s[at.T_START])
+            elif row < visits:
+                v += 1
+                if d < days and clinical[d] == until:
+                    d += 1
+            else:
+                d += 1
             if until < first:  # nothing is found, and the result arrives before there is a drug to stop
-                last = max(until + p[at.TURNAROUND], last)
+                if row < visits or due[row - visits, i]:
+                    last = max(until + p[at.TURNAROUND], last)
+                    s[at.LAST_SAMPLE] = until
+                if row == last_row:
+                    break
                 continue
-            if v > last_visit and not path:  # nobody sees the load any more: only the drug's own events are left
-                s[at.T_ACT] = s[at.T_CLEAR] = s[at.T_ONSET] = INF
-                t_event = min(s[at.T_STOP], s[at.T_START])
             while min(t_result, t_event) <= until:
-                course, knot, episode, active = int(s[at.COURSE]), int(s[at.KNOTS]), int(s[at.EPISODE]), s[at.ACTIVE]
-                on = s[at.DRUG_ON]
+                course, spell, knot, episode = int(s[at.COURSE]), int(s[at.SPELL]), int(s[at.KNOTS]), int(s[at.EPISODE])
+                active, on = s[at.ACTIVE], s[at.DRUG]
                 if t_result <= t_event:
                     t, c = t_result, q_code[head]
-                    matters = on > 0.0 or c == at.QUANTIFIED
-                    if matters:
-                        read_result(s, x, p, t, c, q_value[head], q_episode[head])
+                    value, of = q_value[head], q_episode[head]
                     head += 1
                     t_result = q_time[head] if head < tail else INF
-                    if not matters:
+                    if on == 0.0 and c < at.QUANTIFIED and not reads_all:
                         continue
+                    if on > 0.0:
+                        pause_disease(s, x, p, t)
+                    read_result(s, x, p, factors, t, c, value, of)
+                    if on > 0.0:
+                        see_disease(s, x, p, t)
                 else:
                     t = t_event
-                    take_event(s, x, p, t)
-                t_event = min(s[at.T_STOP], s[at.T_START], s[at.T_ACT], s[at.T_CLEAR], s[at.T_ONSET])
-                if s[at.DRUG_ON] > on:
-                    start[course, i] = t
-                elif s[at.DRUG_ON] < on:
-                    stop[course, i] = t
+                    take_event(s, x, p, factors, t)
+                t_event = min(
+                    s[at.T_STOP], s[at.T_TOXICITY], s[at.T_START], s[at.T_ACT], s[at.T_CLEAR], s[at.T_DISEASE], s[at.T_ONSET]
+                )
+                now, given = s[at.DRUG], int(s[at.SPELL])
+                if on > 0.0 and (now == 0.0 or given > spell) and spell <= spells.shape[1]:
+                    spells[a, spell - 1, 2] = t
+                if given > spell and given <= spells.shape[1]:
+                    spells[a, spell, 0], spells[a, spell, 1] = now, t
+                if on == 0.0 and now > 0.0:
+                    courses[a, course, 0] = t
+                elif on > 0.0 and now == 0.0:
+                    courses[a, course, 1] = t
                 if path:
                     if s[at.ACTIVE] < active:
-                        episodes[i, episode, 4] = t
+                        episodes[a, episode, 4] = t
                     elif s[at.ACTIVE] > active:
                         k = episode + 1
-                        episodes[i, k, 0], episodes[i, k, 1] = t, s[at.PEAK]
-                        episodes[i, k, 2], episodes[i, k, 3] = s[at.PLATEAU_END], s[at.DECAY]
+                        episodes[a, k, 0], episodes[a, k, 1] = t, s[at.PEAK]
+                        episodes[a, k, 2], episodes[a, k, 3] = s[at.PLATEAU_END], s[at.DECAY]
                     if s[at.KNOTS] > knot and knot < knots.shape[1]:
-                        knots[i, knot, 0], knots[i, knot, 1] = t, s[at.KNOT_VALUE]
-                        knots[i, knot, 2], knots[i, knot, 3] = s[at.KNOT_SLOPE], s[at.EPISODE]
-            if v > last_visit:
-                continue
+                        knots[a, knot, 0], knots[a, knot, 1] = t, s[at.KNOT_VALUE]
+                        knots[a, knot, 2], knots[a, knot, 3] = s[at.KNOT_SLOPE], s[at.EPISODE]
+            if row == last_row:
+                break
+            if row >= visits and not due[row - visits, i]:
+                follows = s[at.FOLLOW_UP] > 0.0 and until - s[at.LAST_SAMPLE] >= p[at.FOLLOW_UP_EVERY]
+                if not follows or until > x[at.MONITORED_UNTIL]:
+                    continue
+                time[row, i], code[row, i] = until, at.NOT_DETECTED
             c, value = at.NOT_DETECTED, math.nan
             if s[at.ACTIVE] > 0.0:
-                c, value = report(s, x, p, until, noises[b, v])
-                code[v, i], load[v, i] = c, value
+                c, value = report(s, x, p, until, noises[b, row])
+                code[row, i], load[row, i] = c, value
+            s[at.LAST_SAMPLE] = until
             last = max(until + p[at.TURNAROUND], last)
             q_time[tail], q_code[tail], q_value[tail], q_episode[tail] = last, c, value, int(s[at.EPISODE])
             if head == tail:
                 t_result = last
             tail += 1
+        events[a, 0], events[a, 1], events[a, 2] = s[at.DISEASE_AT], s[at.NEUTROPENIA_AT], s[at.KIDNEY_AT]

@@ -4,35 +4,55 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+from cmvsim.simulation.kernels import layout as at
 
 INF = math.inf
+Vector = NDArray[np.float64]
+Table = NDArray[np.float64]
 
 
 @njit(cache=True, error_model="numpy")
-def window_ratio(t: float, start: float, stop: float, log_ratio: float, washout: float, step: float) -> float:
-    """Hazard ratio of one course at time t: full while it lasts, declining on the log scale in steps afterwards."""
-    if t < start or log_ratio == 0.0:
-        return 1.0
-    if t < stop:
-        return math.exp(log_ratio)
-    since = t - stop
-    if since >= washout:
-        return 1.0
-    return math.exp(log_ratio * (1.0 - math.floor(since / step) * step / washout))
+def log_factor(t: float, traits: Vector, first: int, factors: Table) -> float:
+    """Log of the product of all factors at t: full within a window, declining in steps over its wash-out.
+
+    The windows of factor f are at ``traits[first + 4 f:]``: start, stop, log ratio, and the one from which it declines
+    after the window; `factors` (F, 2) holds the wash-out and the length of its steps.
+    """
+    total = 0.0
+    for f in range(factors.shape[0]):
+        i = first + at.TRAITS_PER_FACTOR * f
+        if t < traits[i + at.F_START]:
+            continue
+        since = t - traits[i + at.F_STOP]
+        if since < 0.0:
+            total += traits[i + at.F_LOG]
+        elif since < factors[f, at.WASHOUT]:
+            step = factors[f, at.STEP]
+            total += traits[i + at.F_AFTER] * (1.0 - math.floor(since / step) * step / factors[f, at.WASHOUT])
+    return total
 
 
 @njit(cache=True, error_model="numpy")
-def next_change(t: float, start: float, stop: float, washout: float, step: float) -> float:
-    """First time after t at which the ratio of a course changes (+inf if never)."""
-    if t < start:
-        return start
-    if t < stop:
-        return stop
-    since = t - stop
-    if since >= washout:
-        return INF
-    return min(stop + (math.floor(since / step) + 1.0) * step, stop + washout)
+def next_change(t: float, traits: Vector, first: int, factors: Table) -> float:
+    """First time after t at which a factor changes (+inf if never)."""
+    change = INF
+    for f in range(factors.shape[0]):
+        i = first + at.TRAITS_PER_FACTOR * f
+        start, stop, washout = traits[i + at.F_START], traits[i + at.F_STOP], factors[f, at.WASHOUT]
+        if t < start:
+            change = min(change, start)
+        elif t < stop:
+            change = min(change, stop)
+        else:
+            since = t - stop
+            if since < washout:
+                step = factors[f, at.STEP]
+                change = min(change, stop + (math.floor(since / step) + 1.0) * step, stop + washout)
+    return change
 
 
 @njit(cache=True, error_model="numpy")
@@ -54,27 +74,20 @@ def spend(
     origin: float,
     scale: float,
     shape: float,
-    s_start: float,
-    s_stop: float,
-    s_log: float,
-    s_wash: float,
-    c_start: float,
-    c_stop: float,
-    c_log: float,
-    c_wash: float,
-    step: float,
+    traits: Vector,
+    first: int,
+    factors: Table,
 ) -> tuple[float, float]:
     """Spend the exponential clock from t until `until`.
 
     Returns the onset time (+inf if the clock outlasts `until`) and what is left of the clock. `rate` is the amplitude
-    times all factors that are constant on [t, until). `survival_until` is ``not_yet(until)``: most patients have a
-    single piece, which ends at a horizon common to all.
+    times all that is constant on [t, until). `survival_until` is ``not_yet(until)``: most patients have a single piece,
+    which ends at a horizon common to all.
     """
     survival = not_yet(t, origin, scale, shape)
     while t < until:
-        b = min(until, next_change(t, s_start, s_stop, s_wash, step), next_change(t, c_start, c_stop, c_wash, step))
-        h = rate * window_ratio(t, s_start, s_stop, s_log, s_wash, step)
-        h = h * window_ratio(t, c_start, c_stop, c_log, c_wash, step)
+        b = min(until, next_change(t, traits, first, factors))
+        h = rate * math.exp(log_factor(t, traits, first, factors))
         after = survival_until if b == until else not_yet(b, origin, scale, shape)
         increment = h * (survival - after)
         if increment >= residual and h > 0.0:
@@ -87,44 +100,3 @@ def spend(
         survival = after
         t = b
     return INF, residual
-
-
-@njit(cache=True, error_model="numpy")
-def advance(
-    t: float,
-    until: float,
-    residual: float,
-    rate: float,
-    origin: float,
-    scale: float,
-    shape: float,
-    s_start: float,
-    s_stop: float,
-    s_log: float,
-    s_wash: float,
-    c_start: float,
-    c_stop: float,
-    c_log: float,
-    c_wash: float,
-    step: float,
-) -> tuple[float, float]:
-    """:func:`spend` where the survival at the end is not at hand."""
-    return spend(
-        t,
-        until,
-        not_yet(until, origin, scale, shape),
-        residual,
-        rate,
-        origin,
-        scale,
-        shape,
-        s_start,
-        s_stop,
-        s_log,
-        s_wash,
-        c_start,
-        c_stop,
-        c_log,
-        c_wash,
-        step,
-    )
