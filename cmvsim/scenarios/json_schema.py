@@ -31,6 +31,7 @@ def json_schema() -> dict[str, Any]:
     top["properties"]["extends"] = {"type": "string", "description": "a catalogue id or the path of another scenario file"}
     sections = [key for key in made["required"] if key not in {"id", "title"}]
     definitions["MeasuredBy"] = {"anyOf": [{"const": "same", "description": "as the target before"}, definitions["MeasuredBy"]]}
+    definitions["WhoSpec"] = {"anyOf": [{"const": "all", "description": "everybody"}, definitions["WhoSpec"]]}
     return {
         **top,
         "$schema": DIALECT,

@@ -19,7 +19,7 @@ from cmvsim.models.cmv import CmvSpec
 from cmvsim.models.follow_up import FollowUpSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
-from cmvsim.models.strategies import StrategySpec
+from cmvsim.models.strategies import LetermovirSpec, StrategySpec, check_strategies
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
 
@@ -58,6 +58,7 @@ class Scenario(Spec):
     monitoring: MonitoringSpec
     preemptive_therapy: TreatmentSpec
     follow_up: FollowUpSpec
+    letermovir: LetermovirSpec
     strategies: dict[str, StrategySpec]
     analysis: AnalysisSpec
     designs: dict[str, SingleArmPrecision]
@@ -100,11 +101,18 @@ class Scenario(Spec):
                     "analysis.definition",
                 )
             )
-        for name, table in (("strategies", self.strategies), ("designs", self.designs)):
-            if not table:
-                problems.append(Problem("at least one is needed", where, name))
+        first, last = float(self.study.inclusion), float(self.study.horizon)
+        problems += check_strategies(self.strategies, first, last, self._ttv_visits, where)
+        if not self.designs:
+            problems.append(Problem("at least one is needed", where, "designs"))
         if problems:
             raise InputError(problems)
+
+    @property
+    def _ttv_visits(self) -> tuple[int, ...] | None:
+        """Planned days on which TTV is measured; None where the scenario has no section that says so."""
+        visits = getattr(getattr(self, "virome", None), "visits", None)
+        return tuple(getattr(visits, "value", visits)) if visits is not None else None
 
     def _check_days(self, where: str) -> list[Problem]:
         problems = []
@@ -208,7 +216,7 @@ class ResolvedScenario:
 
 
 BASIS = "calibration_basis"
-_NO_PART_OF_THE_BASIS = {"analysis", "designs", "strategies"}
+_NO_PART_OF_THE_BASIS = {"analysis", "designs", "strategies", "letermovir"}
 _WORDS = frozenset({"title", "label", "assumed", "evidence", "registry", "id"})
 
 

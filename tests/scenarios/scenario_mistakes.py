@@ -45,6 +45,15 @@ class Mistake:
         return good.replace(self.old, self.new)
 
 
+COURSE = 'prophylaxis = "letermovir"\nwho = "all"\nstart = { day = 0 }\nduration = 90\ndose = 480'
+
+
+def _strategy(**changes: str) -> str:
+    """A further strategy with letermovir, some of its keys changed."""
+    keys = {"who": '"all"', "start": "{ day = 0 }", "duration": "90", "dose": "480", **changes}
+    return '[strategies.x]\nlabel = "x"\nprophylaxis = "letermovir"\n' + "\n".join(f"{k} = {v}" for k, v in keys.items())
+
+
 MISTAKES = (
     # ---- misspelt and superfluous keys, at every depth
     Mistake("key_top", "", "[analisys]", "analisys", ("unknown key 'analisys'",), "did you mean 'analysis'?"),
@@ -397,10 +406,170 @@ MISTAKES = (
     Mistake(
         "prophylaxis_unknown",
         'label = "Pre-emptive therapy alone"',
-        'label = "x"\nprophylaxis = "letermovir"',
+        'label = "x"\nprophylaxis = "letermovire"',
         "strategies.preemptive.prophylaxis",
-        ("'letermovir' is not allowed",),
+        ("'letermovire' is not allowed",),
+        "did you mean 'letermovir'?",
+    ),
+    Mistake(
+        "prophylaxis_without_course",
+        'label = "Pre-emptive therapy alone"',
+        'label = "x"\nprophylaxis = "letermovir"',
+        "strategies.preemptive",
+        ("prophylaxis with letermovir also needs who, start, duration, dose",),
+    ),
+    Mistake(
+        "course_without_prophylaxis",
+        'label = "Pre-emptive therapy alone"',
+        'label = "x"\nduration = 90',
+        "strategies.preemptive",
+        ("duration: say what is given",),
+        'prophylaxis = "letermovir"',
+    ),
+    Mistake(
+        "reference_with_prophylaxis",
+        'label = "Pre-emptive therapy alone"',
+        'label = "x"\n' + COURSE,
+        "strategies.preemptive.prophylaxis",
+        ("'preemptive' is the reference",),
+        "another name",
+    ),
+    Mistake(
+        "no_reference",
+        _between("[strategies.preemptive]", 'label = "Pre-emptive therapy alone"'),
+        '[strategies.universal]\nlabel = "x"\n' + COURSE,
+        "strategies",
+        ("no strategy is without prophylaxis",),
         "none",
+    ),
+    Mistake(
+        "who_unknown",
+        "",
+        _strategy(who='"everybody"'),
+        "strategies.x.who",
+        ("'everybody' does not say who",),
+        '"all"',
+    ),
+    Mistake("who_number", "", _strategy(who="3"), "strategies.x.who", ("3 does not say who",), '"all"'),
+    Mistake(
+        "key_who",
+        "",
+        _strategy(who="{ baseline = { lymphocyte_below = 0.5, prior_allogeneic_hct = true } }"),
+        "strategies.x.who.baseline.lymphocyte_below",
+        ("unknown key 'lymphocyte_below'",),
+        "did you mean 'lymphocytes_below'?",
+    ),
+    Mistake(
+        "who_twice",
+        "",
+        _strategy(who="{ baseline = { prior_allogeneic_hct = true }, ttv = { log10_at_least = 4, day = 14, turnaround = 1 } }"),
+        "strategies.x.who",
+        ("not by both",),
+    ),
+    Mistake(
+        "who_no_criterion",
+        "",
+        _strategy(who="{ baseline = { prior_allogeneic_hct = false } }"),
+        "strategies.x.who.baseline",
+        ("no criterion is named",),
+    ),
+    Mistake(
+        "who_points",
+        "",
+        _strategy(who="{ baseline = { prior_allogeneic_hct = true, points = 2 } }"),
+        "strategies.x.who.baseline",
+        ("points = 2: the number of criteria named is 1",),
+    ),
+    Mistake(
+        "trigger_unknown",
+        "",
+        _strategy(start='{ trigger = "steroids" }'),
+        "strategies.x.start.trigger",
+        ("'steroids' is not allowed",),
+        "corticosteroids",
+    ),
+    Mistake(
+        "delay_of_nothing",
+        "",
+        _strategy(start="{ day = 3, delay = 2 }"),
+        "strategies.x",
+        ("start.delay counts from a trigger",),
+    ),
+    Mistake(
+        "start_before_inclusion",
+        "",
+        _strategy(start="{ day = -6 }"),
+        "strategies.x.start.day",
+        ("day -6 is before inclusion (day -5)",),
+    ),
+    Mistake(
+        "start_beyond_horizon",
+        "",
+        _strategy(who="{ ttv = { log10_at_least = 4, day = 90, turnaround = 14 } }"),
+        "strategies.x.start",
+        ("no course can begin: day 104",),
+        "a later horizon",
+    ),
+    Mistake("duration_short", "", _strategy(duration="0.5"), "strategies.x", ("duration = 0.5", "at least a day")),
+    Mistake(
+        "latest_stop_early",
+        "",
+        _strategy(start="{ day = 20 }") + "\nlatest_stop = 20",
+        "strategies.x",
+        ("latest_stop (day 20) is not after",),
+    ),
+    Mistake("dose_zero", "", _strategy(dose="0"), "strategies.x.dose", ("0 is not allowed",), "mg per day"),
+    Mistake(
+        "effect_unknown",
+        'effect     = "solved"',
+        'effect     = "solve"',
+        "letermovir.effect",
+        ("'solve' is not allowed",),
+        "did you mean 'solved'?",
+    ),
+    Mistake(
+        "effect_not_given",
+        'effect     = "solved"',
+        'effect     = "given"',
+        "letermovir",
+        ('effect = "given" needs given = { onset_ratio',),
+    ),
+    Mistake(
+        "adherence_without_ends",
+        'adherence          = "@letermovir_adherence"',
+        "adherence = { median = 0.9, varies = { sdlog = 0.1 } }",
+        "letermovir",
+        ("adherence is a proportion",),
+        "high = 1",
+    ),
+    Mistake(
+        "adherence_above_one",
+        'adherence          = "@letermovir_adherence"',
+        "adherence = 1.5",
+        "letermovir",
+        ("adherence is a proportion",),
+    ),
+    Mistake(
+        "discontinued_all",
+        'discontinued_by_90 = "@letermovir_discontinuation"',
+        "discontinued_by_90 = 1",
+        "letermovir",
+        ("discontinued_by_90", "no finite hazard"),
+    ),
+    Mistake(
+        "rebound_step",
+        'step = { value = 7, assumed = "the ratio declines in weekly steps" }',
+        "step = 0.5",
+        "letermovir.rebound",
+        ("step = 0.5", "at least a day"),
+    ),
+    Mistake(
+        "stopped_by_unknown",
+        'value = ["preemptive_therapy", "hct"]',
+        'value = ["preemptive_therapy", "transplant"]',
+        "letermovir.stopped_by.value[1]",
+        ("'transplant' is not allowed",),
+        "hct",
     ),
     # ---- what cannot be together
     Mistake(

@@ -1,0 +1,208 @@
+"""Section 15 for a chunk: who gets letermovir, from when to when as planned, and how strongly it acts in each patient.
+
+Courses are laid down before the loop of CMV begins: they depend on baseline, toxicity, the measured virome and section
+12a. Only the stop at the start of pre-emptive therapy is a matter of the loop (:meth:`Prophylaxis.stopped_at`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from cmvsim.core.records import BoolArray, FloatArray, IntArray
+from cmvsim.core.streams import Draws
+from cmvsim.models.follow_up import TARGET_DAY, FollowUp, exponential_rate
+from cmvsim.models.population import Population
+from cmvsim.models.strategies import LetermovirEffect, LetermovirSpec, StrategySpec, WhoSpec
+from cmvsim.models.time_grid import on_grid
+from cmvsim.models.windows import Windows
+
+MeasuredTtv = Callable[[int], FloatArray]
+"""Measured log10 load of TTV on a planned day: (P,), NaN or -inf where no sample was taken or nothing was detected."""
+SHORTEST = 1.0
+"""Days: who took a first dose counts as having taken it for a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prophylaxis:
+    """Courses of prophylaxis of a chunk; flat (P,) arrays, patients without a course have +inf times and no effect.
+
+    Attributes
+    ----------
+    start, stop
+        The course [start, stop) as planned, on the grid of operational times; +inf where there is none.
+    dose
+        mg per day, 0 without a course.
+    adherence
+        Share of the doses taken, 0 without a course.
+    log_ratio
+        Log hazard ratio of onset in [start, stop).
+    shift
+        log10 IU/mL on the set-point of episodes with onset in [start, stop).
+    log_rebound
+        Log hazard ratio of onset at `stop`, from where it declines.
+    log_disease
+        Log hazard ratio of CMV disease in [start, stop).
+    """
+
+    start: FloatArray
+    stop: FloatArray
+    dose: FloatArray
+    adherence: FloatArray
+    log_ratio: FloatArray
+    shift: FloatArray
+    log_rebound: FloatArray
+    log_disease: FloatArray
+
+    @property
+    def taken(self) -> BoolArray:
+        """Who has a course."""
+        return np.isfinite(self.start)
+
+    @property
+    def acts(self) -> BoolArray:
+        """Whose onset, set-point or disease the course can change; for the others it must not even cut a hazard's pieces."""
+        effects = (self.log_ratio, self.shift, self.log_rebound, self.log_disease)
+        return np.asarray(np.any([effect != 0 for effect in effects], axis=0))
+
+    def stopped_at(self, times: FloatArray) -> Prophylaxis:
+        """The courses when something ends them at `times` (+inf: nothing does); those that had not begun never do."""
+        return _without(replace(self, stop=np.minimum(self.stop, times)), times <= self.start)
+
+
+def prophylaxis(
+    strategies: StrategySpec | Sequence[StrategySpec],
+    spec: LetermovirSpec,
+    effect: LetermovirEffect,
+    population: Population,
+    toxicity: Mapping[str, Windows],
+    follow_up: FollowUp,
+    ttv_measured: MeasuredTtv | None,
+    draws: Draws,
+    horizon: float,
+    *,
+    arm: IntArray | None = None,
+) -> Prophylaxis:
+    """Courses of prophylaxis under a strategy, or under the strategy of each patient's arm.
+
+    Parameters
+    ----------
+    strategies
+        One strategy, or one for each arm.
+    effect
+        Solved or given; ``LetermovirEffect(1, 0)`` for a drug that does nothing.
+    toxicity
+        Courses by drug; only ``"corticosteroids"`` is read, (P,) or (W, P).
+    follow_up
+        Times of section 12a, for the events that end a course.
+    ttv_measured
+        The virome's assay; needed by strategies that measure TTV only.
+    horizon
+        A course that would begin on it or later does not exist.
+    arm
+        (P,) index into `strategies`; None with one strategy. A patient has the same chance in every arm.
+
+    Returns
+    -------
+    Prophylaxis
+    """
+    plans = (strategies,) if isinstance(strategies, StrategySpec) else tuple(strategies)
+    size = population.stratum.size
+    if arm is None:
+        if len(plans) != 1:
+            raise ValueError("several strategies need the arm of each patient")
+        arm = np.zeros(size, dtype=np.int64)
+    start, stop, dose = np.full(size, np.inf), np.full(size, np.inf), np.zeros(size)
+    for index, plan in enumerate(plans):
+        if plan.prophylaxis == "none":
+            continue
+        first, last = _planned(plan, population, toxicity, ttv_measured)
+        mine = (arm == index) & (first < last) & (first < horizon)
+        start = np.where(mine, first, start)
+        stop = np.where(mine, last, stop)
+        dose = np.where(mine, _value(plan.dose), dose)
+    if not np.isfinite(start).any():
+        none = np.zeros(size)
+        return Prophylaxis(start, stop, none, none, none, none, none, none)
+    with np.errstate(divide="ignore"):
+        days = draws("prophylaxis.discontinuation") / exponential_rate(float(spec.discontinued_by_90), TARGET_DAY)
+    stop = np.minimum(stop, start + np.maximum(on_grid(days), SHORTEST))
+    adherence = np.clip(spec.adherence.of_normal(draws("prophylaxis.adherence")), 0.0, 1.0)
+    courses = Prophylaxis(
+        start,
+        stop,
+        dose,
+        adherence,
+        log_ratio=adherence * math.log(effect.onset_ratio),
+        shift=adherence * effect.set_point_shift,
+        log_rebound=adherence * spec.log_rebound,
+        log_disease=adherence * spec.log_disease,
+    )
+    courses = _without(courses, ~np.isfinite(start))
+    for event in ("hct", "new_therapy"):
+        if event in spec.stopped_by.value:
+            courses = courses.stopped_at(on_grid(getattr(follow_up, event)))
+    return courses
+
+
+def _planned(
+    plan: StrategySpec, population: Population, toxicity: Mapping[str, Windows], ttv_measured: MeasuredTtv | None
+) -> tuple[FloatArray, FloatArray]:
+    """Start and planned stop of everybody under one strategy, +inf for those it does not concern."""
+    assert plan.who is not None
+    assert plan.start is not None
+    delay = float(on_grid(np.float64(_value(plan.start.delay))))
+    start = np.full(population.stratum.size, float(on_grid(np.float64(_value(plan.start.day)))))
+    if plan.start.trigger is not None:
+        trigger = toxicity[plan.start.trigger].start
+        start = np.maximum(start, (trigger.min(axis=0) if trigger.ndim > 1 else trigger) + delay)
+    if plan.who.ttv is not None:
+        start = np.maximum(start, float(on_grid(np.float64(plan.who.ttv.known))) + delay)
+    start = np.where(_chosen(plan.who, population, ttv_measured), start, np.inf)
+    stop = start + float(on_grid(np.float64(_value(plan.duration))))
+    if plan.latest_stop is not None:
+        stop = np.minimum(stop, float(on_grid(np.float64(_value(plan.latest_stop)))))
+    return start, stop
+
+
+def _chosen(who: WhoSpec, population: Population, ttv_measured: MeasuredTtv | None) -> BoolArray:
+    """Whom a strategy selects, by what was measured."""
+    rule = who.baseline
+    if rule is not None:
+        points = np.zeros(population.stratum.size)
+        if rule.lymphocytes_below is not None:
+            points += population.lymphocytes < float(rule.lymphocytes_below)
+        if rule.prior_allogeneic_hct:
+            points += population.prior_allogeneic_hct
+        if rule.hematotox_high:
+            points += _hematotox_high(population)
+        return np.asarray(points >= float(rule.points))
+    if who.ttv is not None:
+        if ttv_measured is None:
+            raise ValueError("a strategy measures TTV, but the virome is not simulated")
+        # a missing sample (NaN) is not high
+        return np.asarray(ttv_measured(who.ttv.day) >= float(who.ttv.log10_at_least))
+    return np.ones(population.stratum.size, dtype=np.bool_)
+
+
+def _hematotox_high(population: Population) -> BoolArray:
+    high = getattr(population, "hematotox_high", None)
+    if high is None:
+        raise ValueError("a strategy selects by CAR-HEMATOTOX, which the population does not have")
+    return np.asarray(high, dtype=np.bool_)
+
+
+def _without(courses: Prophylaxis, rows: BoolArray) -> Prophylaxis:
+    """The courses with those of `rows` struck out."""
+    struck = {
+        f.name: np.where(rows, np.inf if f.name in {"start", "stop"} else 0.0, getattr(courses, f.name))
+        for f in fields(courses)
+    }
+    return Prophylaxis(**struck)
+
+
+def _value(value: object) -> float:
+    return float(value)  # type: ignore[arg-type]  # a strategy with a drug has all of them (StrategySpec)
