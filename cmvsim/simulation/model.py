@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.cmv import CmvSpec
 from cmvsim.models.follow_up import FollowUpSpec
+from cmvsim.models.infections import InfectionsSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
 from cmvsim.models.toxicity import ToxicitySpec
@@ -31,6 +32,7 @@ class Model:
     cmv: CmvSpec
     monitoring: MonitoringSpec
     treatment: TreatmentSpec
+    infections: InfectionsSpec
     follow_up: FollowUpSpec
     baseline: Baseline
 
@@ -45,6 +47,7 @@ class Model:
             cmv=scenario.cmv,
             monitoring=scenario.monitoring,
             treatment=scenario.preemptive_therapy,
+            infections=scenario.infections,
             follow_up=scenario.follow_up,
             baseline=baseline,
         )
