@@ -27,7 +27,8 @@ from cmvsim.models.infections import Infections, InfectionsSpec
 from cmvsim.models.windows import Windows
 from cmvsim.simulation.infections import infections
 
-ROUNDS = 30
+ROUNDS = 60
+LARGEST_STEP, FARTHEST = 2.0, 12.0  # of a log hazard: in one round, and from the first guess
 TOLERANCE = 5e-4
 """Relative distance from the target that is good enough, or one patient if that is more."""
 
@@ -118,9 +119,7 @@ def see_infections(
     return SeenInfections(int(at_risk[0]), int(at_risk[1]), *map(float, shares), *map(float, density))
 
 
-def solve_infections(
-    spec: InfectionsSpec, baseline: Baseline, cohort: Sequence[InfectionChunk], horizon: float
-) -> Baseline:
+def solve_infections(spec: InfectionsSpec, baseline: Baseline, cohort: Sequence[InfectionChunk], horizon: float) -> Baseline:
     """Baseline with the infection hazards that meet the targets on a fixed cohort.
 
     Parameters
@@ -143,27 +142,41 @@ def solve_infections(
     -----
     The first guess is the closed form without factors, h = -ln(1 - p) / days. Each round multiplies every hazard by
     ln(1 - p) / ln(1 - p_seen), until all shares are within :data:`TOLERANCE` of their targets (or one patient). The two
-    fungal hazards keep their ratio.
+    fungal hazards keep their ratio. A share of a finite cohort goes in steps, between which that correction can swing;
+    a step out of the range that is still possible is replaced by the middle of the range, since shares rise with their
+    hazard. The late bacterial share also depends on the early hazard: its range starts anew until that one is found.
     """
     wanted = np.array([float(spec.bacterial.early), float(spec.bacterial.late), float(spec.fungal.whole)])
-    baseline = _without_factors(spec, baseline)
+    guess = _without_factors(spec, baseline)
+    x, low, high = np.zeros(3), np.full(3, -np.inf), np.full(3, np.inf)  # log of hazard over guess, and its range
     for _ in range(ROUNDS):
+        baseline = _multiplied(guess, np.exp(x))
         seen = see_infections(spec, baseline, cohort, horizon)
         shares = np.array([seen.bacterial_early, seen.bacterial_late, seen.fungal])
         one_patient = 1.0001 / np.maximum([seen.patients, seen.patients_late, seen.patients], 1)
-        if np.all(np.abs(shares - wanted) <= np.maximum(TOLERANCE * wanted, one_patient)):
+        good = np.abs(shares - wanted) <= np.maximum(TOLERANCE * wanted, one_patient)
+        if good.all():
             return baseline
+        if np.abs(x).max() > FARTHEST:
+            break
+        high, low = np.where(shares > wanted, x, high), np.where(shares > wanted, low, x)
+        if not good[0]:
+            low[1], high[1] = -np.inf, np.inf
         with np.errstate(divide="ignore", invalid="ignore"):
-            factor = np.where(wanted > 0, np.log1p(-wanted) / np.log1p(-shares), 0.0)
-        factor = np.clip(factor, 0.1, 10.0)
-        early, late = baseline.bacterial_hazard
-        baseline = replace(
-            baseline,
-            bacterial_hazard=(early * float(factor[0]), late * float(factor[1])),
-            fungal_hazard=tuple(h * float(factor[2]) for h in baseline.fungal_hazard),
-        )
+            step = np.clip(np.log(np.log1p(-wanted) / np.log1p(-shares)), -LARGEST_STEP, LARGEST_STEP)
+            step = np.where((x + step <= low) | (x + step >= high), (low + high) / 2 - x, step)
+        x = np.where(good, x, x + step)
     told = ", ".join(f"{name} = {float(value):g} ({got:.3g} reached)" for name, value, got, _ in seen.rows(spec))
     raise CalibrationError(f"the targets of infections are out of reach: {told}")
+
+
+def _multiplied(guess: Baseline, by: FloatArray) -> Baseline:
+    early, late = guess.bacterial_hazard
+    return replace(
+        guess,
+        bacterial_hazard=(early * float(by[0]), late * float(by[1])),
+        fungal_hazard=tuple(h * float(by[2]) for h in guess.fungal_hazard),
+    )
 
 
 def _without_factors(spec: InfectionsSpec, baseline: Baseline) -> Baseline:

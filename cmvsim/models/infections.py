@@ -123,9 +123,7 @@ class InfectionsSpec(Spec):
     @model_validator(mode="after")
     def _check(self) -> InfectionsSpec:
         if float(self.late_until) <= float(self.early_until):
-            raise ValueError(
-                f"late_until ({float(self.late_until):g}) must be after early_until ({float(self.early_until):g})"
-            )
+            raise ValueError(f"late_until ({float(self.late_until):g}) must be after early_until ({float(self.early_until):g})")
         return self
 
     def check(self, horizon: float, where: str) -> list[Problem]:

@@ -52,9 +52,7 @@ def infections(
         )
         return Hazard.of(_rate(ratios, score, leukaemia), factors, cuts, hazard)
 
-    bacterial, severe = _bacterial(
-        spec.bacterial, hazard_of(spec.bacterial.ratios, baseline.bacterial_hazard), draws, horizon
-    )
+    bacterial, severe = _bacterial(spec.bacterial, hazard_of(spec.bacterial.ratios, baseline.bacterial_hazard), draws, horizon)
     fungal, fungal_severe = _fungal(spec.fungal, hazard_of(spec.fungal.ratios, baseline.fungal_hazard), draws, horizon)
     return Infections(bacterial, severe, fungal, fungal_severe)
 

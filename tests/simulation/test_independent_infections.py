@@ -8,51 +8,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from infections_build import hazards, spec
+from infections_build import hazards, spec, twin
 
 from cmvsim.models.windows import Windows
 from cmvsim.simulation.event_times import Factor, Hazard
 from cmvsim.simulation.infections import infections
-
-
-def _inside(t: float, windows: list[tuple[float, float]]) -> bool:
-    return any(start <= t < stop for start, stop in windows)
-
-
-def _hazard(t: float, rate: float, cuts: list[float], base: list[float], factors: list[tuple[float, list]]) -> float:
-    h = rate * base[sum(t >= cut for cut in cuts)]
-    for ratio, windows in factors:
-        h *= ratio if _inside(t, windows) else 1.0
-    return h
-
-
-def twin(
-    begin: float,
-    clock: float,
-    rate: float,
-    cuts: list[float],
-    base: list[float],
-    factors: list[tuple[float, list[tuple[float, float]]]],
-    until: float,
-) -> float:
-    """Time at which the hazard, integrated over the pieces between all edges, reaches the clock."""
-    edges = {begin, until, *cuts, *(edge for _, windows in factors for pair in windows for edge in pair)}
-    inner = sorted(edge for edge in edges if begin <= edge <= until)
-    spent = 0.0
-    for a, b in zip(inner, inner[1:], strict=False):
-        h = _hazard((a + b) / 2 if math.isfinite(b) else a + 1.0, rate, cuts, base, factors)
-        if h > 0 and spent + h * (b - a) >= clock:
-            return a + (clock - spent) / h
-        spent += h * (b - a) if h > 0 else 0.0
-    return math.inf
-
 
 day = st.one_of(st.floats(-10, 120), st.integers(-5, 110).map(float))
 window = st.tuples(day, st.floats(0, 60)).map(lambda w: (w[0], w[0] + w[1]))
 open_window = day.map(lambda start: (start, math.inf))
 absent = st.just((math.inf, math.inf))
 unknown = st.just((math.nan, math.inf))  # as an episode of CMV that did not happen
-factor = st.tuples(st.sampled_from([0.2, 0.7, 1.0, 1.3, 4.0]), st.lists(st.one_of(window, open_window, absent, unknown), max_size=4))
+factor = st.tuples(
+    st.sampled_from([0.2, 0.7, 1.0, 1.3, 4.0]), st.lists(st.one_of(window, open_window, absent, unknown), max_size=4)
+)
 
 
 def _windows(pairs: list[tuple[float, float]]) -> Windows:
@@ -130,7 +99,7 @@ def test_whole_histories_of_infections_are_those_of_the_twin() -> None:
     for i in range(size):
         own = {n: [(a, b) for a, b in zip(w.start[:, i], w.stop[:, i], strict=True) if a < np.inf] for n, w in windows.items()}
 
-        def expected(begin, clock, ratio, hazard, own=own) -> float:
+        def expected(begin, clock, ratio, hazard, i=i, own=own) -> float:
             factors = [(r, own[n]) for n, r in zip(own, ratio[2:], strict=True)]
             rate = ratio[0] ** score[i] * (ratio[1] if leukaemia[i] else 1.0)
             return twin(begin, clock, rate, [28.0], hazard, factors, 104.0)
