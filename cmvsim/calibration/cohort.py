@@ -92,8 +92,7 @@ class Cohort:
         """
         model = as_measured(Model.of(self.scenario, baseline), target)
         if not factors:
-            ratios = DeathRatios(clinically_significant=Value(value=1.0))
-            model = replace(model, follow_up=model.follow_up.model_copy(update={"death_ratios": ratios}))
+            model = replace(model, follow_up=model.follow_up.model_copy(update={"death_ratios": DeathRatios.none()}))
         plan = AnalysisSpec(
             endpoints=("cmv_reactivation",), definition=Definition(name=target.definition), window=int(float(target.day))
         )

@@ -139,23 +139,29 @@ class _Solver:
         """Hazards that meet the targets on the cohort."""
         baseline = self._onset(self._death_closed_form())
         if self._factors_act:
-            baseline = self._onset(self.solve_death(baseline))
+            with_death = self.solve_death(baseline)
+            if with_death != baseline:
+                baseline = self._onset(with_death)
         return baseline
 
     def solve_death(self, baseline: Baseline) -> Baseline:
         """Death hazards that meet their targets at the given onset hazard."""
         closed = self._death_closed_form()
-        baseline = replace(closed, onset_amplitude=baseline.onset_amplitude, onset_median=baseline.onset_median)
+        baseline = replace(
+            baseline, non_relapse_hazard=closed.non_relapse_hazard, after_relapse_hazard=closed.after_relapse_hazard
+        )
         if self._factors_act:
             self.evaluations += 1
             without = self.cohort.see(self.incidence, baseline, factors=False)
             for _ in range(DEATH_ROUNDS):
-                baseline = self._death_by_simulation(baseline, without)
+                before, baseline = baseline, corrected_death(baseline, self._see(baseline), without)
+                if baseline == before:
+                    break
         return baseline
 
     @property
     def _factors_act(self) -> bool:
-        return float(self.scenario.follow_up.death_ratios.clinically_significant) != 1.0
+        return self.scenario.follow_up.death_ratios.act
 
     def _see(self, baseline: Baseline) -> Seen:
         self.evaluations += 1
@@ -199,6 +205,7 @@ class _Solver:
                 float(follow_up.relapse_by_90[name]),
                 float(follow_up.relapse_shape),
                 TARGET_DAY,
+                float(follow_up.relapse_ratios.score),
             )
             if not np.isfinite(pair).all():
                 raise CalibrationError(
@@ -210,21 +217,28 @@ class _Solver:
         amplitude = -2 * np.log1p(-float(self.incidence.value))
         return Baseline(amplitude, 0.7 * float(self.timing.value), tuple(a for a, _ in hazards), tuple(b for _, b in hazards))
 
-    def _death_by_simulation(self, baseline: Baseline, without: Seen) -> Baseline:
-        """One round of proportional correction, since the factors inflate death.
 
-        The same patients without the factors are the yardstick, not the nominal target: common random numbers cancel the
-        chance of the cohort, and the closed form meets the target without factors.
-        """
-        seen = self._see(baseline)
-        first, after = list(baseline.non_relapse_hazard), list(baseline.after_relapse_hazard)
-        for i in range(len(first)):
-            if 0 < seen.non_relapse_death[i] < 1:
-                first[i] *= float(np.log1p(-without.non_relapse_death[i]) / np.log1p(-seen.non_relapse_death[i]))
-            later, later_without = seen.death[i] - seen.non_relapse_death[i], without.death[i] - without.non_relapse_death[i]
-            if later > 0:
-                after[i] *= float(later_without / later)
-        return replace(baseline, non_relapse_hazard=tuple(first), after_relapse_hazard=tuple(after))
+def corrected_death(baseline: Baseline, seen: Seen, without: Seen) -> Baseline:
+    """One round of proportional correction of the death hazards, since the factors inflate death.
+
+    The same patients without the factors are the yardstick, not the nominal target: common random numbers cancel the
+    chance of the cohort, and the closed form meets the target without factors.
+
+    Parameters
+    ----------
+    baseline
+        Hazards of the round.
+    seen, without
+        Deaths with the factors at these hazards, and without factors at the hazards of the closed form.
+    """
+    first, after = list(baseline.non_relapse_hazard), list(baseline.after_relapse_hazard)
+    for i in range(len(first)):
+        if 0 < seen.non_relapse_death[i] < 1:
+            first[i] *= float(np.log1p(-without.non_relapse_death[i]) / np.log1p(-seen.non_relapse_death[i]))
+        later, later_without = seen.death[i] - seen.non_relapse_death[i], without.death[i] - without.non_relapse_death[i]
+        if later > 0:
+            after[i] *= float(later_without / later)
+    return replace(baseline, non_relapse_hazard=tuple(first), after_relapse_hazard=tuple(after))
 
 
 def _report_onset(scenario: Scenario, seen: Seen) -> list[TargetResult]:

@@ -18,12 +18,16 @@ class Baseline:
         m: median of the onset-time law, days since inclusion.
     non_relapse_hazard, after_relapse_hazard
         Hazards of death per day, by stratum in the scenario's order.
+    bacterial_hazard, fungal_hazard
+        Hazards of infection per day in the early and the late period; empty where they were not solved.
     """
 
     onset_amplitude: float
     onset_median: float
     non_relapse_hazard: tuple[float, ...]
     after_relapse_hazard: tuple[float, ...]
+    bacterial_hazard: tuple[float, ...] = ()
+    fungal_hazard: tuple[float, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

@@ -17,6 +17,7 @@ from cmvsim.designs import SingleArmPrecision
 from cmvsim.endpoints import ENDPOINTS, AnalysisSpec
 from cmvsim.models.cmv import CmvSpec
 from cmvsim.models.follow_up import FollowUpSpec
+from cmvsim.models.infections import InfectionsSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
 from cmvsim.models.strategies import LetermovirSpec, StrategySpec, check_strategies
@@ -57,6 +58,7 @@ class Scenario(Spec):
     cmv: CmvSpec
     monitoring: MonitoringSpec
     preemptive_therapy: TreatmentSpec
+    infections: InfectionsSpec
     follow_up: FollowUpSpec
     letermovir: LetermovirSpec
     strategies: dict[str, StrategySpec]
@@ -79,6 +81,7 @@ class Scenario(Spec):
             if name not in ENDPOINTS
         ]
         problems += self._check_days(where)
+        problems += self.infections.check(float(self.study.horizon), where)
         stop = self.preemptive_therapy.stop_after
         if float(stop.maximum_days) < float(stop.minimum_days):
             problems.append(

@@ -62,7 +62,18 @@ def simulate(
     size = draws.patients * draws.replicates
     treated = cmv.first_treatment if cmv is not None else np.full(size, np.inf)
     death = (
-        death_times(model.follow_up, model.baseline, population.stratum, _flat(observation.relapse), treated, draws)
+        death_times(
+            model.follow_up,
+            model.baseline,
+            population.stratum,
+            population.score,
+            _flat(observation.relapse),
+            treated,
+            disease=np.full(size, np.inf),  # these three are not simulated yet
+            severe_infection=Windows(np.full(size, np.inf), np.full(size, np.inf)),
+            severe_toxicity=Windows(np.full(size, np.inf), np.full(size, np.inf)),
+            draws=draws,
+        )
         if Process.DEATH in needs
         else np.full(size, np.inf)
     )
@@ -78,7 +89,7 @@ def _observation(
     model: Model, draws: ChunkDraws, population: Population, strata: tuple[str, ...], never_lost: bool
 ) -> Observation:
     """Section 12a, and the end of monitoring that it brings."""
-    times = follow_up(model.follow_up, population.stratum, strata, draws)
+    times = follow_up(model.follow_up, population.stratum, strata, draws, population.score)
     never = np.full(times.relapse.shape, np.inf)
     shape = (draws.patients, draws.replicates)
     return Observation(

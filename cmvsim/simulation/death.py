@@ -7,39 +7,75 @@ import numpy as np
 from cmvsim.core.records import FloatArray, IntArray
 from cmvsim.core.streams import Draws
 from cmvsim.models.baseline import Baseline
-from cmvsim.models.follow_up import FollowUpSpec
+from cmvsim.models.follow_up import FollowUpSpec, RelapseLaw
+from cmvsim.models.windows import Windows
+from cmvsim.simulation.event_times import Factor, Hazard
 
 
 def death_times(
-    spec: FollowUpSpec, baseline: Baseline, stratum: IntArray, relapse: FloatArray, treated: FloatArray, draws: Draws
+    spec: FollowUpSpec,
+    baseline: Baseline,
+    stratum: IntArray,
+    score: FloatArray | None,
+    relapse: FloatArray,
+    treated: FloatArray | None,
+    disease: FloatArray | None,
+    severe_infection: Windows | None,
+    severe_toxicity: Windows | None,
+    draws: Draws,
 ) -> FloatArray:
     """Time of death (+inf: never), flat.
 
     Parameters
     ----------
-    relapse, treated
-        Time of relapse and of the first pre-emptive treatment (clinically significant CMV), +inf if none.
+    score
+        (P,) immunosuppression score.
+    relapse
+        (P,) time of relapse, +inf if none.
+    treated, disease
+        (P,) time of the first pre-emptive treatment (clinically significant CMV) and of CMV disease, +inf if none.
+    severe_infection, severe_toxicity
+        (P,) or (W, P) windows, which may overlap.
+
+    Raises
+    ------
+    ValueError
+        If a ratio acts and what it acts on is None; where the ratio is 1 it may be.
 
     Notes
     -----
-    The non-relapse hazard is constant and steps up by a ratio at the first treatment: E = h t before the step and
-    h s + h ratio (t - s) after it, inverted exactly. The hazard after relapse is constant from relapse on.
+    The non-relapse hazard is constant from infusion on but for the windows in which factors act; the factor of
+    clinically significant CMV, and that of disease, act from then on for good. The hazard after relapse is constant from
+    relapse on.
     """
+    ratios = spec.death_ratios
+    rate = np.array(baseline.non_relapse_hazard)[stratum]
+    if float(ratios.score) != 1.0:
+        if score is None:
+            raise ValueError("the score acts on death, but was not given")
+        rate = rate * np.exp(np.log(float(ratios.score)) * score)
+    factors = (
+        Factor("clinically_significant", float(ratios.clinically_significant), _from(treated)),
+        Factor("disease", float(ratios.disease), _from(disease)),
+        Factor("severe_infection", float(ratios.severe_infection), severe_infection),
+        Factor("severe_toxicity", float(ratios.severe_toxicity), severe_toxicity),
+    )
+    hazard = Hazard.of(rate, factors)
+    without = hazard.invert(draws("follow_up.non_relapse_death"), np.zeros(rate.size), np.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
-        hazard = np.array(baseline.non_relapse_hazard)[stratum]
-        clock = draws("follow_up.non_relapse_death")
-        without = clock / hazard
-        ratio = float(spec.death_ratios.clinically_significant)
-        treated = np.maximum(treated, 0.0)  # the hazard of death runs from infusion
-        if ratio != 1.0:
-            later = treated + (clock - hazard * treated) / (hazard * ratio)
-            without = np.where(without > treated, later, without)
         after = relapse + draws("follow_up.death_after_relapse") / np.array(baseline.after_relapse_hazard)[stratum]
     earlier: FloatArray = np.minimum(without, after)
     return earlier
 
 
-def solve_death_hazards(non_relapse: float, death: float, relapse: float, shape: float, day: float) -> tuple[float, float]:
+def _from(time: FloatArray | None) -> Windows | None:
+    """Windows that open at a time and never close."""
+    return None if time is None else Windows(time, np.full(time.shape, np.inf))
+
+
+def solve_death_hazards(
+    non_relapse: float, death: float, relapse: float, shape: float, day: float, score_ratio: float = 1.0
+) -> tuple[float, float]:
     """Hazards that give the two death targets of a stratum when no factor acts, in closed form up to quadrature.
 
     Parameters
@@ -48,8 +84,8 @@ def solve_death_hazards(non_relapse: float, death: float, relapse: float, shape:
         Cumulative incidence of death without relapse by `day`.
     death
         Probability of death by `day`.
-    relapse, shape
-        Marginal probability of relapse by `day`, and its Weibull shape.
+    relapse, shape, score_ratio
+        Marginal probability of relapse by `day`, its Weibull shape, and the ratio of the score on its hazard.
 
     Returns
     -------
@@ -58,24 +94,16 @@ def solve_death_hazards(non_relapse: float, death: float, relapse: float, shape:
     """
     from scipy import integrate, optimize
 
-    scale = -np.log1p(-relapse)
-
-    def relapse_free(t: float) -> float:
-        return float(np.exp(-scale * (t / day) ** shape))
+    law = RelapseLaw.of(relapse, shape, score_ratio, day)
 
     def without_relapse(h: float) -> float:
-        return float(integrate.quad(lambda t: h * np.exp(-h * t) * relapse_free(t), 0, day, epsabs=1e-13)[0])
+        return float(integrate.quad(lambda t: h * np.exp(-h * t) * law.relapse_free(t), 0, day, epsabs=1e-13)[0])
 
     h = float(optimize.brentq(lambda h: without_relapse(h) - non_relapse, 0.0, 1.0, xtol=1e-15)) if non_relapse > 0 else 0.0
 
     def alive(after: float) -> float:
-        def density(t: float) -> float:
-            return float(scale * shape / day * (t / day) ** (shape - 1) * relapse_free(t))
-
-        return float(
-            np.exp(-h * day)
-            * (relapse_free(day) + integrate.quad(lambda t: density(t) * np.exp(-after * (day - t)), 0, day, epsabs=1e-13)[0])
-        )
+        relapsed = integrate.quad(lambda t: law.density(t) * np.exp(-after * (day - t)), 0, day, epsabs=1e-13)[0]
+        return float(np.exp(-h * day) * (law.relapse_free(day) + relapsed))
 
     # Before relapse and after it the non-relapse hazard goes on acting, so survival factorises as above.
     if 1 - alive(0.0) >= death:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.cmv import CmvSpec
 from cmvsim.models.follow_up import FollowUpSpec
+from cmvsim.models.infections import InfectionsSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
 from cmvsim.models.strategies import LetermovirSpec, StrategySpec
@@ -32,6 +33,7 @@ class Model:
     cmv: CmvSpec
     monitoring: MonitoringSpec
     treatment: TreatmentSpec
+    infections: InfectionsSpec
     follow_up: FollowUpSpec
     letermovir: LetermovirSpec
     strategies: dict[str, StrategySpec]
@@ -48,6 +50,7 @@ class Model:
             cmv=scenario.cmv,
             monitoring=scenario.monitoring,
             treatment=scenario.preemptive_therapy,
+            infections=scenario.infections,
             follow_up=scenario.follow_up,
             letermovir=scenario.letermovir,
             strategies=scenario.strategies,

@@ -90,6 +90,9 @@ def law(name: str):
         ("ttv_baseline_positive", "ttv_positive_by_90"),
         ("bacterial_29_90", "bacterial_28"),
         ("infection_density_late", "infection_density_early"),
+        ("fungal_90", "bacterial_29_90"),
+        ("infection_ratio_score", "onset_ratio_score"),
+        ("death_ratio_severe_toxicity", "death_ratio_severe_infection"),
         ("infection_density_early", "infection_density_early_child"),
         ("utility_day28", "utility_baseline"),
         ("utility_baseline", "utility_norm_fr"),
@@ -206,6 +209,9 @@ def test_monitoring_stops_as_often_as_stated(given, stop, relapse):
         ("price_letermovir_240_fr", 4590.12 / 28, 0.01),
         ("price_valganciclovir_day", 590.11 / 60 * 4, 0.01),
         ("price_cmv_pcr", 150 * 0.25, 1e-9),
+        ("infection_late_ratio", 0.67 / 1.19, 0.005),
+        ("infection_severe_share", 0.25 / 0.45, 0.001),
+        ("bacterial_severe_share", 0.15 / 0.26, 0.001),
     ],
 )
 def test_arithmetic(name, value, tolerance):

@@ -23,6 +23,7 @@ def _between(first: str, last: str) -> str:
 
 
 WINDOW = _between("window         = 90", "closing_window = 7")
+DEATH_RATIOS = _between("death_ratios    = {", "\n").rstrip()
 MEASURED = _between("measured_by = {", "\n").rstrip()
 MEASUREMENTS = _between(MEASURED, 'measured_by = "same"')
 SWAPPED = MEASUREMENTS.replace(MEASURED, "@@").replace('measured_by = "same"', MEASURED).replace("@@", 'measured_by = "same"')
@@ -247,7 +248,7 @@ MISTAKES = (
     ),
     Mistake(
         "array_for_section",
-        'death_ratios    = { clinically_significant = "@death_ratio_cs_cmv" }',
+        DEATH_RATIOS,
         "death_ratios = [1]",
         "follow_up.death_ratios",
         ("[1] is not a table",),

@@ -230,13 +230,23 @@ def test_null_has_no_effect_and_no_shared_cause():
     assert [float(shift) for _, shift in spec.cmv.load.set_point_shift] == [0, 0]
     assert [float(loading) for _, loading in spec.population.score_loadings] == [0, 0]
     assert float(spec.toxicity.severity_loading) == 0
-    assert float(spec.follow_up.death_ratios.clinically_significant) == 1
+    for kind in (spec.infections.bacterial, spec.infections.fungal):
+        assert [float(ratio) for _, ratio in kind.ratios] == [1] * 5
+    assert [float(ratio) for _, ratio in spec.follow_up.death_ratios] == [1] * 5
+    assert not spec.follow_up.death_ratios.act
+    assert float(spec.follow_up.relapse_ratios.score) == 1
     assert spec.cmv.targets == resolve("cmv-cart").spec.cmv.targets
 
 
 def test_null_confounded_keeps_the_causes_of_cmv_and_takes_its_effect():
     spec, base = resolve("null-confounded").spec, resolve("cmv-cart").spec
-    assert float(spec.follow_up.death_ratios.clinically_significant) == 1
+    ratios = spec.follow_up.death_ratios
+    assert float(ratios.clinically_significant) == float(ratios.disease) == 1
+    assert ratios.severe_infection == base.follow_up.death_ratios.severe_infection
+    for kind in ("bacterial", "fungal"):
+        mine, theirs = getattr(spec.infections, kind).ratios, getattr(base.infections, kind).ratios
+        assert float(mine.cmv) == 1 < float(theirs.cmv)
+        assert mine == theirs.model_copy(update={"cmv": mine.cmv})
     assert (spec.cmv, spec.toxicity, spec.population) == (base.cmv, base.toxicity, base.population)
     assert float(spec.cmv.onset.ratios.corticosteroids) > 1
     assert float(spec.cmv.onset.ratios.score) > 1
