@@ -19,6 +19,7 @@ from cmvsim.models.cmv import CmvSpec
 from cmvsim.models.follow_up import FollowUpSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
+from cmvsim.models.resources import ResourcesSpec
 from cmvsim.models.strategies import StrategySpec
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
@@ -58,6 +59,7 @@ class Scenario(Spec):
     monitoring: MonitoringSpec
     preemptive_therapy: TreatmentSpec
     follow_up: FollowUpSpec
+    resources: ResourcesSpec
     strategies: dict[str, StrategySpec]
     analysis: AnalysisSpec
     designs: dict[str, SingleArmPrecision]
@@ -72,6 +74,7 @@ class Scenario(Spec):
         """
         strata = tuple(self.population.strata)
         problems = self.follow_up.check(strata, where) + self.toxicity.check(self.population, where)
+        problems += self.resources.initial_stay.check(self.population, where)
         problems += [
             Problem(f"there is no endpoint '{name}'", where, "analysis.endpoints", did_you_mean(name, ENDPOINTS))
             for name in self.analysis.endpoints
