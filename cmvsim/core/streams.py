@@ -158,18 +158,16 @@ STREAMS: dict[str, Kind] = {
     "quality_of_life.anxiety": Kind.NORMAL,
     "quality_of_life.vas": Kind.NORMAL,
     "quality_of_life.missing": Kind.UNIFORM,
-    # resource use (14); index = course of treatment, infection, or nominal study day
+    # resource use (14); index = course of treatment, or infection
     "resources.initial_stay": Kind.NORMAL,
     "resources.initial_icu": Kind.UNIFORM,
     "resources.icu_days": Kind.NORMAL,
     "resources.prolongation": Kind.NORMAL,
     "resources.admission": Kind.UNIFORM,
     "resources.admission_days": Kind.NORMAL,
-    "resources.disease_icu": Kind.UNIFORM,
     "resources.disease_days": Kind.NORMAL,
     "resources.infection_admission": Kind.UNIFORM,
     "resources.infection_days": Kind.NORMAL,
-    "resources.consultation": Kind.UNIFORM,
     # strategies, section 15
     "prophylaxis.adherence": Kind.NORMAL,
     "prophylaxis.discontinuation": Kind.EXPONENTIAL,

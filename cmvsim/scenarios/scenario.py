@@ -21,6 +21,8 @@ from cmvsim.models.infections import InfectionsSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
 from cmvsim.models.strategies import LetermovirSpec, StrategySpec, check_strategies
+from cmvsim.models.resources import ResourcesSpec
+from cmvsim.models.strategies import StrategySpec
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
 
@@ -61,6 +63,7 @@ class Scenario(Spec):
     infections: InfectionsSpec
     follow_up: FollowUpSpec
     letermovir: LetermovirSpec
+    resources: ResourcesSpec
     strategies: dict[str, StrategySpec]
     analysis: AnalysisSpec
     designs: dict[str, SingleArmPrecision]
@@ -75,6 +78,7 @@ class Scenario(Spec):
         """
         strata = tuple(self.population.strata)
         problems = self.follow_up.check(strata, where) + self.toxicity.check(self.population, where)
+        problems += self.resources.initial_stay.check(self.population, where)
         problems += [
             Problem(f"there is no endpoint '{name}'", where, "analysis.endpoints", did_you_mean(name, ENDPOINTS))
             for name in self.analysis.endpoints

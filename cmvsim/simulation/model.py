@@ -11,6 +11,7 @@ from cmvsim.models.infections import InfectionsSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
 from cmvsim.models.strategies import LetermovirSpec, StrategySpec
+from cmvsim.models.resources import ResourcesSpec
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
 from cmvsim.scenarios.scenario import Scenario
@@ -37,6 +38,7 @@ class Model:
     follow_up: FollowUpSpec
     letermovir: LetermovirSpec
     strategies: dict[str, StrategySpec]
+    resources: ResourcesSpec
     baseline: Baseline
 
     @classmethod
@@ -54,5 +56,6 @@ class Model:
             follow_up=scenario.follow_up,
             letermovir=scenario.letermovir,
             strategies=scenario.strategies,
+            resources=scenario.resources,
             baseline=baseline,
         )
