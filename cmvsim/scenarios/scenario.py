@@ -19,9 +19,11 @@ from cmvsim.models.cmv import CmvSpec
 from cmvsim.models.follow_up import FollowUpSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
+from cmvsim.models.quality_of_life import QualityOfLifeSpec
 from cmvsim.models.strategies import StrategySpec
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
+from cmvsim.valuation import value_sets
 
 FORMAT = 1
 
@@ -58,6 +60,7 @@ class Scenario(Spec):
     monitoring: MonitoringSpec
     preemptive_therapy: TreatmentSpec
     follow_up: FollowUpSpec
+    quality_of_life: QualityOfLifeSpec
     strategies: dict[str, StrategySpec]
     analysis: AnalysisSpec
     designs: dict[str, SingleArmPrecision]
@@ -72,6 +75,8 @@ class Scenario(Spec):
         """
         strata = tuple(self.population.strata)
         problems = self.follow_up.check(strata, where) + self.toxicity.check(self.population, where)
+        first, last = float(self.study.inclusion), float(self.study.horizon)
+        problems += self.quality_of_life.check(strata, first, last, value_sets(), where)
         problems += [
             Problem(f"there is no endpoint '{name}'", where, "analysis.endpoints", did_you_mean(name, ENDPOINTS))
             for name in self.analysis.endpoints

@@ -9,6 +9,7 @@ from cmvsim.models.cmv import CmvSpec
 from cmvsim.models.follow_up import FollowUpSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
+from cmvsim.models.quality_of_life import QualityOfLifeSpec
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
 from cmvsim.scenarios.scenario import Scenario
@@ -32,6 +33,7 @@ class Model:
     monitoring: MonitoringSpec
     treatment: TreatmentSpec
     follow_up: FollowUpSpec
+    quality_of_life: QualityOfLifeSpec
     baseline: Baseline
 
     @classmethod
@@ -46,5 +48,6 @@ class Model:
             monitoring=scenario.monitoring,
             treatment=scenario.preemptive_therapy,
             follow_up=scenario.follow_up,
+            quality_of_life=scenario.quality_of_life,
             baseline=baseline,
         )
