@@ -255,8 +255,8 @@ class QualityOfLifeSpec(Spec):
                 raise ValueError(f"{name}.worse has {len(items.worse)} entries; {levels} levels need {levels - 2}")
         return self
 
-    def check(self, strata: tuple[str, ...], first: float, last: float, value_sets: Iterable[str], where: str) -> list[Problem]:
-        """Problems that need the rest of the scenario: strata, first and last simulated day, known value sets."""
+    def check(self, strata: tuple[str, ...], last: float, value_sets: Iterable[str], where: str) -> list[Problem]:
+        """Problems that need the rest of the scenario: strata, the last simulated day, the known value sets."""
         problems = [
             Problem(f"there is no stratum '{key}'", where, f"quality_of_life.mean_index.{key}", did_you_mean(key, strata))
             for key in self.mean_index
@@ -268,11 +268,9 @@ class QualityOfLifeSpec(Spec):
             if key not in self.mean_index
         ]
         problems += [
-            Problem(
-                f"a visit on day {day} is outside what is simulated ({first:g} to {last:g})", where, "quality_of_life.visits"
-            )
+            Problem(f"a visit on day {day} is after the horizon ({last:g})", where, "quality_of_life.visits")
             for day in self.visits.value
-            if (day < first <= 0) or day > last  # an inclusion after infusion is another mistake
+            if day > last
         ]
         if self.value_set.value not in (known := tuple(value_sets)):
             name = self.value_set.value

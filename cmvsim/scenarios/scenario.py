@@ -75,8 +75,7 @@ class Scenario(Spec):
         """
         strata = tuple(self.population.strata)
         problems = self.follow_up.check(strata, where) + self.toxicity.check(self.population, where)
-        first, last = float(self.study.inclusion), float(self.study.horizon)
-        problems += self.quality_of_life.check(strata, first, last, value_sets(), where)
+        problems += self.quality_of_life.check(strata, float(self.study.horizon), value_sets(), where)
         problems += [
             Problem(f"there is no endpoint '{name}'", where, "analysis.endpoints", did_you_mean(name, ENDPOINTS))
             for name in self.analysis.endpoints

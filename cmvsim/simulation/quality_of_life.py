@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.core.streams import Draws, day_index
@@ -21,7 +22,6 @@ from cmvsim.models.quality_of_life import (
     QualityOfLifeSpec,
     State,
     instrument_at,
-    level_probabilities,
 )
 from cmvsim.models.windows import Windows
 from cmvsim.valuation import ValueSet
@@ -207,8 +207,17 @@ def expected_index_at(
     health = latent_mean(latent, population, states, day)
     health = health + latent.spread * np.sqrt(correlation) * patient_effect(spec, population, draws)
     own = latent.spread * np.sqrt(1 - correlation)
-    index = adult.expected(level_probabilities(spec.adult.thresholds, health, own))
+    index = _expected(adult, spec.adult.thresholds, health, own)
     if youth is not None:
         young = population.age + max(day, 0.0) / DAYS_PER_YEAR < ADULT_FROM
-        index[young] = youth.expected(level_probabilities(spec.youth.thresholds, health[young], own))
+        index[young] = _expected(youth, spec.youth.thresholds, health[young], own)
+    return index
+
+
+def _expected(values: ValueSet, thresholds: FloatArray, health: FloatArray, sd: float) -> FloatArray:
+    """Expected index at many latent states: each threshold passed takes off what its level takes off more."""
+    index = np.ones(health.shape)
+    for cuts, steps in zip(thresholds, np.diff(values.decrements, axis=1), strict=True):
+        for cut, step in zip(cuts, steps, strict=True):
+            index -= step * special.ndtr((health - cut) / sd)
     return index

@@ -25,6 +25,9 @@ LEVELS: Mapping[str, int] = MappingProxyType({"EQ-5D-5L": 5, "EQ-5D-Y-3L": 3})
 DIMENSIONS = ("mobility", "self_care", "usual_activities", "pain", "anxiety")
 """The five dimensions, in the order of a profile: 21232 is level 2 of mobility, level 1 of self-care, ..."""
 
+DECIMALS = 10
+"""Of an index: more than any paper gives, so that a state worth 0 is 0 and not a last bit below it."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ValueSet:
@@ -61,7 +64,7 @@ class ValueSet:
     @property
     def worst(self) -> float:
         """Index of the worst profile."""
-        return float(1 - self.decrements[:, -1].sum())
+        return round(float(1 - self.decrements[:, -1].sum()), DECIMALS)
 
     def index(self, levels: ArrayLike, axis: int = -1) -> FloatArray:
         """Index of profiles.
@@ -94,7 +97,7 @@ class ValueSet:
         index: FloatArray = np.ones(given.shape[:-1])
         for dimension, row in enumerate(table):
             index = index - row[given[..., dimension]]
-        return index
+        return np.round(index, DECIMALS)
 
     def expected(self, probabilities: FloatArray) -> FloatArray:
         """Expected index given the probabilities of the levels: (..., 5, levels) -> (...)."""
