@@ -336,6 +336,18 @@ Correlation = Annotated[
     _schema("a correlation from -1 to 1", minimum=-1, maximum=1),
     Unit("correlation"),
 ]
+Utility = Annotated[
+    Value,
+    BeforeValidator(_value_validator("a utility or a change of it", -1, 1, False, False)),
+    _schema("a utility (1 = full health, 0 = as bad as dead) or a change of it", minimum=-1, maximum=1),
+    Unit("utility"),
+]
+VasPoints = Annotated[
+    Value,
+    BeforeValidator(_value_validator("VAS points", 0, 100, False, False)),
+    _schema("points of the visual-analogue scale, 0 to 100", minimum=0, maximum=100),
+    Unit("VAS points"),
+]
 VaryingDays = Annotated[
     Between,
     BeforeValidator(_between_validator("days", 0, False)),

@@ -39,9 +39,11 @@ from cmvsim.core.quantities import (
     Probability,
     Ratio,
     StudyDay,
+    Utility,
     VaryingDays,
     VaryingLog10,
     VaryingPositive,
+    VasPoints,
     ViralLoad,
 )
 from cmvsim.core.spec import Spec
@@ -72,8 +74,8 @@ _SCALAR: dict[str, TypeAdapter[Value]] = {
     "cells/µL": TypeAdapter(Positive),
     "fold": TypeAdapter(Positive),
     "G/L": TypeAdapter(Positive),
-    "utility": TypeAdapter(Number),
-    "VAS points": TypeAdapter(Number),
+    "utility": TypeAdapter(Utility),
+    "VAS points": TypeAdapter(VasPoints),
     "EUR": TypeAdapter(NonNegative),
     "EUR per day": TypeAdapter(NonNegative),
     "EUR per QALY": TypeAdapter(NonNegative),

@@ -22,9 +22,11 @@ from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
 from cmvsim.models.strategies import LetermovirSpec, StrategySpec, check_strategies
 from cmvsim.models.resources import ResourcesSpec
+from cmvsim.models.quality_of_life import QualityOfLifeSpec
 from cmvsim.models.strategies import StrategySpec
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
+from cmvsim.valuation import value_sets
 
 FORMAT = 1
 
@@ -64,6 +66,7 @@ class Scenario(Spec):
     follow_up: FollowUpSpec
     letermovir: LetermovirSpec
     resources: ResourcesSpec
+    quality_of_life: QualityOfLifeSpec
     strategies: dict[str, StrategySpec]
     analysis: AnalysisSpec
     designs: dict[str, SingleArmPrecision]
@@ -79,6 +82,7 @@ class Scenario(Spec):
         strata = tuple(self.population.strata)
         problems = self.follow_up.check(strata, where) + self.toxicity.check(self.population, where)
         problems += self.resources.initial_stay.check(self.population, where)
+        problems += self.quality_of_life.check(strata, float(self.study.horizon), value_sets(), where)
         problems += [
             Problem(f"there is no endpoint '{name}'", where, "analysis.endpoints", did_you_mean(name, ENDPOINTS))
             for name in self.analysis.endpoints

@@ -12,6 +12,7 @@ from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
 from cmvsim.models.strategies import LetermovirSpec, StrategySpec
 from cmvsim.models.resources import ResourcesSpec
+from cmvsim.models.quality_of_life import QualityOfLifeSpec
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
 from cmvsim.scenarios.scenario import Scenario
@@ -39,6 +40,7 @@ class Model:
     letermovir: LetermovirSpec
     strategies: dict[str, StrategySpec]
     resources: ResourcesSpec
+    quality_of_life: QualityOfLifeSpec
     baseline: Baseline
 
     @classmethod
@@ -57,5 +59,6 @@ class Model:
             letermovir=scenario.letermovir,
             strategies=scenario.strategies,
             resources=scenario.resources,
+            quality_of_life=scenario.quality_of_life,
             baseline=baseline,
         )
