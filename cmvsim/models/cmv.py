@@ -1,4 +1,4 @@
-"""The CMV part of a scenario: onset (section 5), viral load (6), matrices, disease (9), and what is known of the disease (17)."""
+"""The CMV part of a scenario: onset (section 5), viral load (6), matrices, disease (9), and the targets (17)."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class TreatmentSpec(Spec):
     @model_validator(mode="after")
     def _check(self) -> TreatmentSpec:
         if float(self.refractory_after) < 1:
-            raise ValueError(f"refractory_after = {float(self.refractory_after):g}: a drug is judged after a day at the earliest")
+            raise ValueError(f"refractory_after = {float(self.refractory_after):g}: no drug is judged before a day")
         if sorted(self.first_line) != sorted(FIRST_LINE):
             raise ValueError(f"first_line: shares of {', '.join(FIRST_LINE)} are needed, found {', '.join(self.first_line)}")
         total = sum(float(share) for share in self.first_line.values())

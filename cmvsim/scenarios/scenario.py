@@ -20,10 +20,9 @@ from cmvsim.models.follow_up import FollowUpSpec
 from cmvsim.models.infections import InfectionsSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
-from cmvsim.models.strategies import LetermovirSpec, StrategySpec, check_strategies
-from cmvsim.models.resources import ResourcesSpec
 from cmvsim.models.quality_of_life import QualityOfLifeSpec
-from cmvsim.models.strategies import StrategySpec
+from cmvsim.models.resources import ResourcesSpec
+from cmvsim.models.strategies import LetermovirSpec, StrategySpec, check_strategies
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
 from cmvsim.valuation import value_sets

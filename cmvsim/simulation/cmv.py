@@ -93,7 +93,7 @@ def simulate_cmv(
         return _scatter(model, draws, samples, _Rows.none(), None, path)
     factors = onset_factors(model, background)
     rate = onset_rates(model, background)
-    onset = first_onset_times(model, draws, background, rate, factors)
+    onset = first_onset_times(model, draws, rate, factors)
     # an episode after the last sample leaves no trace but in the path
     ever = np.flatnonzero(onset < np.inf if path else onset <= samples.last)
     offset, noise = matrix_offset(model, draws, background), assay_noise(model, draws)
@@ -241,7 +241,9 @@ def _rate_bound(model: Model, rate: FloatArray, factors: Factors) -> FloatArray:
     return np.asarray(rate * highest * np.exp(factors.log_bound(rate.size, model.horizon)))
 
 
-def _highest_set_point(model: Model, draws: ChunkDraws, background: Background, rows: IntArray, bound: FloatArray) -> FloatArray:
+def _highest_set_point(
+    model: Model, draws: ChunkDraws, background: Background, rows: IntArray, bound: FloatArray
+) -> FloatArray:
     """(A,) no episode of these patients has a set-point above it."""
     load = model.cmv.load
     shift, by_score = float(load.set_point_shift.corticosteroids), float(load.set_point_shift.score)
@@ -258,9 +260,7 @@ def _highest_set_point(model: Model, draws: ChunkDraws, background: Background, 
     return np.asarray(np.maximum(highest, float(load.start_log10)))
 
 
-def _disease_clock(
-    model: Model, draws: ChunkDraws, background: Background, rows: IntArray, bound: FloatArray
-) -> FloatArray:
+def _disease_clock(model: Model, draws: ChunkDraws, background: Background, rows: IntArray, bound: FloatArray) -> FloatArray:
     """(A,) clock of CMV disease; +inf for whom it outlasts viraemia at the highest load from here to the horizon."""
     spec, clock = model.cmv.disease, draws("cmv.disease")[rows]
     course = background.prophylaxis

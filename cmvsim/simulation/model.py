@@ -10,9 +10,9 @@ from cmvsim.models.follow_up import FollowUpSpec
 from cmvsim.models.infections import InfectionsSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
-from cmvsim.models.strategies import LetermovirSpec, StrategySpec
-from cmvsim.models.resources import ResourcesSpec
 from cmvsim.models.quality_of_life import QualityOfLifeSpec
+from cmvsim.models.resources import ResourcesSpec
+from cmvsim.models.strategies import LetermovirSpec, StrategySpec
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
 from cmvsim.scenarios.scenario import Scenario

@@ -71,13 +71,11 @@ def planned_samples(model: Model, draws: ChunkDraws, background: Background, *, 
     due = np.empty((clinical.size, size), dtype=np.bool_)
     planned = PlannedSamples(np.concatenate([days, np.full(clinical.size, np.nan)]), clinical, times, code, load, due, last)
     if plan.clinical is not None:
-        _plan_clinical(model, plan.clinical, draws, background, planned)
+        _plan_clinical(plan.clinical, draws, background, planned)
     return planned
 
 
-def _plan_clinical(
-    model: Model, testing: ClinicalTesting, draws: ChunkDraws, background: Background, planned: PlannedSamples
-) -> None:
+def _plan_clinical(testing: ClinicalTesting, draws: ChunkDraws, background: Background, planned: PlannedSamples) -> None:
     """Fill in the tests that clinicians ask for whatever was found."""
     from cmvsim.simulation.kernels.visits import plan_tests
 
@@ -86,7 +84,9 @@ def _plan_clinical(
     starts = np.array([phase.start for phase in testing.phases])
     by_phase = np.array([float(phase.odds) for phase in testing.phases])
     odds = by_phase[np.maximum(np.searchsorted(starts, days, side="right") - 1, 0)]
-    own = np.exp(math.log(float(testing.score)) * population.score) if float(testing.score) != 1 else np.ones(population.stratum.shape)
+    own = np.ones(population.stratum.shape)
+    if float(testing.score) != 1:
+        own = np.exp(math.log(float(testing.score)) * population.score)
     if not testing.between_visits:
         own = np.where(population.retrospective, own, np.nan)
     acting = [

@@ -155,7 +155,7 @@ def onset_rates(model: Model, background: Background) -> FloatArray:
     return rate
 
 
-def first_onset_times(model: Model, draws: Draws, background: Background, rate: FloatArray, factors: Factors) -> FloatArray:
+def first_onset_times(model: Model, draws: Draws, rate: FloatArray, factors: Factors) -> FloatArray:
     """(P,) first onset, +inf beyond the horizon."""
     from cmvsim.simulation.kernels.first_onset import first_onsets
     from cmvsim.simulation.kernels.hazard import not_yet

@@ -196,9 +196,9 @@ def stop_treatment(s: Vector, x: Vector, p: Vector, factors: Table, t: float) ->
     s[at.DRUG], s[at.T_STOP], s[at.T_ACT] = at.UNTREATED, INF, INF
     s[at.COURSE] += 1.0
     go_on_waiting(s, x, p, factors)
-    if s[at.ACTIVE] > 0.0 and s[at.KNOT_TIME] < INF and s[at.KNOT_SLOPE] < 0.0:
-        if x[of_episode(p, s[at.EPISODE]) + at.E_REGROWS] > 0.0:
-            set_knot(s, p, t, load_now(s, x, p, t), x[at.GROWTH])
+    falling = s[at.ACTIVE] > 0.0 and s[at.KNOT_TIME] < INF and s[at.KNOT_SLOPE] < 0.0
+    if falling and x[of_episode(p, s[at.EPISODE]) + at.E_REGROWS] > 0.0:
+        set_knot(s, p, t, load_now(s, x, p, t), x[at.GROWTH])
 
 
 @njit(cache=True, error_model="numpy")
@@ -242,9 +242,7 @@ def fall_ill(s: Vector, p: Vector, t: float) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def read_result(
-    s: Vector, x: Vector, p: Vector, factors: Table, t: float, code: int, value: float, episode: int
-) -> None:
+def read_result(s: Vector, x: Vector, p: Vector, factors: Table, t: float, code: int, value: float, episode: int) -> None:
     """Act on a result that arrives at t: follow up, start, count negatives, switch, or stop."""
     if t > x[at.MONITORED_UNTIL]:
         return

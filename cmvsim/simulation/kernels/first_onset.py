@@ -30,6 +30,4 @@ def first_onsets(
     for i in range(clock.shape[0]):
         for j in range(traits.size):
             traits[j] = windows[j, i]
-        onset[i] = spend(
-            origin, horizon, survival, clock[i], rate[i], origin, scale, shape, traits, 0, factors
-        )[0]
+        onset[i] = spend(origin, horizon, survival, clock[i], rate[i], origin, scale, shape, traits, 0, factors)[0]
