@@ -46,6 +46,12 @@ class PlannedSamples:
     due: BoolArray
     last: FloatArray
 
+    @property
+    def extra(self) -> BoolArray:
+        """(V + D, P) taken because CMV had been detected before: clinical tests that were not due."""
+        planned = np.zeros((self.time.shape[0] - self.clinical.size, self.time.shape[1]), dtype=np.bool_)
+        return np.concatenate([planned, ~self.due & ~np.isnan(self.time[planned.shape[0] :])])
+
 
 def planned_samples(model: Model, draws: ChunkDraws, background: Background, *, full_attendance: bool) -> PlannedSamples:
     """Plan the samples of all patients of a chunk.
@@ -92,7 +98,7 @@ def _plan_clinical(testing: ClinicalTesting, draws: ChunkDraws, background: Back
     acting = [
         (float(ratio), window())
         for ratio, window in (
-            (testing.inpatient, lambda: background.stay),
+            (testing.inpatient, lambda: background.stay.hospital),
             (testing.corticosteroids, lambda: toxicity.courses["corticosteroids"]),
             (testing.crs, lambda: _of_grade(toxicity.crs, toxicity.crs_grade)),
             (testing.neutropenia, lambda: toxicity.neutropenia),
