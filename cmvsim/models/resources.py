@@ -238,6 +238,13 @@ class PlannedStay:
     icu: Windows
 
 
+def worst_toxicity(crs_grade: IntArray, crs: Windows, icans_grade: IntArray, icans: Windows) -> tuple[IntArray, FloatArray]:
+    """Worst grade of CRS and ICANS, and onset of the worse of the two (the earlier where they are alike), all (P,)."""
+    worst = np.maximum(crs_grade, icans_grade)
+    onset = np.fmin(np.where(crs_grade == worst, crs.start, np.inf), np.where(icans_grade == worst, icans.start, np.inf))
+    return worst, onset
+
+
 def planned_stay(
     spec: InitialStaySpec,
     population: Population,
@@ -255,8 +262,8 @@ def planned_stay(
     worst_grade
         (P,) worst grade of acute toxicity (CRS, ICANS), 0 to 5.
     worst_from
-        (P,) time at which the worst grade began, NaN or +inf where it is not known: intensive care begins then. Without it,
-        on the day of the specification.
+        (P,) onset of that toxicity, NaN or +inf where there is none: intensive care begins then, else on the day of the
+        specification. Both from :func:`worst_toxicity`.
     draws
         Streams ``resources.initial_stay``, ``resources.initial_icu``, ``resources.icu_days``.
     """

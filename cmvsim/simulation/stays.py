@@ -5,6 +5,7 @@ A day in hospital is spent once: stays that overlap or touch are one stay, and i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +85,7 @@ class Care:
     neutropenia: Windows | None = None
     kidney_injury: FloatArray | None = None
     infections: Infections | None = None
-    toxicity: dict[str, Windows] | None = None
+    toxicity: Mapping[str, Windows] | None = None
     letermovir: Windows | None = None
     adherence: FloatArray | None = None
     test: FloatArray | None = None
@@ -135,8 +136,7 @@ def hospital_stays(spec: ResourcesSpec, care: Care, draws: Draws) -> Stays:
         wards += _admissions(spec, care.antivirals, admitted, discharge, draws)
     if disease is not None:
         start, days = disease
-        inside = (start >= admitted) & (start < discharge)  # then it has prolonged the initial stay
-        wards.append(Windows(np.where(inside, np.inf, start), start + days))
+        wards.append(Windows(start, start + days))  # within the initial stay where it has prolonged that
         icus.append(Windows(start, start + on_grid(days * float(spec.cmv.disease_icu_share))))
     if care.kidney_injury is not None:
         days_injured = on_grid(np.float64(float(spec.cmv.kidney_injury_days)))

@@ -12,8 +12,9 @@ from cmvsim.core.errors import InputError
 from cmvsim.core.streams import Role
 from cmvsim.evidence import parameter
 from cmvsim.models.population import Population
-from cmvsim.models.resources import PlannedStay, planned_stay
+from cmvsim.models.resources import PlannedStay, planned_stay, worst_toxicity
 from cmvsim.models.time_grid import STEPS_PER_DAY
+from cmvsim.models.windows import Windows
 from cmvsim.scenarios import resolve
 from cmvsim.simulation.draws import ChunkDraws
 
@@ -108,6 +109,15 @@ def test_intensive_care_begins_with_the_toxicity_where_it_is_known() -> None:
     there = np.isfinite(icu.start)
     np.testing.assert_allclose(icu.start[there & (onset < INF)], 3.3, atol=2**-21)
     assert (icu.start[there & (onset == INF)] == 6).all()
+
+
+def test_the_worse_of_crs_and_icans() -> None:
+    never = INF
+    crs = Windows(np.array([2.0, 2, 2, never]), np.array([9.0, 9, 9, never]))
+    icans = Windows(np.array([6.0, 6, 1, never]), np.array([9.0, 9, 9, never]))
+    grade, onset = worst_toxicity(np.array([3, 1, 2, 0]), crs, np.array([1, 4, 2, 0]), icans)
+    assert grade.tolist() == [3, 4, 2, 0]
+    assert onset.tolist() == [2, 6, 1, never]
 
 
 @pytest.mark.parametrize(

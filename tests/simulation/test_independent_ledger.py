@@ -202,7 +202,10 @@ def test_a_period_counts_occasions_after_its_beginning_and_at_its_end() -> None:
     test = np.array([[0.0] * P, [7.0] * P, [14.0] * P])
     mine = replace(care(), test=test, test_extra=None, death=np.full(P, INF))
     book = ledger(spec(), mine, made()[0])
-    assert (book.between(0.0, 14.0).totals(Item.CMV_PCR) == 2).all()
+    first = book.between(0.0, 14.0)
+    tests = first.start[first.item == Item.CMV_PCR.code]
+    assert sorted(set(tests)) == [7, 14]
+    assert tests.size == 2 * P
     assert (book.between(np.nan, 14.0).totals() == 0).all()
 
 
@@ -321,6 +324,14 @@ def test_prolonged_and_additional(spells: list[tuple[int, float, float, int]], p
     _, book = lone(*spells)
     got = [book.totals(component=c)[0] for c in list(Component)[:3]]
     assert got == [25, prolonged, additional]
+
+
+def test_what_comes_before_admission_belongs_to_the_initial_stay_if_it_reaches_it() -> None:
+    early = Infections(np.array([[-7.0], [-20.0]]), np.array([[True], [True]]))
+    stays, book = lone(infections=early)  # stays of 5 days, half of them in intensive care
+    assert of(stays.in_hospital, 0) == [(-20, -15), (-7, 20)]
+    assert [book.totals(component=c)[0] for c in list(Component)[:3]] == [25, 2, 5]
+    assert book.totals(Item.ICU_DAY)[0] == 5
 
 
 def test_outpatients_come_and_inpatients_do_not() -> None:
