@@ -170,6 +170,11 @@ class Infections:
         return Windows(np.where(severe, start, np.inf), np.where(severe, stop, np.inf))
 
     @property
+    def any_severe(self) -> BoolArray:
+        """(K + 1, P) which of :attr:`any` are severe."""
+        return np.vstack([self.bacterial_severe, self.fungal_severe])
+
+    @property
     def any(self) -> Windows:
         """(K + 1, P) windows of all infections, the fungal one last; they may overlap."""
         start = np.vstack([self.bacterial.start, self.fungal.start])

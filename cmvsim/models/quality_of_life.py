@@ -319,6 +319,37 @@ class LatentHealth:
         return value
 
 
+@dataclass(frozen=True, slots=True)
+class Questionnaires:
+    """Answers at the visits of a chunk.
+
+    Attributes
+    ----------
+    days
+        (V,): study days of the visits.
+    instrument
+        (V, P): :class:`Instrument` that is due; NONE under 4 years, and to nobody who has
+        died or left the study.
+    proxy
+        (V, P): answered by a parent (4 to 7 years).
+    levels
+        (V, 5, P): answers, 0 where there is none.
+    vas
+        (V, P): score in whole points, NaN where there is none.
+    """
+
+    days: NDArray[np.int64]
+    instrument: NDArray[np.int8]
+    proxy: BoolArray
+    levels: NDArray[np.int8]
+    vas: FloatArray
+
+    @property
+    def answered(self) -> BoolArray:
+        """(V, P): whether the questionnaire was filled in (always wholly)."""
+        return self.levels[:, 0] > 0
+
+
 def instrument_at(age: FloatArray, day: float) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
     """Questionnaire due on a day, and whether somebody else answers it; `age` in whole years at infusion.
 

@@ -21,11 +21,9 @@ from cmvsim.core.streams import Draws
 from cmvsim.core.value import Between, Value
 from cmvsim.models.population import Disease, Population, PopulationSpec
 from cmvsim.models.time_grid import on_grid
+from cmvsim.models.treatment import ANTIVIRALS, Antiviral
 from cmvsim.models.windows import Windows
 
-Antiviral = Literal["valganciclovir", "ganciclovir", "foscarnet", "maribavir"]
-ANTIVIRALS: tuple[Antiviral, ...] = get_args(Antiviral)
-"""Drugs against CMV; the code of a spell is 1 + the index here, 0 is none."""
 INTRAVENOUS: tuple[Antiviral, ...] = ("ganciclovir", "foscarnet")
 """Drugs that an outpatient gets in the day hospital."""
 SEVERE = 3
@@ -236,6 +234,25 @@ class PlannedStay:
 
     hospital: Windows
     icu: Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Stays:
+    """Stays as they were, cut at death and horizon, disjoint and in order of time.
+
+    Attributes
+    ----------
+    in_hospital
+        (W, P), intensive care included.
+    in_icu
+        (W', P), each within a stay.
+    planned
+        (P,) the planned initial stay, cut likewise: the part that would have been without CMV.
+    """
+
+    in_hospital: Windows
+    in_icu: Windows
+    planned: Windows
 
 
 def worst_toxicity(crs_grade: IntArray, crs: Windows, icans_grade: IntArray, icans: Windows) -> tuple[IntArray, FloatArray]:

@@ -26,7 +26,7 @@ from cmvsim.simulation.model import Model
 from cmvsim.simulation.onset import SEVERE, severe_windows
 from cmvsim.simulation.quality_of_life import HealthStates, disease_windows, responses
 from cmvsim.simulation.resistance import resistance, sequence
-from cmvsim.simulation.stays import Antivirals, Care, hospital_stays
+from cmvsim.simulation.stays import Antivirals, Care, InfectionOnsets, hospital_stays
 
 GANCICLOVIR = tuple(1 + ANTIVIRALS.index(drug) for drug in ("valganciclovir", "ganciclovir"))
 
@@ -200,7 +200,7 @@ def _care(
         disease=course.disease if np.isfinite(course.disease).any() else None,
         neutropenia=Windows(course.neutropenia[None], course.neutropenia_stop[None]),
         kidney_injury=course.kidney_injury[None],
-        infections=found,
+        infections=InfectionOnsets(found.any.start, found.any_severe) if found is not None else None,
         toxicity=background.toxicity.courses,
         letermovir=Windows(taken.start, taken.stop) if taken is not None else None,
         adherence=taken.adherence if taken is not None else None,
@@ -240,6 +240,6 @@ def _answers(
         background.population,
         states,
         died,
-        background.monitored_until,
+        np.minimum(background.follow_up.withdrawn, background.follow_up.lost),  # asked after a new therapy too
         draws,
     )

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from cmvsim.core.ledger import Component, Item, Ledger
 from cmvsim.core.records import BoolArray, FloatArray, IntArray
-from cmvsim.models.resources import ANTIVIRALS, INTRAVENOUS, ResourcesSpec, by_code
+from cmvsim.models.resources import INTRAVENOUS, ResourcesSpec, Stays, by_code
+from cmvsim.models.treatment import ANTIVIRALS
 from cmvsim.models.time_grid import on_grid
 from cmvsim.models.windows import Windows
-from cmvsim.simulation.stays import Antivirals, Care, Stays
+from cmvsim.simulation.stays import Antivirals, Care
 
 RATE_STEPS = 2.0**10
 """Rates are multiples of its inverse, so that rate x days is exact in float64."""

@@ -60,37 +60,6 @@ class HealthStates:
         return np.asarray(inside.any(axis=0)) if inside.ndim > 1 else np.asarray(inside)
 
 
-@dataclass(frozen=True, slots=True)
-class Questionnaires:
-    """Answers at the visits of a chunk.
-
-    Attributes
-    ----------
-    days
-        (V,): study days of the visits.
-    instrument
-        (V, P): :class:`~cmvsim.models.quality_of_life.Instrument` that is due; NONE under 4 years, and to nobody who has
-        died or left the study.
-    proxy
-        (V, P): answered by a parent (4 to 7 years).
-    levels
-        (V, 5, P): answers, 0 where there is none.
-    vas
-        (V, P): score in whole points, NaN where there is none.
-    """
-
-    days: NDArray[np.int64]
-    instrument: NDArray[np.int8]
-    proxy: BoolArray
-    levels: NDArray[np.int8]
-    vas: FloatArray
-
-    @property
-    def answered(self) -> BoolArray:
-        """(V, P): whether the questionnaire was filled in (always wholly)."""
-        return self.levels[:, 0] > 0
-
-
 def disease_windows(spec: QualityOfLifeSpec, onset: FloatArray) -> Windows:
     """Windows over which CMV disease weighs on health; `onset` (P,) is +inf or NaN where there is no disease."""
     start = np.where(np.isnan(onset), np.inf, onset)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cmvsim.core.records import BoolArray, FloatArray, IntArray
 from cmvsim.core.streams import Draws
-from cmvsim.models.resources import PlannedStay, ResourcesSpec, by_code
+from cmvsim.models.resources import PlannedStay, ResourcesSpec, Stays, by_code
 from cmvsim.models.time_grid import STEPS_PER_DAY, on_grid
 from cmvsim.models.windows import Windows
 
@@ -40,7 +40,7 @@ class Antivirals:
 
 
 @dataclass(frozen=True, slots=True)
-class Infections:
+class InfectionOnsets:
     """Bacterial and fungal infections: (W, P) start (NaN or +inf: none), and whether it is severe."""
 
     start: FloatArray
@@ -84,7 +84,7 @@ class Care:
     disease: FloatArray | None = None
     neutropenia: Windows | None = None
     kidney_injury: FloatArray | None = None
-    infections: Infections | None = None
+    infections: InfectionOnsets | None = None
     toxicity: Mapping[str, Windows] | None = None
     letermovir: Windows | None = None
     adherence: FloatArray | None = None
@@ -97,25 +97,6 @@ class Care:
         """(P,) end of resource use: death or the horizon, rounded down to the grid so that nothing follows death."""
         end = np.fmin(self.death, self.horizon)  # NaN: no death
         return np.asarray(np.floor(end * STEPS_PER_DAY) / STEPS_PER_DAY)
-
-
-@dataclass(frozen=True, slots=True)
-class Stays:
-    """Stays as they were, cut at death and horizon, disjoint and in order of time.
-
-    Attributes
-    ----------
-    in_hospital
-        (W, P), intensive care included.
-    in_icu
-        (W', P), each within a stay.
-    planned
-        (P,) the planned initial stay, cut likewise: the part that would have been without CMV.
-    """
-
-    in_hospital: Windows
-    in_icu: Windows
-    planned: Windows
 
 
 def hospital_stays(spec: ResourcesSpec, care: Care, draws: Draws) -> Stays:
@@ -215,7 +196,7 @@ def _admissions(
 
 
 def _infections(
-    spec: ResourcesSpec, infections: Infections, planned: Windows, draws: Draws
+    spec: ResourcesSpec, infections: InfectionOnsets, planned: Windows, draws: Draws
 ) -> tuple[list[Windows], list[Windows]]:
     """Stays and intensive care for infections: severe ones always, others by chance if out of the planned stay.
 

@@ -19,7 +19,7 @@ from cmvsim.models.resources import PlannedStay, ResourcesSpec
 from cmvsim.models.windows import Windows
 from cmvsim.scenarios import resolve
 from cmvsim.simulation.ledger import ledger, surveillance_tests
-from cmvsim.simulation.stays import Antivirals, Care, Infections, Stays, hospital_stays
+from cmvsim.simulation.stays import Antivirals, Care, InfectionOnsets, hospital_stays
 
 P, C, W, V = 1600, 4, 4, 14
 HORIZON = 80.0
@@ -104,7 +104,7 @@ def care() -> Care:
         disease=disease,
         neutropenia=windows(rng, 0.2, 10, 60, 12, (C, P)),
         kidney_injury=windows(rng, 0.1, 5, 70, 2, (C, P)).start,
-        infections=Infections(windows(rng, 0.4, 0, 70, 2, (W, P)).start, rng.random((W, P)) < 0.3),
+        infections=InfectionOnsets(windows(rng, 0.4, 0, 70, 2, (W, P)).start, rng.random((W, P)) < 0.3),
         toxicity={
             "corticosteroids": Windows(np.where(np.isnan(bare.start), INF, bare.start), bare.stop),
             "tocilizumab": windows(rng, 0.4, 1, 10, 14, P),
@@ -327,7 +327,7 @@ def test_prolonged_and_additional(spells: list[tuple[int, float, float, int]], p
 
 
 def test_what_comes_before_admission_belongs_to_the_initial_stay_if_it_reaches_it() -> None:
-    early = Infections(np.array([[-7.0], [-20.0]]), np.array([[True], [True]]))
+    early = InfectionOnsets(np.array([[-7.0], [-20.0]]), np.array([[True], [True]]))
     stays, book = lone(infections=early)  # stays of 5 days, half of them in intensive care
     assert of(stays.in_hospital, 0) == [(-20, -15), (-7, 20)]
     assert [book.totals(component=c)[0] for c in list(Component)[:3]] == [25, 2, 5]
