@@ -18,6 +18,7 @@ from cmvsim.models.follow_up import TARGET_DAY, FollowUp, exponential_rate
 from cmvsim.models.population import Population
 from cmvsim.models.strategies import LetermovirEffect, LetermovirSpec, StrategySpec, WhoSpec
 from cmvsim.models.time_grid import on_grid
+from cmvsim.models.toxicity import Drug
 from cmvsim.models.windows import Windows
 
 MeasuredTtv = Callable[[int], FloatArray]
@@ -78,7 +79,7 @@ def prophylaxis(
     spec: LetermovirSpec,
     effect: LetermovirEffect,
     population: Population,
-    toxicity: Mapping[str, Windows],
+    toxicity: Mapping[Drug, Windows],
     follow_up: FollowUp,
     ttv_measured: MeasuredTtv | None,
     draws: Draws,
@@ -115,21 +116,11 @@ def prophylaxis(
         if len(plans) != 1:
             raise ValueError("several strategies need the arm of each patient")
         arm = np.zeros(size, dtype=np.int64)
-    start, stop, dose = np.full(size, np.inf), np.full(size, np.inf), np.zeros(size)
-    for index, plan in enumerate(plans):
-        if plan.prophylaxis == "none":
-            continue
-        first, last = _planned(plan, population, toxicity, ttv_measured)
-        mine = (arm == index) & (first < last) & (first < horizon)
-        start = np.where(mine, first, start)
-        stop = np.where(mine, last, stop)
-        dose = np.where(mine, _value(plan.dose), dose)
+    start, stop, dose = _by_arm(plans, arm, population, toxicity, ttv_measured, horizon)
     if not np.isfinite(start).any():
         none = np.zeros(size)
         return Prophylaxis(start, stop, none, none, none, none, none, none)
-    with np.errstate(divide="ignore"):
-        days = draws("prophylaxis.discontinuation") / exponential_rate(float(spec.discontinued_by_90), TARGET_DAY)
-    stop = np.minimum(stop, start + np.maximum(on_grid(days), SHORTEST))
+    stop = np.minimum(stop, start + _other_reasons(spec, draws))
     adherence = np.clip(spec.adherence.of_normal(draws("prophylaxis.adherence")), 0.0, 1.0)
     courses = Prophylaxis(
         start,
@@ -142,14 +133,43 @@ def prophylaxis(
         log_disease=adherence * spec.log_disease,
     )
     courses = _without(courses, ~np.isfinite(start))
-    for event in ("hct", "new_therapy"):
-        if event in spec.stopped_by.value:
-            courses = courses.stopped_at(on_grid(getattr(follow_up, event)))
+    for name, times in (("hct", follow_up.hct), ("new_therapy", follow_up.new_therapy)):
+        if name in spec.stopped_by.value:
+            courses = courses.stopped_at(on_grid(times))
     return courses
 
 
+def _by_arm(
+    plans: Sequence[StrategySpec],
+    arm: IntArray,
+    population: Population,
+    toxicity: Mapping[Drug, Windows],
+    ttv_measured: MeasuredTtv | None,
+    horizon: float,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Start, planned stop and dose of everybody under the strategy of the patient's arm."""
+    size = arm.size
+    start, stop, dose = np.full(size, np.inf), np.full(size, np.inf), np.zeros(size)
+    for index, plan in enumerate(plans):
+        if plan.prophylaxis == "none":
+            continue
+        first, last = _planned(plan, population, toxicity, ttv_measured)
+        mine = (arm == index) & (first < last) & (first < horizon)
+        start = np.where(mine, first, start)
+        stop = np.where(mine, last, stop)
+        dose = np.where(mine, _value(plan.dose), dose)
+    return start, stop, dose
+
+
+def _other_reasons(spec: LetermovirSpec, draws: Draws) -> FloatArray:
+    """Days from the first dose to a stop for other reasons than plan."""
+    rate = exponential_rate(float(spec.discontinued_by_90), TARGET_DAY)
+    clock = draws("prophylaxis.discontinuation")
+    return np.maximum(on_grid(clock / rate), SHORTEST) if rate > 0 else np.full(clock.shape, np.inf)
+
+
 def _planned(
-    plan: StrategySpec, population: Population, toxicity: Mapping[str, Windows], ttv_measured: MeasuredTtv | None
+    plan: StrategySpec, population: Population, toxicity: Mapping[Drug, Windows], ttv_measured: MeasuredTtv | None
 ) -> tuple[FloatArray, FloatArray]:
     """Start and planned stop of everybody under one strategy, +inf for those it does not concern."""
     assert plan.who is not None
