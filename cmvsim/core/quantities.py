@@ -315,18 +315,6 @@ Log10Copies = Annotated[
     _schema("log10 copies/mL"),
     Unit("log10 copies/mL"),
 ]
-CellCount = Annotated[
-    Value,
-    BeforeValidator(_value_validator("x 10^9/L", 0, math.inf, True, False)),
-    _schema("x 10^9/L, above 0", exclusiveMinimum=0),
-    Unit("x 10^9/L"),
-]
-DailyDose = Annotated[
-    Value,
-    BeforeValidator(_value_validator("mg per day", 0, math.inf, True, False)),
-    _schema("mg per day, above 0", exclusiveMinimum=0),
-    Unit("mg per day"),
-]
 Number = Annotated[
     Value, BeforeValidator(_value_validator("", -math.inf, math.inf, False, False)), _schema("a number"), Unit("")
 ]
@@ -360,6 +348,24 @@ VaryingPositiveDays = Annotated[
     _varying_schema("days above 0, differing between patients"),
     Unit("days"),
 ]
+VaryingProportion = Annotated[
+    Between,
+    BeforeValidator(_between_validator("a proportion", 0, False)),
+    _varying_schema("a proportion, differing between patients"),
+    Unit("proportion"),
+]
+CellCount = Annotated[
+    Value,
+    BeforeValidator(_value_validator("x 10^9/L", 0, math.inf, True, False)),
+    _schema("x 10^9/L, above 0", exclusiveMinimum=0),
+    Unit("x 10^9/L"),
+]
+DailyDose = Annotated[
+    Value,
+    BeforeValidator(_value_validator("mg per day", 0, math.inf, True, False)),
+    _schema("mg per day, above 0", exclusiveMinimum=0),
+    Unit("mg per day"),
+]
 VaryingLog10 = Annotated[
     Between,
     BeforeValidator(_between_validator("log10 IU/mL", -math.inf, False)),
@@ -371,10 +377,4 @@ VaryingPositive = Annotated[
     BeforeValidator(_between_validator("", 0, True)),
     _varying_schema("a number above 0, differing between patients"),
     Unit(""),
-]
-VaryingProportion = Annotated[
-    Between,
-    BeforeValidator(_between_validator("a proportion", 0, False)),
-    _varying_schema("a proportion, differing between patients"),
-    Unit("proportion"),
 ]

@@ -21,7 +21,7 @@ from scipy import special
 
 from cmvsim.core.errors import Problem, did_you_mean
 from cmvsim.core.quantities import Correlation, Days, Probability, Ratio, Utility, VasPoints
-from cmvsim.core.records import FloatArray
+from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.core.spec import Spec
 from cmvsim.core.value import Stated
 from cmvsim.models.monitoring import WholeDay

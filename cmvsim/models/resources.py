@@ -8,7 +8,6 @@ later.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from pydantic import model_validator

@@ -10,10 +10,10 @@ from cmvsim.core.ledger import Ledger
 from cmvsim.core.records import FloatArray
 from cmvsim.models.history import Process
 from cmvsim.models.infections import Infections
+from cmvsim.models.prophylaxis import Prophylaxis
 from cmvsim.models.quality_of_life import Questionnaires
 from cmvsim.models.resistance import Resistance, Sequencing
 from cmvsim.models.resources import Stays
-from cmvsim.models.strategies import Prophylaxis
 from cmvsim.models.treatment import ANTIVIRALS
 from cmvsim.models.windows import Windows
 from cmvsim.simulation.background import Background

@@ -13,13 +13,13 @@ from cmvsim.core.streams import Draws
 from cmvsim.models.follow_up import FollowUp, follow_up
 from cmvsim.models.kinetics import Kinetics
 from cmvsim.models.population import Population
+from cmvsim.models.prophylaxis import Prophylaxis
 from cmvsim.models.resources import PlannedStay, planned_stay, worst_toxicity
-from cmvsim.models.strategies import Prophylaxis, StrategySpec
+from cmvsim.models.strategies import StrategySpec
 from cmvsim.models.toxicity import Toxicity
 from cmvsim.models.virome import Virome
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.prophylaxis import prophylaxis
-
 
 
 @dataclass(frozen=True)

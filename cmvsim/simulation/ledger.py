@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from cmvsim.core.ledger import Component, Item, Ledger
 from cmvsim.core.records import BoolArray, FloatArray, IntArray
 from cmvsim.models.resources import INTRAVENOUS, ResourcesSpec, Stays, by_code
-from cmvsim.models.treatment import ANTIVIRALS
 from cmvsim.models.time_grid import on_grid
+from cmvsim.models.treatment import ANTIVIRALS
 from cmvsim.models.windows import Windows
 from cmvsim.simulation.stays import Antivirals, Care
 

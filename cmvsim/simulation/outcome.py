@@ -114,4 +114,3 @@ def _treatment(course: CmvOutcome, view: _Views) -> Treatment:
 
 def _disease(model: Model, course: CmvOutcome, view: _Views) -> Disease:
     return Disease(view(course.disease), view(course.organ), tuple(model.cmv.disease.organs))
-

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -16,8 +15,10 @@ from cmvsim.core.records import BoolArray, FloatArray, IntArray
 from cmvsim.core.streams import Draws
 from cmvsim.models.follow_up import TARGET_DAY, FollowUp, exponential_rate
 from cmvsim.models.population import Population
+from cmvsim.models.prophylaxis import Prophylaxis, without
 from cmvsim.models.strategies import LetermovirEffect, LetermovirSpec, StrategySpec, WhoSpec
 from cmvsim.models.time_grid import on_grid
+from cmvsim.models.toxicity import Drug
 from cmvsim.models.windows import Windows
 
 MeasuredTtv = Callable[[int], FloatArray]
@@ -26,59 +27,12 @@ SHORTEST = 1.0
 """Days: who took a first dose counts as having taken it for a day."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prophylaxis:
-    """Courses of prophylaxis of a chunk; flat (P,) arrays, patients without a course have +inf times and no effect.
-
-    Attributes
-    ----------
-    start, stop
-        The course [start, stop) as planned, on the grid of operational times; +inf where there is none.
-    dose
-        mg per day, 0 without a course.
-    adherence
-        Share of the doses taken, 0 without a course.
-    log_ratio
-        Log hazard ratio of onset in [start, stop).
-    shift
-        log10 IU/mL on the set-point of episodes with onset in [start, stop).
-    log_rebound
-        Log hazard ratio of onset at `stop`, from where it declines.
-    log_disease
-        Log hazard ratio of CMV disease in [start, stop).
-    """
-
-    start: FloatArray
-    stop: FloatArray
-    dose: FloatArray
-    adherence: FloatArray
-    log_ratio: FloatArray
-    shift: FloatArray
-    log_rebound: FloatArray
-    log_disease: FloatArray
-
-    @property
-    def taken(self) -> BoolArray:
-        """Who has a course."""
-        return np.isfinite(self.start)
-
-    @property
-    def acts(self) -> BoolArray:
-        """Whose onset, set-point or disease the course can change; for the others it must not even cut a hazard's pieces."""
-        effects = (self.log_ratio, self.shift, self.log_rebound, self.log_disease)
-        return np.asarray(np.any([effect != 0 for effect in effects], axis=0))
-
-    def stopped_at(self, times: FloatArray) -> Prophylaxis:
-        """The courses when something ends them at `times` (+inf: nothing does); those that had not begun never do."""
-        return _without(replace(self, stop=np.minimum(self.stop, times)), times <= self.start)
-
-
 def prophylaxis(
     strategies: StrategySpec | Sequence[StrategySpec],
     spec: LetermovirSpec,
     effect: LetermovirEffect,
     population: Population,
-    toxicity: Mapping[str, Windows],
+    toxicity: Mapping[Drug, Windows],
     follow_up: FollowUp,
     ttv_measured: MeasuredTtv | None,
     draws: Draws,
@@ -115,21 +69,11 @@ def prophylaxis(
         if len(plans) != 1:
             raise ValueError("several strategies need the arm of each patient")
         arm = np.zeros(size, dtype=np.int64)
-    start, stop, dose = np.full(size, np.inf), np.full(size, np.inf), np.zeros(size)
-    for index, plan in enumerate(plans):
-        if plan.prophylaxis == "none":
-            continue
-        first, last = _planned(plan, population, toxicity, ttv_measured)
-        mine = (arm == index) & (first < last) & (first < horizon)
-        start = np.where(mine, first, start)
-        stop = np.where(mine, last, stop)
-        dose = np.where(mine, _value(plan.dose), dose)
+    start, stop, dose = _by_arm(plans, arm, population, toxicity, ttv_measured, horizon)
     if not np.isfinite(start).any():
         none = np.zeros(size)
         return Prophylaxis(start, stop, none, none, none, none, none, none)
-    with np.errstate(divide="ignore"):
-        days = draws("prophylaxis.discontinuation") / exponential_rate(float(spec.discontinued_by_90), TARGET_DAY)
-    stop = np.minimum(stop, start + np.maximum(on_grid(days), SHORTEST))
+    stop = np.minimum(stop, start + _other_reasons(spec, draws))
     adherence = np.clip(spec.adherence.of_normal(draws("prophylaxis.adherence")), 0.0, 1.0)
     courses = Prophylaxis(
         start,
@@ -141,15 +85,44 @@ def prophylaxis(
         log_rebound=adherence * spec.log_rebound,
         log_disease=adherence * spec.log_disease,
     )
-    courses = _without(courses, ~np.isfinite(start))
-    for event in ("hct", "new_therapy"):
-        if event in spec.stopped_by.value:
-            courses = courses.stopped_at(on_grid(getattr(follow_up, event)))
+    courses = without(courses, ~np.isfinite(start))
+    for name, times in (("hct", follow_up.hct), ("new_therapy", follow_up.new_therapy)):
+        if name in spec.stopped_by.value:
+            courses = courses.stopped_at(on_grid(times))
     return courses
 
 
+def _by_arm(
+    plans: Sequence[StrategySpec],
+    arm: IntArray,
+    population: Population,
+    toxicity: Mapping[Drug, Windows],
+    ttv_measured: MeasuredTtv | None,
+    horizon: float,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Start, planned stop and dose of everybody under the strategy of the patient's arm."""
+    size = arm.size
+    start, stop, dose = np.full(size, np.inf), np.full(size, np.inf), np.zeros(size)
+    for index, plan in enumerate(plans):
+        if plan.prophylaxis == "none":
+            continue
+        first, last = _planned(plan, population, toxicity, ttv_measured)
+        mine = (arm == index) & (first < last) & (first < horizon)
+        start = np.where(mine, first, start)
+        stop = np.where(mine, last, stop)
+        dose = np.where(mine, _value(plan.dose), dose)
+    return start, stop, dose
+
+
+def _other_reasons(spec: LetermovirSpec, draws: Draws) -> FloatArray:
+    """Days from the first dose to a stop for other reasons than plan."""
+    rate = exponential_rate(float(spec.discontinued_by_90), TARGET_DAY)
+    clock = draws("prophylaxis.discontinuation")
+    return np.maximum(on_grid(clock / rate), SHORTEST) if rate > 0 else np.full(clock.shape, np.inf)
+
+
 def _planned(
-    plan: StrategySpec, population: Population, toxicity: Mapping[str, Windows], ttv_measured: MeasuredTtv | None
+    plan: StrategySpec, population: Population, toxicity: Mapping[Drug, Windows], ttv_measured: MeasuredTtv | None
 ) -> tuple[FloatArray, FloatArray]:
     """Start and planned stop of everybody under one strategy, +inf for those it does not concern."""
     assert plan.who is not None
@@ -193,15 +166,6 @@ def _hematotox_high(population: Population) -> BoolArray:
     if high is None:
         raise ValueError("a strategy selects by CAR-HEMATOTOX, which the population does not have")
     return np.asarray(high, dtype=np.bool_)
-
-
-def _without(courses: Prophylaxis, rows: BoolArray) -> Prophylaxis:
-    """The courses with those of `rows` struck out."""
-    struck = {
-        f.name: np.where(rows, np.inf if f.name in {"start", "stop"} else 0.0, getattr(courses, f.name))
-        for f in fields(courses)
-    }
-    return Prophylaxis(**struck)
 
 
 def _value(value: object) -> float:

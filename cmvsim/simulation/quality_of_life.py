@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from cmvsim.core.records import BoolArray, FloatArray
@@ -20,6 +19,7 @@ from cmvsim.models.quality_of_life import (
     Instrument,
     LatentHealth,
     QualityOfLifeSpec,
+    Questionnaires,
     State,
     instrument_at,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 
 import pytest
 
@@ -12,6 +13,7 @@ from cmvsim.core.errors import InputError
 from cmvsim.core.spec import key_path
 from cmvsim.core.value import Between, Stated, Value
 from cmvsim.evidence import parameter
+from cmvsim.models.strategies import StrategySpec, check_strategies
 from cmvsim.scenarios import ResolvedScenario, catalogue_ids, catalogue_text, resolve
 from cmvsim.scenarios.inputs import inputs
 from cmvsim.scenarios.load import load_tree, merge
@@ -24,6 +26,8 @@ STUDY_DESIGN = {  # facts of the study or of a target's cohort: neither publishe
     "cmv.targets[1].day",  # three months
     "cmv.targets[0].measured_by.attendance",  # a target is net of missed visits
 }
+STRATEGY_DESIGN = re.compile(r"strategies\.\w+\.(start\.(day|delay)|duration|dose|latest_stop|who\.baseline\.points)")
+"""What a strategy is, is nobody's finding; whom it selects by a level needs a reason."""
 
 
 class Dumped:
@@ -167,7 +171,7 @@ def test_extends_a_file_beside_it(tmp_path):
 @pytest.mark.parametrize("name", IDS)
 def test_every_input_has_a_paper_a_reason_or_is_study_design(name):
     unsourced = {item.path for item in inputs(resolve(name).spec) if item.evidence is None and item.assumed is None}
-    assert unsourced <= STUDY_DESIGN
+    assert {path for path in unsourced if not STRATEGY_DESIGN.fullmatch(path)} <= STUDY_DESIGN
 
 
 @pytest.mark.parametrize("name", IDS)
@@ -263,3 +267,57 @@ def test_the_basis_is_the_catalogue_scenario_whatever_is_changed_here():
     changed = resolve("cmv-cart", ["follow_up.death_by_90.dlbcl=0.3", "cmv.onset.ratios.corticosteroids=5"])
     assert changed.basis == resolve("cmv-cart").basis == resolve("cmv-cart").spec
     assert changed.spec != changed.basis
+
+
+# ---- strategies with letermovir
+
+
+def test_letermovir_strategies_differ_in_who_when_and_how_long_only():
+    spec, base = resolve("letermovir-strategies").spec, resolve("cmv-cart").spec
+    assert list(spec.strategies) == ["preemptive", "universal", "risk_selected", "steroid_triggered", "ttv_guided"]
+    assert (spec.letermovir, spec.cmv, spec.population, spec.analysis) == (
+        base.letermovir,
+        base.cmv,
+        base.population,
+        base.analysis,
+    )
+    universal, triggered = spec.strategies["universal"], spec.strategies["steroid_triggered"]
+    assert universal.who is not None
+    assert universal.who.baseline is universal.who.ttv is None
+    assert triggered.start is not None
+    assert triggered.start.trigger == "corticosteroids"
+    assert float(triggered.duration) < float(universal.duration)
+    # what is deferred must be seen: the rebound ends before the horizon, and visits go on
+    assert float(spec.study.horizon) >= float(universal.duration) + float(spec.letermovir.rebound.days)
+    assert spec.monitoring.days[-1] > float(universal.duration) + 60
+
+
+def test_letermovir_trial_counts_treated_infections_while_the_drug_is_given():
+    spec = resolve("letermovir-trial").spec
+    assert spec.analysis.definition.name == "clinically_significant"
+    assert spec.analysis.window == 98 == float(spec.strategies["letermovir"].duration)
+    assert spec.strategies["preemptive"].prophylaxis == "none"
+    assert float(spec.study.horizon) > 98 + 60
+
+
+def test_letermovir_acts_nowhere_without_a_strategy_that_gives_it_and_not_in_null():
+    assert resolve("null").spec.letermovir.effect == "none"
+    assert not resolve("null").spec.letermovir.acts
+    spec = resolve("letermovir-breakeven").spec
+    assert spec.letermovir.known_effect is None  # solved
+    given = ["letermovir.effect=given", "letermovir.given={ onset_ratio = 0.7, set_point_shift = -0.5 }"]
+    effect = resolve("letermovir-breakeven", given).spec.letermovir.known_effect
+    assert effect is not None
+    assert (effect.onset_ratio, effect.set_point_shift) == (0.7, -0.5)
+    for name in ("letermovir-breakeven", "letermovir-strategies"):
+        targets = resolve(name).spec.letermovir.targets
+        assert float(targets.clinically_significant) < float(targets.any_dnaemia) < 1
+
+
+def test_a_ttv_rule_needs_its_visit():
+    rule = {"who": {"ttv": {"log10_at_least": 4.0, "day": 15, "turnaround": 1}}, "start": {}, "duration": 60, "dose": 480}
+    strategy = StrategySpec.parse({"label": "x", "prophylaxis": "letermovir", **rule})
+    problems = check_strategies({"preemptive": StrategySpec.parse({"label": "y"}), "x": strategy}, -5, 104, (0, 14, 28), "f")
+    assert [(p.at, p.message) for p in problems] == [("strategies.x.who.ttv.day", "TTV is not measured on day 15")]
+    assert "0, 14, 28" in problems[0].allowed
+    assert check_strategies({"preemptive": StrategySpec.parse({"label": "y"}), "x": strategy}, -5, 104, None, "f") == []
