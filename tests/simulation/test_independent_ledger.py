@@ -15,7 +15,7 @@ from ledger_twin import Patient
 from cmvsim.core.ledger import Component, Item, Ledger
 from cmvsim.core.streams import STREAMS, Kind, stable_hash
 from cmvsim.core.value import Between, Value
-from cmvsim.models.resources import PlannedStay, ResourcesSpec
+from cmvsim.models.resources import PlannedStay, ResourcesSpec, Stays
 from cmvsim.models.windows import Windows
 from cmvsim.scenarios import resolve
 from cmvsim.simulation.ledger import ledger, surveillance_tests
