@@ -25,7 +25,8 @@ TOPICS = {
     "cmv.onset": "onset",
     "cmv.load": "viral load",
     "cmv.matrices": "matrix",
-    "toxicity": "toxicity treatments",
+    "kinetics": "CAR-T kinetics",
+    "toxicity": "toxicity and its treatment",
     "population": "patients",
     "monitoring": "assay",
     "preemptive_therapy": "treatment",
@@ -130,7 +131,12 @@ def _course(spec: Scenario) -> list[str]:
         f"The hazard is solved so that {percent(float(incidence.value))}{likely} have {_positive(incidence)} CMV DNA "
         f"by day {number(float(incidence.day))} under {test}, half of them by day {number(float(timing.value))}."
     )
-    return [found, *(_drug(spec, drug) for drug in DRUGS), _host(spec), *_outcomes(spec)]
+    return [
+        found,
+        *(_drug(spec, drug) for drug in DRUGS if hasattr(spec.cmv.onset.ratios, drug)),
+        _host(spec),
+        *_outcomes(spec),
+    ]
 
 
 def _positive(target: TargetSpec) -> str:

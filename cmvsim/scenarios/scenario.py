@@ -17,6 +17,7 @@ from cmvsim.designs import SingleArmPrecision
 from cmvsim.endpoints import ENDPOINTS, AnalysisSpec
 from cmvsim.models.cmv import CmvSpec
 from cmvsim.models.follow_up import FollowUpSpec
+from cmvsim.models.kinetics import KineticsSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
 from cmvsim.models.strategies import StrategySpec
@@ -53,6 +54,7 @@ class Scenario(Spec):
     title: str
     study: StudySpec
     population: PopulationSpec
+    kinetics: KineticsSpec
     toxicity: ToxicitySpec
     cmv: CmvSpec
     monitoring: MonitoringSpec
@@ -71,7 +73,8 @@ class Scenario(Spec):
             With every problem.
         """
         strata = tuple(self.population.strata)
-        problems = self.follow_up.check(strata, where) + self.toxicity.check(self.population, where)
+        problems = self.follow_up.check(strata, where)
+        problems += self.kinetics.check(self.population, where) + self.toxicity.check(self.population, where)
         problems += [
             Problem(f"there is no endpoint '{name}'", where, "analysis.endpoints", did_you_mean(name, ENDPOINTS))
             for name in self.analysis.endpoints

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from cmvsim.core.streams import Draws, day_index
 from cmvsim.core.value import Value
 from cmvsim.models.population import Population
 from cmvsim.models.time_grid import on_grid
+from cmvsim.models.toxicity import Drug
 from cmvsim.models.viral_load import LOG10_2, growth_rate
 from cmvsim.models.windows import Windows
 from cmvsim.simulation.draws import ChunkDraws
@@ -60,7 +62,7 @@ def simulate_cmv(
     model: Model,
     draws: ChunkDraws,
     population: Population,
-    windows: dict[str, Windows],
+    windows: Mapping[Drug, Windows],
     monitored_until: FloatArray,
     *,
     path: bool,
@@ -145,7 +147,7 @@ def _noise(model: Model, draws: ChunkDraws) -> FloatArray:
 
 
 def first_onset_times(
-    model: Model, draws: Draws, population: Population, windows: dict[str, Windows], p: FloatArray
+    model: Model, draws: Draws, population: Population, windows: Mapping[Drug, Windows], p: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """(P,) hazard amplitude of each patient (windows apart) and first onset, +inf beyond the horizon."""
     from cmvsim.simulation.kernels.first_onset import first_onsets
@@ -201,7 +203,7 @@ def _may_be_seen(
     model: Model,
     draws: Draws,
     population: Population,
-    windows: dict[str, Windows],
+    windows: Mapping[Drug, Windows],
     rows: IntArray,
     rate: FloatArray,
     offset: FloatArray,
@@ -233,7 +235,7 @@ def _traits(
     model: Model,
     draws: Draws,
     population: Population,
-    windows: dict[str, Windows],
+    windows: Mapping[Drug, Windows],
     rows: IntArray,
     rate: FloatArray,
     onset: FloatArray,

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from cmvsim.core.records import FloatArray
 from cmvsim.models.follow_up import follow_up
 from cmvsim.models.history import ClinicalSamples, Episodes, History, Observation, Process
+from cmvsim.models.kinetics import Kinetics
 from cmvsim.models.population import Population
-from cmvsim.models.toxicity import DRUGS, courses
-from cmvsim.models.windows import Windows
+from cmvsim.models.toxicity import Toxicity
 from cmvsim.simulation.cmv import CmvOutcome, simulate_cmv
 from cmvsim.simulation.death import death_times
 from cmvsim.simulation.draws import ChunkDraws
@@ -47,14 +47,11 @@ def simulate(
     population = Population(model.population, draws)
     strata = tuple(model.population.strata)
     wants_cmv = Process.CMV in needs
-    wants_windows = wants_cmv or Process.TOXICITY in needs
-    windows: dict[str, Windows] = {
-        drug: courses(model.toxicity, drug, population, draws) for drug in (DRUGS if wants_windows else ())
-    }
+    toxicity = Toxicity(model.toxicity, population, Kinetics(model.kinetics, population, draws), draws)
     observation = _observation(model, draws, population, strata, never_lost)
     cmv = (
         simulate_cmv(
-            model, draws, population, windows, _flat(observation.monitoring_end), path=path, full_attendance=never_lost
+            model, draws, population, toxicity.courses, _flat(observation.monitoring_end), path=path, full_attendance=never_lost
         )
         if wants_cmv
         else None
@@ -66,7 +63,7 @@ def simulate(
         if Process.DEATH in needs
         else np.full(size, np.inf)
     )
-    return _history(model, draws, population, strata, windows, observation, cmv, death)
+    return _history(model, draws, population, strata, toxicity, observation, cmv, death)
 
 
 def _flat(view: FloatArray) -> FloatArray:
@@ -95,7 +92,7 @@ def _history(
     draws: ChunkDraws,
     population: Population,
     strata: tuple[str, ...],
-    windows: dict[str, Windows],
+    toxicity: Toxicity,
     observation: Observation,
     cmv: CmvOutcome | None,
     death: FloatArray,
@@ -117,7 +114,7 @@ def _history(
         population=population,
         strata=strata,
         diseases=diseases,
-        toxicity=windows,
+        toxicity=toxicity,
         observation=observation,
         episodes=_episodes(model, cmv, view) if cmv is not None and cmv.episodes is not None else None,
         samples=_samples(model, cmv, n, r) if cmv is not None else None,
