@@ -261,7 +261,8 @@ class Toxicity:
         by_icans = np.zeros(rows.size, dtype=bool) if by_crs else self.icans_grade[rows] > self.crs_grade[rows]
         start = np.empty(rows.size)
         start[~by_icans] = self._days("crs.onset", rows[~by_icans])
-        start[by_icans] = self._days("icans.onset", rows[by_icans])
+        if not by_crs:
+            start[by_icans] = self._days("icans.onset", rows[by_icans])
         return _windows(u.size, rows, start + self._days(f"{drug}.lag", rows), self._days(f"{drug}.duration", rows))
 
     def _days(self, name: str, rows: IntArray) -> FloatArray:
