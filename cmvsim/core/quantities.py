@@ -378,3 +378,45 @@ VaryingPositive = Annotated[
     _varying_schema("a number above 0, differing between patients"),
     Unit(""),
 ]
+Concentration = Annotated[
+    Value,
+    BeforeValidator(_value_validator("in the unit of the assay", 0, math.inf, False, False)),
+    _schema("a concentration in the unit of the assay, at least 0", minimum=0),
+    Unit("units of the assay"),
+]
+LogSd = Annotated[
+    Value,
+    BeforeValidator(_value_validator("a standard deviation of the natural log", 0, math.inf, False, False)),
+    _schema("a standard deviation of the natural log, at least 0", minimum=0),
+    Unit("sd of the natural log"),
+]
+LogOddsPerGrade = Annotated[
+    Value,
+    BeforeValidator(_value_validator("a log odds ratio per grade", -math.inf, math.inf, False, False)),
+    _schema("a log odds ratio per grade"),
+    Unit("log odds per grade"),
+]
+VaryingConcentration = Annotated[
+    Between,
+    BeforeValidator(_between_validator("in the unit of the assay", 0, True)),
+    _varying_schema("a concentration above 0 in the unit of the assay, differing between patients"),
+    Unit("units of the assay"),
+]
+VaryingFold = Annotated[
+    Between,
+    BeforeValidator(_between_validator("fold", 0, True)),
+    _varying_schema("fold, above 0, differing between patients"),
+    Unit("fold"),
+]
+VaryingRate = Annotated[
+    Between,
+    BeforeValidator(_between_validator("per day", 0, True)),
+    _varying_schema("a rate per day above 0, differing between patients"),
+    Unit("per day"),
+]
+VaryingShare = Annotated[
+    Between,
+    BeforeValidator(_between_validator("a proportion", 0, True)),
+    _varying_schema("a proportion above 0, differing between patients"),
+    Unit("proportion"),
+]

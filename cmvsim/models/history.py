@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cmvsim.core.records import FloatArray, IntArray
 from cmvsim.models.population import Population
-from cmvsim.models.windows import Windows
+from cmvsim.models.toxicity import Toxicity
 
 
 class Process(StrEnum):
@@ -187,7 +187,7 @@ class History:
     strata, diseases
         Names and diseases of the strata.
     toxicity
-        Courses of corticosteroids and tocilizumab, flat.
+        Acute toxicity and the courses of drugs against it (flat, patient-major; drawn when first asked for).
     observation, episodes, samples
         As above; `episodes` and `samples` are None when CMV was not asked for.
     antiviral_start, antiviral_stop
@@ -202,7 +202,7 @@ class History:
     population: Population
     strata: tuple[str, ...]
     diseases: tuple[str, ...]
-    toxicity: dict[str, Windows]
+    toxicity: Toxicity
     observation: Observation
     episodes: Episodes | None
     samples: ClinicalSamples | None

@@ -1,20 +1,22 @@
-"""Section 1, population: strata, age, sex, product, prior transplantation, lymphocytes, and the immunosuppression score.
+"""Section 1, population: strata, age, sex, product, prior transplantation, blood counts, and the immunosuppression score.
 
 Traits are linked by a Gaussian copula with one factor: the score Z, a standard normal per patient that loads on
-lymphocytes and prior transplantation and, as the shared frailty, on the CMV hazard.
+lymphocytes, prior transplantation and CAR-HEMATOTOX and, as the shared frailty, on the CMV hazard.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 from scipy import special
 
+from cmvsim.core.errors import Problem, did_you_mean
 from cmvsim.core.quantities import Correlation, Count, Probability, VaryingPositive
 from cmvsim.core.records import BoolArray, FloatArray, IntArray
 from cmvsim.core.spec import Spec
@@ -33,6 +35,10 @@ class StratumSpec(Spec):
     ----------
     seropositive_share
         CMV-seropositive among the stratum's candidates; only tells how many are screened for those enrolled.
+    lymphocytes
+        Before lymphodepletion, 10^9/L.
+    hematotox_high
+        CAR-HEMATOTOX of 2 or more before lymphodepletion.
     """
 
     label: str
@@ -43,6 +49,7 @@ class StratumSpec(Spec):
     seropositive_share: Probability
     prior_allogeneic_hct: Probability
     lymphocytes: VaryingPositive
+    hematotox_high: Probability
 
     @model_validator(mode="after")
     def _check(self) -> StratumSpec:
@@ -61,12 +68,23 @@ class ScoreLoadings(Spec):
 
     prior_allogeneic_hct: Correlation
     lymphocytes: Correlation
+    hematotox: Correlation
 
 
 class PopulationSpec(Spec):
-    """Who is enrolled: CMV-seropositive patients."""
+    """Who is enrolled.
+
+    Attributes
+    ----------
+    seropositive_enrolled
+        CMV-seropositive among those enrolled: 1 where seropositivity is a condition of enrolment.
+    aciclovir_share
+        On (val)aciclovir prophylaxis.
+    """
 
     strata: dict[str, StratumSpec]
+    seropositive_enrolled: Probability
+    aciclovir_share: Probability
     female_share: Probability
     score_loadings: ScoreLoadings
     retrospective_share: Probability
@@ -81,17 +99,61 @@ class PopulationSpec(Spec):
             raise ValueError(f"the strata's shares add up to {total:g}; they must add up to 1")
         if float(self.sites) < 1:
             raise ValueError("sites must be at least 1")
+        if float(self.seropositive_enrolled) < 1 and any(float(s.seropositive_share) == 1 for s in self.strata.values()):
+            raise ValueError("seropositive_enrolled is below 1, but a stratum has no seronegative candidates")
         return self
 
     def screened(self, patients: int) -> int:
-        """Candidates screened to enrol so many seropositive patients: n x the sum of share / seropositive share."""
-        each = [float(s.share) / float(s.seropositive_share) for s in self.strata.values() if float(s.share) > 0]
+        """Candidates screened to enrol so many patients with the stated share of seropositive ones.
+
+        With a share s of those enrolled and p of a stratum's candidates, each stratum screens until it has found both the
+        seropositive and the seronegative patients it enrols: max(s / p, (1 - s) / (1 - p)) candidates for each patient.
+        That is 1 / p where only seropositive patients are enrolled, and 1 where nobody is turned away (s = p).
+        """
+        s = float(self.seropositive_enrolled)
+        each = [
+            float(stratum.share) * max(s / p, (1 - s) / (1 - p) if s < 1 else 0.0)
+            for stratum in self.strata.values()
+            if float(stratum.share) > 0 and (p := float(stratum.seropositive_share))
+        ]
         return math.ceil(patients * sum(each) - 1e-9)
 
     @property
     def products(self) -> tuple[str, ...]:
         """All products in the order of their first mention."""
         return tuple(dict.fromkeys(name for stratum in self.strata.values() for name in stratum.products))
+
+    @property
+    def cells(self) -> tuple[tuple[Disease, str], ...]:
+        """Pairs of disease and product that a stratum names, in the order of their first mention."""
+        return tuple(dict.fromkeys((s.disease, name) for s in self.strata.values() for name in s.products))
+
+    def check_cells(self, table: Mapping[Disease, Mapping[str, Any]], what: str, where: str, at: str) -> list[Problem]:
+        """Problems of a table by disease and product that does not name exactly the cells.
+
+        Parameters
+        ----------
+        table
+            As in the scenario.
+        what
+            What the table holds, in words ("probability of corticosteroids").
+        where, at
+            File and key path for messages.
+        """
+        needed = set(self.cells)
+        given = {(disease, name) for disease, row in table.items() for name in row}
+        return [
+            Problem(f"{disease} has no {what} with '{name}'", where, f"{at}.{disease}")
+            for disease, name in sorted(needed - given)
+        ] + [
+            Problem(
+                f"no stratum gives '{name}' for {disease}",
+                where,
+                f"{at}.{disease}.{name}",
+                did_you_mean(name, (other for d, other in needed if d == disease)),
+            )
+            for disease, name in sorted(given - needed)
+        ]
 
 
 @dataclass(frozen=True)
@@ -142,6 +204,18 @@ class Population:
         )
 
     @cached_property
+    def cell(self) -> IntArray:
+        """Index into :attr:`PopulationSpec.cells`."""
+        cells, products = self.spec.cells, self.spec.products
+        table = np.array(
+            [
+                [cells.index((s.disease, name)) if (s.disease, name) in cells else -1 for name in products]
+                for s in self.spec.strata.values()
+            ]
+        )
+        return table.ravel().take(self.stratum * len(products) + self.product)
+
+    @cached_property
     def age(self) -> FloatArray:
         """Age in whole years, uniform over the stratum's range (its published distribution was not found)."""
         low, high = np.array([stratum.age for stratum in self.spec.strata.values()]).T
@@ -172,6 +246,26 @@ class Population:
         z = self._loaded("lymphocytes", "population.lymphocytes")
         by_stratum = [stratum.lymphocytes.of_normal(z) for stratum in self.spec.strata.values()]
         return np.choose(self.stratum, by_stratum)
+
+    @cached_property
+    def hematotox_high(self) -> BoolArray:
+        """Whether CAR-HEMATOTOX is high (2 or more)."""
+        share = np.array([float(stratum.hematotox_high) for stratum in self.spec.strata.values()])
+        latent = self._loaded("hematotox", "population.hematotox")
+        return latent > special.ndtri(1 - share)[self.stratum]
+
+    @cached_property
+    def seropositive(self) -> BoolArray:
+        """Whether the patient is CMV-seropositive; nothing is drawn where all are."""
+        share = float(self.spec.seropositive_enrolled)
+        if share == 1:
+            return np.ones(self.stratum.shape, dtype=bool)
+        return self.draws("population.serostatus") < share
+
+    @cached_property
+    def aciclovir(self) -> BoolArray:
+        """Whether the patient takes (val)aciclovir prophylaxis."""
+        return self.draws("population.aciclovir") < float(self.spec.aciclovir_share)
 
     @cached_property
     def retrospective(self) -> BoolArray:

@@ -99,7 +99,7 @@ def _search_sentence(results: Mapping[str, Any]) -> str:
     parts.append(f"The closed form ({closed['name']}) says {closed['n']}.")
     parts.append(f"It knows nothing of the following: {'; '.join(answer['why_different'])}.")
     if answer["screened"]:
-        parts.append(f"About {answer['screened']} patients are screened to find {n} seropositive ones.")
+        parts.append(f"About {answer['screened']} patients are screened to enrol these {n}.")
     return " ".join(parts)
 
 

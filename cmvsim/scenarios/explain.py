@@ -25,7 +25,8 @@ TOPICS = {
     "cmv.onset": "onset",
     "cmv.load": "viral load",
     "cmv.matrices": "matrix",
-    "toxicity": "toxicity treatments",
+    "kinetics": "CAR-T kinetics",
+    "toxicity": "toxicity and its treatment",
     "population": "patients",
     "monitoring": "assay",
     "preemptive_therapy": "treatment",
@@ -106,11 +107,16 @@ def _who(spec: Scenario) -> list[str]:
     strata = sorted((s for s in spec.population.strata.values() if float(s.share) > 0), key=lambda s: -float(s.share))
     mix = _joined([f"{percent(float(s.share))} {s.label} ({s.age[0]:g} to {s.age[1]:g} years)" for s in strata], ";")
     screened = spec.population.screened(spec.study.patients)
-    positive = percent(spec.study.patients / screened)
-    screening = f"With {positive} of candidates seropositive, about {number(screened)} are screened."
+    enrolled = float(spec.population.seropositive_enrolled)
+    if enrolled == 1:
+        positive = percent(spec.study.patients / screened)
+        screening = f"With {positive} of candidates seropositive, about {number(screened)} are screened."
+    else:
+        screening = f"Of those enrolled, {percent(enrolled)} are CMV-seropositive; about {number(screened)} are screened."
+    who = "CMV-seropositive patients" if enrolled == 1 else "patients"
     first, last = number(float(spec.study.inclusion)), number(spec.monitoring.days[-1])
     return [
-        f"{spec.study.patients:,} CMV-seropositive patients: {mix}.",
+        f"{spec.study.patients:,} {who}: {mix}.",
         screening,
         f"Prior allogeneic transplant in {percent(_mean(spec, 'prior_allogeneic_hct'))}.",
         f"Followed from day {first} to the visit of day {last} from infusion. Ages are drawn evenly over the ranges.",
@@ -130,7 +136,12 @@ def _course(spec: Scenario) -> list[str]:
         f"The hazard is solved so that {percent(float(incidence.value))}{likely} have {_positive(incidence)} CMV DNA "
         f"by day {number(float(incidence.day))} under {test}, half of them by day {number(float(timing.value))}."
     )
-    return [found, *(_drug(spec, drug) for drug in DRUGS), _host(spec), *_outcomes(spec)]
+    return [
+        found,
+        *(_drug(spec, drug) for drug in DRUGS if hasattr(spec.cmv.onset.ratios, drug)),
+        _host(spec),
+        *_outcomes(spec),
+    ]
 
 
 def _positive(target: TargetSpec) -> str:

@@ -18,6 +18,7 @@ from cmvsim.endpoints import ENDPOINTS, AnalysisSpec
 from cmvsim.models.cmv import CmvSpec
 from cmvsim.models.follow_up import FollowUpSpec
 from cmvsim.models.infections import InfectionsSpec
+from cmvsim.models.kinetics import KineticsSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
 from cmvsim.models.quality_of_life import QualityOfLifeSpec
@@ -57,6 +58,7 @@ class Scenario(Spec):
     title: str
     study: StudySpec
     population: PopulationSpec
+    kinetics: KineticsSpec
     toxicity: ToxicitySpec
     cmv: CmvSpec
     monitoring: MonitoringSpec
@@ -79,9 +81,10 @@ class Scenario(Spec):
             With every problem.
         """
         strata = tuple(self.population.strata)
-        problems = self.follow_up.check(strata, where) + self.toxicity.check(self.population, where)
+        problems = self.follow_up.check(strata, where)
         problems += self.resources.initial_stay.check(self.population, where)
         problems += self.quality_of_life.check(strata, float(self.study.horizon), value_sets(), where)
+        problems += self.kinetics.check(self.population, where) + self.toxicity.check(self.population, where)
         problems += [
             Problem(f"there is no endpoint '{name}'", where, "analysis.endpoints", did_you_mean(name, ENDPOINTS))
             for name in self.analysis.endpoints

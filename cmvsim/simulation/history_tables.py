@@ -25,7 +25,7 @@ def history_tables(history: History, replicate: int) -> dict[str, pd.DataFrame]:
 
     score = history.view(history.population.score)[replicate]
     patients = {"patient": names, "immunosuppression_score": score}
-    for drug, window in history.toxicity.items():
+    for drug, window in history.toxicity.courses.items():
         patients[f"{drug}_start"] = column(history.view(window.start)[replicate])
         patients[f"{drug}_stop"] = column(history.view(window.stop)[replicate])
     patients |= {

@@ -8,6 +8,7 @@ from cmvsim.models.baseline import Baseline
 from cmvsim.models.cmv import CmvSpec
 from cmvsim.models.follow_up import FollowUpSpec
 from cmvsim.models.infections import InfectionsSpec
+from cmvsim.models.kinetics import KineticsSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
 from cmvsim.models.quality_of_life import QualityOfLifeSpec
@@ -31,6 +32,7 @@ class Model:
     inclusion_day: float
     horizon: float
     population: PopulationSpec
+    kinetics: KineticsSpec
     toxicity: ToxicitySpec
     cmv: CmvSpec
     monitoring: MonitoringSpec
@@ -50,6 +52,7 @@ class Model:
             inclusion_day=float(scenario.study.inclusion),
             horizon=float(scenario.study.horizon),
             population=scenario.population,
+            kinetics=scenario.kinetics,
             toxicity=scenario.toxicity,
             cmv=scenario.cmv,
             monitoring=scenario.monitoring,

@@ -37,7 +37,7 @@ def record(history: History, *, complete: bool = True) -> Study:
     events = {name: _known_day(getattr(seen, name), known) for name in ("relapse", "new_therapy", "hct")}
     exposures = {ANTIVIRAL: _courses(history.antiviral_start, history.antiviral_stop, known)}
     if complete:
-        for drug, window in history.toxicity.items():
+        for drug, window in history.toxicity.courses.items():
             start = np.asarray(history.view(window.start), dtype=np.float64)
             stop = np.asarray(history.view(window.stop), dtype=np.float64)
             exposures[drug] = _courses(start[..., None], stop[..., None], known)

@@ -34,7 +34,6 @@ REGISTERED = [
     "tocilizumab_use_tisa_ball",
     "tocilizumab_use_brexu",
     "tocilizumab_washout_days",
-    "toxicity_loading",
     "prevalent_dnaemia_plasma",
     "prevalent_dnaemia_whole_blood",
     "prevalent_age_days",

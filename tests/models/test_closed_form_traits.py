@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from cmvsim.core.errors import InputError
 from cmvsim.core.streams import Role
 from cmvsim.models.follow_up import FollowUp, exponential_rate, follow_up
 from cmvsim.models.population import Population
 from cmvsim.models.time_grid import on_grid, study_day
-from cmvsim.models.toxicity import courses
 from cmvsim.scenarios import resolve
 from cmvsim.scenarios.scenario import Scenario
 from cmvsim.simulation.draws import ChunkDraws
@@ -88,41 +88,52 @@ def test_sites_enrol_equally_and_parts_have_their_share(sites: int) -> None:
     assert _near(population.female.mean(), 0.39)
 
 
-# -- toxicity windows --------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("drug", ["corticosteroids", "tocilizumab"])
-def test_use_start_and_duration_of_courses(drug: str) -> None:
-    population, spec = _population(), getattr(SPEC.toxicity, drug)
-    windows = courses(SPEC.toxicity, drug, population, _draws())  # type: ignore[arg-type]
-    used = np.isfinite(windows.start)
-    for index, stratum in enumerate(SPEC.population.strata.values()):
-        for k, product in enumerate(SPEC.population.products):
-            mine = (population.stratum == index) & (population.product == k)
-            if mine.any():
-                assert _near(used[mine].mean(), float(spec.use[stratum.disease][product]), mine.sum())
-    assert np.array_equal(windows.start[used] * 2**20, np.rint(windows.start[used] * 2**20))
-    assert np.array_equal(windows.stop[used] * 2**20, np.rint(windows.stop[used] * 2**20))
-    assert np.isinf(windows.stop[~used]).all()
-    for values, law in ((windows.start[used], spec.start), (windows.stop[used] - windows.start[used], spec.duration)):
-        low, high = (0 if law.low is None else law.low), (math.inf if law.high is None else law.high)
-        assert values.min() >= low - 1e-6
-        assert values.max() <= high + 1e-6
-        base = stats.lognorm(law.spread, scale=law.centre)
-        for q in (0.1, 0.5, 0.9):
-            cut = base.ppf(base.cdf(low) + q * (base.cdf(high) - base.cdf(low)))
-            assert _near((values <= cut + 1e-6).mean(), q, values.size)
+def test_shares_of_hematotox_aciclovir_and_serostatus() -> None:
+    """CAR-HEMATOTOX has its share in each stratum and leans on the score as a latent normal with its loading."""
+    spec = resolve("cmv-cart", ("population.seropositive_enrolled=0.65", "population.strata.dlbcl.hematotox_high=0.2")).spec
+    population = Population(spec.population, ChunkDraws(1, Role.STUDY, 0, 4000))
+    for index, share in enumerate((0.60, 0.60, 0.20)):
+        mine = population.stratum == index
+        assert _near(population.hematotox_high[mine].mean(), share, mine.sum())
+    expected = 0.3 * stats.norm.pdf(stats.norm.isf(0.2)) / 0.2
+    high = population.score[(population.stratum == 2) & population.hematotox_high]
+    assert abs(high.mean() - expected) < 5 / math.sqrt(high.size)
+    assert abs(expected) > 20 / math.sqrt(high.size), "no link would be rejected"
+    assert _near(population.aciclovir.mean(), 0.97)
+    assert _near(population.seropositive.mean(), 0.65)
+    apart = np.corrcoef(population.seropositive, population.score)[0, 1]
+    assert abs(apart) < 5 / math.sqrt(N)
 
 
-def test_both_drugs_are_linked_by_the_severity() -> None:
-    """Within one stratum and product the joint use is bivariate normal with correlation loading squared."""
+def test_serostatus_is_not_drawn_where_all_are_seropositive() -> None:
+    draws = ChunkDraws(1, Role.STUDY, 0, 30)
+    assert Population(SPEC.population, draws).seropositive.all()
+    assert "population.serostatus" not in {name for name, _ in draws.drawn}
+
+
+def test_cells_are_the_pairs_of_disease_and_product() -> None:
     population = _population()
-    steroids, toci = (courses(SPEC.toxicity, drug, population, _draws()) for drug in ("corticosteroids", "tocilizumab"))
-    axi = SPEC.population.products.index("axicabtagene")
-    mine = (population.stratum == 2) & (population.product == axi)
-    both = (np.isfinite(steroids.start) & np.isfinite(toci.start))[mine].mean()
-    cut = [stats.norm.isf(p) for p in (0.5, 0.6)]
-    joint = stats.multivariate_normal(cov=[[1, 0.36], [0.36, 1]]).cdf([-cut[0], -cut[1]])
-    assert _near(both, float(joint), mine.sum())
-    assert abs(both - 0.3) > 10 * math.sqrt(0.21 / mine.sum()), "independence would be rejected"
+    strata, products = list(SPEC.population.strata.values()), SPEC.population.products
+    assert len(set(SPEC.population.cells)) == len(SPEC.population.cells) == 4
+    for index in range(0, N, 997):
+        pair = (strata[population.stratum[index]].disease, products[population.product[index]])
+        assert SPEC.population.cells[population.cell[index]] == pair
+
+
+@pytest.mark.parametrize(
+    ("enrolled", "candidates", "expected"),
+    [(1.0, 0.5, 200), (0.5, 0.5, 100), (0.25, 0.5, 150), (0.8, 0.4, 200), (0.0, 0.5, 200), (1.0, 1.0, 100)],
+)
+def test_screening_finds_both_kinds_of_patients(enrolled: float, candidates: float, expected: int) -> None:
+    """Of 100 enrolled: all seropositive of half the candidates, nobody turned away, seronegative ones scarce, and so on."""
+    shares = [f"population.strata.{name}.seropositive_share={candidates}" for name in SPEC.population.strata]
+    spec = resolve("cmv-cart", (*shares, f"population.seropositive_enrolled={enrolled}")).spec.population
+    assert spec.screened(100) == expected
+
+
+def test_a_stratum_without_seronegative_candidates_enrols_none() -> None:
+    with pytest.raises(InputError, match="no seronegative candidates"):
+        resolve("cmv-cart", ("population.strata.dlbcl.seropositive_share=1", "population.seropositive_enrolled=0.9"))
 
 
 # -- follow-up ---------------------------------------------------------------------------------------------------

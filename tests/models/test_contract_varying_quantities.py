@@ -14,6 +14,9 @@ DURATIONS = (
     "cmv.load.treated.half_life",
     "toxicity.corticosteroids.duration",
     "toxicity.tocilizumab.duration",
+    "toxicity.anakinra.lag",
+    "toxicity.crs.onset",
+    "toxicity.neutropenia.start",
 )
 
 
@@ -23,7 +26,17 @@ def test_a_normal_duration_without_a_lower_bound_is_refused(path: str) -> None:
         resolve("cmv-cart", (f"{path}={{ mean = 4, varies = {{ sd = 3 }} }}",))
 
 
-@pytest.mark.parametrize("path", ["cmv.load.doubling_time", "cmv.load.decay_half_life", "cmv.load.treated.half_life"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "cmv.load.doubling_time",
+        "cmv.load.decay_half_life",
+        "cmv.load.treated.half_life",
+        "kinetics.lymphoma.axicabtagene.tmax",
+        "kinetics.lymphoma.axicabtagene.contraction",
+        "kinetics.lymphoma.axicabtagene.fold",
+    ],
+)
 def test_a_doubling_time_or_half_life_of_zero_is_refused(path: str) -> None:
     with pytest.raises(InputError, match=path.rpartition(".")[2]):
         resolve("cmv-cart", (f"{path}=0",))

@@ -14,6 +14,7 @@ from cmvsim.core.spec import key_path
 from cmvsim.core.value import Between, Stated, Value
 from cmvsim.evidence import parameter
 from cmvsim.models.strategies import StrategySpec, check_strategies
+from cmvsim.models.toxicity import DRUGS
 from cmvsim.scenarios import ResolvedScenario, catalogue_ids, catalogue_text, resolve
 from cmvsim.scenarios.inputs import inputs
 from cmvsim.scenarios.load import load_tree, merge
@@ -200,6 +201,10 @@ def test_units_come_from_the_types():
     assert units["monitoring.lloq"] == "IU/mL"
     assert units["cmv.load.doubling_time"] == "days"
     assert units["monitoring.matrix"] == ""
+    assert units["kinetics.lymphoma.axicabtagene.contraction"] == "per day"
+    assert units["kinetics.assays.cells.lloq"] == "units of the assay"
+    assert units["toxicity.crs.any.lymphoma.axicabtagene"] == "proportion"
+    assert units["toxicity.icans.per_crs_grade"] == "log odds per grade"
     assert units["cmv.targets[0].value"] == "proportion"
     kinds = {type(item.value) for item in inputs(resolve("cmv-cart").spec)}
     assert {kind.__name__.split("[")[0] for kind in kinds} == {Value.__name__, Between.__name__, Stated.__name__}
@@ -232,13 +237,14 @@ def test_null_has_no_effect_and_no_shared_cause():
         1
     ] * 4
     assert [float(shift) for _, shift in spec.cmv.load.set_point_shift] == [0, 0]
-    assert [float(loading) for _, loading in spec.population.score_loadings] == [0, 0]
-    assert float(spec.toxicity.severity_loading) == 0
     for kind in (spec.infections.bacterial, spec.infections.fungal):
         assert [float(ratio) for _, ratio in kind.ratios] == [1] * 5
     assert [float(ratio) for _, ratio in spec.follow_up.death_ratios] == [1] * 5
     assert not spec.follow_up.death_ratios.act
     assert float(spec.follow_up.relapse_ratios.score) == 1
+    assert [float(loading) for _, loading in spec.population.score_loadings] == [0, 0, 0]
+    assert float(spec.toxicity.expansion_correlation) == float(spec.toxicity.icans.per_crs_grade) == 0
+    assert [float(getattr(spec.toxicity, drug).per_grade) for drug in DRUGS] == [0, 0, 0]
     assert spec.cmv.targets == resolve("cmv-cart").spec.cmv.targets
 
 

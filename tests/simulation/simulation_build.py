@@ -81,6 +81,7 @@ def single(*overrides: str, baseline: Baseline, **rates: float) -> Model:
             "prior_allogeneic_hct": 0.0,
             "seropositive_share": 1.0,
             "lymphocytes": 0.5,
+            "hematotox_high": 0.5,
         }
     )
     tables = {

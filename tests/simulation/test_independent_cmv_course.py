@@ -56,7 +56,7 @@ def _both(of: Model, seed: int, patients: int, replicates: int = 8) -> tuple[His
     until = flat(engine.observation.monitoring_end)
     told = []
     for i in range(patients * replicates):
-        windows = {drug: (float(w.start[i]), float(w.stop[i])) for drug, w in engine.toxicity.items()}
+        windows = {drug: (float(w.start[i]), float(w.stop[i])) for drug, w in engine.toxicity.courses.items()}
         told.append(Patient(of, traits(of, draws, i, windows, float(score[i]), bool(prior[i]), float(until[i]))).run())
     return engine, told
 

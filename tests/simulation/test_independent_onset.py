@@ -161,7 +161,9 @@ def test_the_hazard_is_inverted_at_its_edges() -> None:
 def _steroids(ratio: float) -> tuple[str, ...]:
     return (
         "toxicity.corticosteroids.use.lymphoma.axicabtagene=1",
-        "toxicity.corticosteroids.start=8",
+        "toxicity.crs.onset=3",
+        "toxicity.icans.onset=3",
+        "toxicity.corticosteroids.lag=5",
         "toxicity.corticosteroids.duration=10",
         "toxicity.corticosteroids.washout=28",
         f"cmv.onset.ratios.corticosteroids={ratio}",

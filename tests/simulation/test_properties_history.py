@@ -154,7 +154,7 @@ def test_operational_times_are_on_the_grid() -> None:
         ),
         20,
     )
-    for times in (h.antiviral_start, h.antiviral_stop, *(w.start for w in h.toxicity.values())):
+    for times in (h.antiviral_start, h.antiviral_stop, *(w.start for w in h.toxicity.courses.values())):
         finite = times[np.isfinite(times)]
         assert finite.size > 100
         assert np.array_equal(finite * 2**20, np.rint(finite * 2**20))
@@ -181,7 +181,7 @@ def test_windows_with_a_ratio_of_one_are_no_windows(drug: str) -> None:
     assert none.episodes is not None
     onset, other = neutral.episodes.onset[..., 0], none.episodes.onset[..., 0]
     np.testing.assert_allclose(onset, other, rtol=0, atol=1e-9)
-    assert np.isfinite(neutral.toxicity[drug].start).mean() > 0.2
+    assert np.isfinite(neutral.toxicity.courses[drug].start).mean() > 0.2
     assert _course(acting) != _course(neutral)
 
 

@@ -173,7 +173,7 @@ def _stage(h: History, stage: str) -> bytes:
     parts: dict[str, tuple[np.ndarray, ...]] = {
         "first onset": (h.episodes.onset[..., 0],),
         "population": (h.population.stratum, h.population.score, h.population.product, h.population.age),
-        "toxicity": tuple(a for w in h.toxicity.values() for a in (w.start, w.stop)),
+        "toxicity": tuple(a for w in h.toxicity.courses.values() for a in (w.start, w.stop)),
         "follow-up": (
             h.observation.relapse,
             h.observation.hct,
