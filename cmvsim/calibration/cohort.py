@@ -80,7 +80,7 @@ class Cohort:
 
     def __init__(self, scenario: Scenario, chunks: range, draws: Sequence[ChunkDraws] | None = None) -> None:
         self.scenario = scenario
-        self._draws = chunk_draws(chunks) if draws is None else draws
+        self.draws = chunk_draws(chunks) if draws is None else draws
 
     def see(self, target: TargetSpec, baseline: Baseline, *, factors: bool = True) -> Seen:
         """Simulate the cohort under the target's measurement.
@@ -106,7 +106,7 @@ class Cohort:
         strata = len(self.scenario.population.strata)
         exits = np.zeros((RELAPSE + 1, window + 1))
         dead, dead_without, sizes, at_risk = np.zeros(strata), np.zeros(strata), np.zeros(strata), 0
-        for draws in self._draws:
+        for draws in self.draws:
             history = simulate(model, draws, never_lost=not own)
             derived = endpoint.derive(record(history, complete=False), plan)
             for cause in range(RELAPSE + 1):

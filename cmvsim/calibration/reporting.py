@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cmvsim.calibration.checks import measure
-from cmvsim.calibration.cohort import Seen, chunk_draws, median_error
+from cmvsim.calibration.cohort import Seen, median_error
 from cmvsim.calibration.targets import TargetResult, distance, result_of, se_share, verdict
 from cmvsim.models.baseline import Baseline
 from cmvsim.scenarios.scenario import Scenario
+from cmvsim.simulation.draws import ChunkDraws
 
 
-def report_onset(scenario: Scenario, baseline: Baseline, seen: Seen, fresh: range) -> list[TargetResult]:
+def report_onset(scenario: Scenario, baseline: Baseline, seen: Seen, draws: Sequence[ChunkDraws]) -> list[TargetResult]:
     """Incidence and timing in the fresh cohort, with Monte Carlo SEs.
 
     Parameters
     ----------
     seen
         What the targets' measurement saw in it.
-    fresh
-        Its chunks, looked at once more where the measurement is the study's own.
+    draws
+        Its chance: it is looked at once more where the measurement is the study's own.
     """
     incidence, timing = scenario.cmv.incidence, scenario.cmv.timing
     if incidence.measured_by is None:
-        found = measure(scenario, baseline, (incidence, timing), chunk_draws(fresh))
+        found = measure(scenario, baseline, (incidence, timing), draws)
         return [result_of(spec, *pair) for spec, pair in zip((incidence, timing), found, strict=True)]
     p, median = seen.at(float(incidence.day)), seen.median(float(timing.day))
     return [

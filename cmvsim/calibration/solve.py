@@ -93,7 +93,8 @@ def _calibrate(key: _Key, patients: int) -> Calibration:
     fresh = range(FRESH, FRESH + chunks)
     solver = Solver(basis, Cohort(basis, range(chunks)))
     solved = solver.solve()
-    seen = Cohort(basis, fresh).see(solver.incidence, solved)
+    reported = Cohort(basis, fresh)
+    seen = reported.see(solver.incidence, solved)
     baseline, seen_own = solved, seen
     if basis is not own:  # death is a target of the scenario itself, at the onset hazard of its basis
         deaths = Solver(own, Cohort(own, range(chunks)))
@@ -102,7 +103,7 @@ def _calibrate(key: _Key, patients: int) -> Calibration:
         solver.evaluations += deaths.evaluations
     return Calibration(
         baseline,
-        (*report_onset(basis, solved, seen, fresh), *report_death(own, seen_own)),
+        (*report_onset(basis, solved, seen, reported.draws), *report_death(own, seen_own)),
         solver.evaluations,
         chunks * PATIENTS_PER_REPLICATE * CHUNK_REPLICATES,
     )
