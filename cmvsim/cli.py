@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from cmvsim.app import Terminal, run
-from cmvsim.core.errors import ExitCode
+from cmvsim.core.errors import ExitCode, InputError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -328,20 +328,28 @@ def cite(scenario: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 @scenarios.command()
-@scenario_argument
+@click.argument("scenario", required=False)
+@click.option(
+    "--all", "every", is_flag=True, help="All published cohorts under the one virology (the default without SCENARIO)."
+)
 @set_option
 @json_option
-def calibrate(scenario: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Solve the baseline hazards: target, published interval, achieved, Monte Carlo error."""
+@quiet_option
+def calibrate(scenario: str | None, every: bool, overrides: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+    """Solve the baseline hazards of SCENARIO: published, achieved, Monte Carlo error, verdict; or the joint misfit of all."""
 
     def work() -> None:
+        from cmvsim.core.canonical import rounded
+        from cmvsim.report import calibration_text as text
         from cmvsim.verbs import scenarios as verb
 
-        found = verb.calibrate(scenario, overrides)
-        if as_json:
-            say_json(found.as_dict())
-        else:
-            say(verb.calibration_table(found))
+        if scenario is not None and not every:
+            found = verb.calibrate(scenario, overrides)
+            return say_json(rounded(found.as_dict())) if as_json else say(text.calibration_table(found))
+        if scenario is not None or overrides:
+            raise InputError("--all takes all published cohorts as the catalogue has them: no SCENARIO and no --set")
+        misfit = verb.calibrate_all(Terminal(quiet=quiet))
+        return say_json(rounded(misfit.as_dict())) if as_json else say(text.misfit_table(misfit))
 
     finish(work)
 

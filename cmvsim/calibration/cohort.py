@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,8 +10,8 @@ import numpy as np
 from cmvsim.core.records import FloatArray
 from cmvsim.core.streams import Role
 from cmvsim.core.value import Stated, Value
-from cmvsim.endpoints import AnalysisSpec, Definition
-from cmvsim.endpoints.base import EVENT
+from cmvsim.endpoints import AnalysisSpec
+from cmvsim.endpoints.base import EVENT, RELAPSE
 from cmvsim.endpoints.reactivation import Reactivation
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.cmv import TargetSpec
@@ -38,9 +39,11 @@ class Seen:
     at_risk
         Patients without DNAemia at infusion.
     days
-        Visit days, ascending, and 0 before them.
+        Visit days (of a study's own monitoring: days with a first detection), ascending, and 0 before them.
     incidence
-        Cumulative incidence of first detection at those days (death and transplantation competing).
+        Incidence of first detection at those days, as the target measures it.
+    detected
+        Crude share detected by then, which the median is of.
     death, non_relapse_death
         Shares dead by day 90, and dead without relapse, by stratum; with the stratum sizes.
     """
@@ -48,6 +51,7 @@ class Seen:
     at_risk: int
     days: FloatArray
     incidence: FloatArray
+    detected: FloatArray
     death: FloatArray
     non_relapse_death: FloatArray
     strata_sizes: FloatArray
@@ -57,12 +61,8 @@ class Seen:
         return float(np.interp(day, self.days, self.incidence))
 
     def median(self, day: float) -> float:
-        """Day by which half of the incidence at `day` has been detected, on the interpolated curve.
-
-        Not the sample median of visit days, which jumps by days and can have no solution.
-        """
-        half = self.at(day) / 2
-        return float(np.interp(half, self.incidence, self.days))
+        """Day by which half of the incidence at `day` has been detected."""
+        return median_detection(self.days, self.detected, day)
 
 
 class Cohort:
@@ -74,36 +74,43 @@ class Cohort:
         Whose targets are measured.
     chunks
         Indices of the chunks of 16,384 patients.
+    draws
+        Their chance, if it was made before: it depends on no scenario, so that cohorts may share it.
     """
 
-    def __init__(self, scenario: Scenario, chunks: range) -> None:
+    def __init__(self, scenario: Scenario, chunks: range, draws: Sequence[ChunkDraws] | None = None) -> None:
         self.scenario = scenario
-        self._draws = [ChunkDraws(SEED, Role.CALIBRATION, chunk, PATIENTS_PER_REPLICATE) for chunk in chunks]
+        self.draws = chunk_draws(chunks) if draws is None else draws
 
     def see(self, target: TargetSpec, baseline: Baseline, *, factors: bool = True) -> Seen:
         """Simulate the cohort under the target's measurement.
 
-        The target's figure is net of loss to follow-up, as a published cumulative incidence is.
+        Under a monitoring of its own the target's figure is net of loss to follow-up, as a published cumulative incidence
+        is; under the study's, patients leave as they do there, and the figure is the Aalen-Johansen estimate or the crude
+        share.
 
         Parameters
         ----------
         factors
             Whether the ratios on death act.
         """
-        model = as_measured(Model.of(self.scenario, baseline), target)
+        model, own = as_measured(Model.of(self.scenario, baseline), target), target.measured_by is None
         if not factors:
             model = replace(model, follow_up=model.follow_up.model_copy(update={"death_ratios": DeathRatios.none()}))
-        plan = AnalysisSpec(
-            endpoints=("cmv_reactivation",), definition=Definition(name=target.definition), window=int(float(target.day))
-        )
+        window = int(float(target.day))
+        plan = AnalysisSpec(endpoints=("cmv_reactivation",), definition=target.definition, window=window)
+        if own:
+            plan = self.scenario.analysis.model_copy(update={"definition": target.definition, "window": window})
         endpoint = Reactivation("target", "", "")
         strata = len(self.scenario.population.strata)
-        first = np.zeros(int(float(target.day)) + 1)
+        exits = np.zeros((RELAPSE + 1, window + 1))
         dead, dead_without, sizes, at_risk = np.zeros(strata), np.zeros(strata), np.zeros(strata), 0
-        for draws in self._draws:
-            history = simulate(model, draws, never_lost=True)
+        for draws in self.draws:
+            history = simulate(model, draws, never_lost=not own)
             derived = endpoint.derive(record(history, complete=False), plan)
-            first += np.bincount(derived.time[derived.cause == EVENT].astype(np.int64), minlength=first.size)
+            for cause in range(RELAPSE + 1):
+                left = derived.time[derived.cause == cause].astype(np.int64)
+                exits[cause] += np.bincount(left, minlength=window + 1)
             at_risk += int((derived.cause >= 0).sum())
             stratum = history.view(history.population.stratum).ravel()
             died = (history.death <= TARGET_DAY).ravel()
@@ -111,15 +118,79 @@ class Cohort:
             sizes += np.bincount(stratum, minlength=strata)
             dead += np.bincount(stratum[died], minlength=strata)
             dead_without += np.bincount(stratum[died & unrelapsed], minlength=strata)
-        days = np.array([0.0, *(day for day in model.monitoring.days if 0 < day <= plan.window)])
-        incidence = np.cumsum(first)[days.astype(np.int64)] / at_risk
+        days = np.array([0.0, *(day for day in model.monitoring.days if 0 < day <= window)])
+        detections = exits[EVENT]
+        if own:  # visits come early or late, and unplanned tests on any day
+            detections = as_planned(detections, model.monitoring)
+            days = nodes(detections)
+        at = days.astype(np.int64)
+        detected = np.cumsum(detections)[at] / at_risk
+        leaving = own and target.measure != "share_reaching"
+        incidence = cumulative_incidence(exits)[at] if leaving else detected
         present = np.maximum(sizes, 1)
-        return Seen(at_risk, days, incidence, dead / present, dead_without / present, sizes)
+        return Seen(at_risk, days, incidence, detected, dead / present, dead_without / present, sizes)
+
+
+def chunk_draws(chunks: range) -> list[ChunkDraws]:
+    """The chance of chunks of 16,384 patients."""
+    return [ChunkDraws(SEED, Role.CALIBRATION, chunk, PATIENTS_PER_REPLICATE) for chunk in chunks]
+
+
+def as_planned(detections: FloatArray, plan: MonitoringSpec) -> FloatArray:
+    """Detections by day, those of a visit made early or late on its planned day: jitter would make steps of the curve."""
+    moved = detections.copy()
+    last, jitter = detections.size - 1, int(float(plan.jitter))
+    for planned in (day for day in plan.days if 0 < day <= last):
+        near = slice(max(planned - jitter, 0), min(planned + jitter, last) + 1)
+        moved[near] = 0
+        moved[planned] = detections[near].sum()
+    return moved
+
+
+def nodes(events: FloatArray) -> FloatArray:
+    """Days between which an incidence curve is read off linearly: 0, those with an event, and the last."""
+    return np.unique(np.concatenate([[0], np.flatnonzero(events), [events.size - 1]])).astype(np.float64)
+
+
+def median_detection(days: FloatArray, detected: FloatArray, day: float) -> float:
+    """Day by which half of those detected by `day` have been, on the interpolated curve.
+
+    Not the sample median of visit days, which jumps by days and can have no solution.
+    """
+    half = float(np.interp(day, days, detected)) / 2
+    return float(np.interp(half, detected, days))
+
+
+def median_error(days: FloatArray, detected: FloatArray, median: float, day: float, patients: int) -> float:
+    """Standard error of :func:`median_detection`.
+
+    A patient detected by `day` lies on either side of the median: among those, the variance of the share before it is
+    1 / (4 n p). Delta method over the density there, taken over a week.
+    """
+    by, ahead, behind = (float(np.interp(x, days, detected)) for x in (day, median + 3.5, median - 3.5))
+    return float(0.5 * np.sqrt(by / patients) / max((ahead - behind) / 7, 1e-9))
+
+
+def cumulative_incidence(exits: FloatArray) -> FloatArray:
+    """Aalen-Johansen estimate at each whole day, from counts of exits.
+
+    Parameters
+    ----------
+    exits
+        (causes, days + 1) patients who leave by day 0, 1, ... with each cause: 0 censored, 1 the event, the rest compete.
+    """
+    left = exits.sum(axis=0)
+    at_risk = np.maximum(left[::-1].cumsum()[::-1], 1)
+    surviving = np.concatenate([[1.0], np.cumprod(1 - exits[1:].sum(axis=0) / at_risk)[:-1]])
+    curve: FloatArray = np.cumsum(surviving * exits[EVENT] / at_risk)
+    return curve
 
 
 def as_measured(model: Model, target: TargetSpec) -> Model:
-    """The model under a target's own monitoring and treatment rule."""
+    """The model under a target's own monitoring and treatment rule; as it is where that is the study's."""
     by = target.measured_by
+    if by is None:
+        return model
     schedule = (ScheduleItem(every=by.every, to=by.to), ScheduleItem(at=by.to))
     monitoring = MonitoringSpec(
         matrix=Stated(value=by.matrix),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from cmvsim.calibration.cohort import FRESH, PATIENTS_PER_REPLICATE, Cohort, Seen
+from cmvsim.calibration.reporting import report_death, report_onset
+from cmvsim.calibration.targets import TargetResult
 from cmvsim.core.errors import CalibrationError
 from cmvsim.core.records import FloatArray
 from cmvsim.core.streams import CHUNK_REPLICATES
@@ -20,20 +22,6 @@ from cmvsim.simulation.death import solve_death_hazards
 COHORT_PATIENTS = 98_304
 MAX_STEPS = 25
 DEATH_ROUNDS = 6
-Verdict = Literal["met", "inside interval", "out of reach"]
-
-
-@dataclass(frozen=True, slots=True)
-class TargetResult:
-    """One target: wanted and achieved, the latter on patients other than those solved on."""
-
-    measure: str
-    stratum: str
-    wanted: float
-    published: tuple[float, float] | None
-    achieved: float
-    mcse: float
-    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +34,15 @@ class Calibration:
         Simulations of the cohort that the solver needed.
     patients
         Size of the cohort solved on, and of the fresh one reported on.
+    checks
+        What else was published, if it was asked for (:func:`cmvsim.calibration.checks.checked`).
     """
 
     baseline: Baseline
     targets: tuple[TargetResult, ...]
     evaluations: int
     patients: int
+    checks: tuple[TargetResult, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form (``calibration.json``)."""
@@ -60,6 +51,7 @@ class Calibration:
             "evaluations": self.evaluations,
             "patients": self.patients,
             "targets": [asdict(target) for target in self.targets],
+            "checks": [asdict(check) for check in self.checks],
         }
 
 
@@ -96,27 +88,28 @@ class _Key:
 
 @lru_cache(maxsize=32)
 def _calibrate(key: _Key, patients: int) -> Calibration:
-    own, basis = key.scenario.spec, _basis(key.scenario)
+    own, basis = key.scenario.spec, basis_of(key.scenario)
     chunks = max(1, round(patients / (PATIENTS_PER_REPLICATE * CHUNK_REPLICATES)))
     fresh = range(FRESH, FRESH + chunks)
-    solver = _Solver(basis, Cohort(basis, range(chunks)))
+    solver = Solver(basis, Cohort(basis, range(chunks)))
     solved = solver.solve()
-    seen = Cohort(basis, fresh).see(solver.incidence, solved)
+    reported = Cohort(basis, fresh)
+    seen = reported.see(solver.incidence, solved)
     baseline, seen_own = solved, seen
     if basis is not own:  # death is a target of the scenario itself, at the onset hazard of its basis
-        deaths = _Solver(own, Cohort(own, range(chunks)))
+        deaths = Solver(own, Cohort(own, range(chunks)))
         baseline = deaths.solve_death(solved)
         seen_own = Cohort(own, fresh).see(solver.incidence, baseline)
         solver.evaluations += deaths.evaluations
     return Calibration(
         baseline,
-        (*_report_onset(basis, seen), *_report_death(own, seen_own)),
+        (*report_onset(basis, solved, seen, reported.draws), *report_death(own, seen_own)),
         solver.evaluations,
         chunks * PATIENTS_PER_REPLICATE * CHUNK_REPLICATES,
     )
 
 
-def _basis(scenario: ResolvedScenario) -> Scenario:
+def basis_of(scenario: ResolvedScenario) -> Scenario:
     """Where the onset hazard is solved: the named basis with this scenario's targets."""
     if scenario.basis is None:
         return scenario.spec
@@ -124,20 +117,22 @@ def _basis(scenario: ResolvedScenario) -> Scenario:
     return scenario.basis.model_copy(update={"cmv": cmv})
 
 
-class _Solver:
+class Solver:
     """Quasi-Newton (Broyden) on (log A, log m) against (logit incidence, log median), then death if a factor acts."""
 
     def __init__(self, scenario: Scenario, cohort: Cohort) -> None:
         self.scenario = scenario
         self.cohort = cohort
-        self.incidence = scenario.cmv.target("cumulative_incidence")
-        self.timing = scenario.cmv.target("median_detection")
+        self.incidence, self.timing = scenario.cmv.incidence, scenario.cmv.timing
         self.evaluations = 0
         self.wanted = np.array([_logit(float(self.incidence.value)), np.log(float(self.timing.value))])
 
-    def solve(self) -> Baseline:
-        """Hazards that meet the targets on the cohort."""
-        baseline = self._onset(self._death_closed_form())
+    def solve(self, start: Baseline | None = None) -> Baseline:
+        """Hazards that meet the targets on the cohort; from a solution of something near, if there is one."""
+        guess = self._death_closed_form()
+        if start is not None:
+            guess = replace(guess, onset_amplitude=start.onset_amplitude, onset_median=start.onset_median)
+        baseline = self._onset(guess)
         if self._factors_act:
             with_death = self.solve_death(baseline)
             if with_death != baseline:
@@ -241,58 +236,11 @@ def corrected_death(baseline: Baseline, seen: Seen, without: Seen) -> Baseline:
     return replace(baseline, non_relapse_hazard=tuple(first), after_relapse_hazard=tuple(after))
 
 
-def _report_onset(scenario: Scenario, seen: Seen) -> list[TargetResult]:
-    """Incidence and timing in the fresh cohort, with Monte Carlo SEs."""
-    incidence, timing = scenario.cmv.target("cumulative_incidence"), scenario.cmv.target("median_detection")
-    p = seen.at(float(incidence.day))
-    median = seen.median(float(timing.day))
-    # delta method: SE of the median = SE of F at the median over the slope of F there
-    slope = (seen.at(median + 3.5) - seen.at(median - 3.5)) / 7
-    se_median = np.sqrt(p / 2 * (1 - p / 2) / seen.at_risk) / max(slope, 1e-9)
-    return [
-        _verdict("cumulative_incidence", "", float(incidence.value), incidence.published, p, _se(p, seen.at_risk)),
-        _verdict("median_detection", "", float(timing.value), timing.published, median, float(se_median)),
-    ]
-
-
-def _report_death(scenario: Scenario, seen: Seen) -> list[TargetResult]:
-    """Death by stratum in the fresh cohort."""
-    rows = []
-    for i, name in enumerate(scenario.population.strata):
-        n = seen.strata_sizes[i]
-        if n == 0:
-            continue
-        for measure, table, got in (
-            ("death_by_90", scenario.follow_up.death_by_90, seen.death[i]),
-            ("non_relapse_mortality_by_90", scenario.follow_up.non_relapse_mortality_by_90, seen.non_relapse_death[i]),
-        ):
-            value = table[name]
-            interval = value.uncertain.interval95() if value.uncertain else None
-            rows.append(_verdict(measure, name, float(value), interval, float(got), _se(float(got), n)))
-    return rows
-
-
-def _verdict(
-    measure: str, stratum: str, wanted: float, published: tuple[float, float] | None, achieved: float, mcse: float
-) -> TargetResult:
-    verdict: Verdict = "out of reach"
-    # both cohorts are finite: the one solved on and the fresh one
-    if abs(achieved - wanted) <= 4 * np.sqrt(2) * mcse + 5e-4 * wanted:
-        verdict = "met"
-    elif published is not None and published[0] <= achieved <= published[1]:
-        verdict = "inside interval"
-    return TargetResult(measure, stratum, wanted, published, achieved, mcse, verdict)
-
-
 def _solve(jacobian: FloatArray, f: FloatArray) -> FloatArray:
     try:
         return np.asarray(np.linalg.solve(jacobian, f))
     except np.linalg.LinAlgError:
         return np.asarray(np.linalg.lstsq(jacobian, f, rcond=None)[0])
-
-
-def _se(p: float, n: float) -> float:
-    return float(np.sqrt(max(p * (1 - p), 1e-12) / n))
 
 
 def _logit(p: float) -> float:

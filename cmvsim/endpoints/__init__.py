@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from cmvsim.core.definition import Definition
 from cmvsim.core.errors import InputError, Problem, did_you_mean
-from cmvsim.endpoints.analysis import AnalysisSpec, Definition, read_analysis, write_analysis
+from cmvsim.endpoints.analysis import AnalysisSpec, read_analysis, write_analysis
 from cmvsim.endpoints.base import Endpoint, Estimand, EstimatorChoice, TimeToEvent
 from cmvsim.endpoints.reactivation import Reactivation
 

@@ -45,7 +45,7 @@ def variants(scenario: ResolvedScenario) -> Iterator[tuple[float, ResolvedScenar
 
     Nothing if no interval was published, and no variant that is out of the model's reach.
     """
-    target = scenario.spec.cmv.target("cumulative_incidence")
+    target = scenario.spec.cmv.incidence
     for end in target.published or ():
         if not 0 < end < 1:
             continue

@@ -124,13 +124,15 @@ def _who(spec: Scenario) -> list[str]:
 
 
 def _course(spec: Scenario) -> list[str]:
-    incidence, timing = spec.cmv.target("cumulative_incidence"), spec.cmv.target("median_detection")
+    incidence, timing = spec.cmv.incidence, spec.cmv.timing
     by = incidence.measured_by
-    limit = by.lloq if incidence.definition == "quantifiable" else by.lod
-    test = (
-        f"{PERIODS.get(by.every, f'every {by.every} days:')} {by.matrix.replace('_', ' ')} PCR to day {by.to} "
-        f"({_positive(incidence)} from {quantity(float(limit), 'IU/mL')}, {percent(float(by.attendance))} of visits made)"
-    )
+    test = "the monitoring of this study"
+    if by is not None:
+        limit = by.lod if incidence.definition.name == "detected" else incidence.definition.level or by.lloq
+        test = (
+            f"{PERIODS.get(by.every, f'every {by.every} days:')} {by.matrix.replace('_', ' ')} PCR to day {by.to} "
+            f"({_positive(incidence)} from {quantity(float(limit), 'IU/mL')}, {percent(float(by.attendance))} of visits made)"
+        )
     likely = interval(incidence.value, 100).replace("(", "(95% interval ")
     found = (
         f"The hazard is solved so that {percent(float(incidence.value))}{likely} have {_positive(incidence)} CMV DNA "
@@ -145,7 +147,8 @@ def _course(spec: Scenario) -> list[str]:
 
 
 def _positive(target: TargetSpec) -> str:
-    return "quantifiable" if target.definition == "quantifiable" else "detectable"
+    names = {"detected": "detectable", "quantifiable": "quantifiable"}
+    return names.get(target.definition.name, f"{target.definition} of")
 
 
 def _drug(spec: Scenario, drug: Drug) -> str:
@@ -205,7 +208,7 @@ def _outcomes(spec: Scenario) -> list[str]:
 
 
 def _seen(spec: Scenario, observed: float | None, mcse: float | None) -> list[str]:
-    plan, target = spec.monitoring, spec.cmv.target("cumulative_incidence")
+    plan, target = spec.monitoring, spec.cmv.incidence
     after = [day for day in plan.days if day > 0]
     jitter = float(plan.jitter)
     moved = f", each up to {quantity(jitter, 'days')} early or late" if jitter else ""
@@ -236,7 +239,7 @@ def _as_target(spec: Scenario, target: TargetSpec) -> bool:
     everybody = getattr(ENDPOINTS[plan.primary], "disease", None) is None
     return (
         everybody
-        and plan.definition.name == target.definition
+        and plan.definition == target.definition
         and plan.window == float(target.day)
         and plan.prevalent == "exclude"
         and plan.relapse == "treatment_policy"

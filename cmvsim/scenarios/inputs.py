@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from cmvsim.core.quantities import Unit
 from cmvsim.core.spec import key_path
 from cmvsim.core.value import Between, Stated, Value
-from cmvsim.models.cmv import TargetSpec
+from cmvsim.models.cmv import CmvSpec, TargetSpec
 from cmvsim.scenarios.scenario import Scenario
 
 
@@ -45,7 +45,10 @@ class Input:
 
 
 def inputs(scenario: Scenario) -> tuple[Input, ...]:
-    """All inputs that carry provenance, each once: what a target repeats (``measured_by = "same"``) is no input."""
+    """All inputs that carry provenance, each once.
+
+    What a target repeats (``measured_by = "same"``) is no input, and what the scenario is only held against neither.
+    """
     return tuple(_walk(scenario, (), ""))
 
 
@@ -55,8 +58,10 @@ def _walk(node: Any, path: tuple[str | int, ...], unit: str) -> Iterator[Input]:
     elif isinstance(node, BaseModel):
         for name, field in type(node).model_fields.items():
             inner = _unit(field.metadata) or _unit_inside(field.annotation)
-            if isinstance(node, TargetSpec) and name == "value":  # one type for two measures
-                inner = "proportion" if node.measure == "cumulative_incidence" else "day from infusion"
+            if isinstance(node, CmvSpec) and name == "checks":
+                continue
+            if isinstance(node, TargetSpec) and name == "value":  # one type for several measures
+                inner = "day from infusion" if node.measure == "median_detection" else "proportion"
             yield from _walk(getattr(node, name), (*path, name), inner)
     elif isinstance(node, Mapping):
         for key, value in node.items():

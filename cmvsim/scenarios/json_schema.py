@@ -30,7 +30,11 @@ def json_schema() -> dict[str, Any]:
     top = _human(made)
     top["properties"]["extends"] = {"type": "string", "description": "a catalogue id or the path of another scenario file"}
     sections = [key for key in made["required"] if key not in {"id", "title"}]
-    definitions["MeasuredBy"] = {"anyOf": [{"const": "same", "description": "as the target before"}, definitions["MeasuredBy"]]}
+    words = [
+        {"const": "same", "description": "as the target before"},
+        {"const": "study", "description": "by the monitoring, treatment rule and follow-up of this scenario"},
+    ]
+    definitions["MeasuredBy"] = {"anyOf": [*words, definitions["MeasuredBy"]]}
     definitions["WhoSpec"] = {"anyOf": [{"const": "all", "description": "everybody"}, definitions["WhoSpec"]]}
     return {
         **top,

@@ -79,19 +79,24 @@ def resolve_tree(tree: Mapping[str, Any], where: str) -> Scenario:
 
 
 def _with_intervals(tree: Any) -> Any:
-    """Give targets the published interval of the evidence entry they come from, unless they state one."""
-    targets = tree.get("cmv", {}).get("targets") if isinstance(tree.get("cmv"), Mapping) else None
-    if not isinstance(targets, list):
+    """Give targets and checks the interval of the evidence entry they come from, unless they state one."""
+    cmv = tree.get("cmv")
+    if not isinstance(cmv, Mapping):
         return tree
-    return {**tree, "cmv": {**tree["cmv"], "targets": [_with_interval(target) for target in targets]}}
+    given = {key: cmv[key] for key in ("targets", "checks") if isinstance(cmv.get(key), list)}
+    return {**tree, "cmv": {**cmv, **{key: [_with_interval(item) for item in items] for key, items in given.items()}}}
 
 
-def _with_interval(target: Any) -> Any:
-    if not isinstance(target, Mapping) or "published" in target or not isinstance(target.get("value"), Mapping):
-        return target
-    entry = target["value"].get("evidence")
-    interval = parameter(entry).interval95 if isinstance(entry, str) else None
-    return {**target, "published": list(interval)} if interval is not None else target
+def _with_interval(figure: Any) -> Any:
+    """The published interval, or the central 95% of what is not known of the entry."""
+    if not isinstance(figure, Mapping) or "published" in figure or not isinstance(figure.get("value"), Mapping):
+        return figure
+    name = figure["value"].get("evidence")
+    if not isinstance(name, str):
+        return figure
+    entry = parameter(name)
+    interval = entry.interval95 or (entry.uncertain.interval95() if entry.uncertain is not None else None)
+    return {**figure, "published": list(interval)} if interval is not None else figure
 
 
 def _follow(tree: Any, path: tuple[str | int, ...], where: str, problems: list[Problem]) -> Any:

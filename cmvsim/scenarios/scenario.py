@@ -15,7 +15,7 @@ from cmvsim.core.quantities import PositiveDays, StudyDay
 from cmvsim.core.spec import Spec
 from cmvsim.designs import SingleArmPrecision
 from cmvsim.endpoints import ENDPOINTS, AnalysisSpec
-from cmvsim.models.cmv import CmvSpec
+from cmvsim.models.cmv import CheckSpec, CmvSpec, TargetSpec
 from cmvsim.models.follow_up import FollowUpSpec
 from cmvsim.models.infections import InfectionsSpec
 from cmvsim.models.kinetics import KineticsSpec
@@ -101,7 +101,8 @@ class Scenario(Spec):
                     "preemptive_therapy.stop_after",
                 )
             )
-        for matrix in {self.monitoring.matrix.value, *(target.measured_by.matrix for target in self.cmv.targets)}:
+        measured = [target.measured_by.matrix for target in self.cmv.targets if target.measured_by is not None]
+        for matrix in {self.monitoring.matrix.value, *measured}:
             if matrix not in self.cmv.matrices:
                 problems.append(Problem(f"the matrix '{matrix}' is sampled but not described", where, "cmv.matrices"))
         level = self.analysis.definition.level
@@ -158,21 +159,29 @@ class Scenario(Spec):
                     f"a visit at day {window}, e.g. {{ at = {window} }}",
                 )
             )
-        for index, target in enumerate(self.cmv.targets):
-            if max(target.measured_by.to, float(target.day)) > horizon:
-                problems.append(
-                    Problem(
-                        f"the target is measured to day {max(target.measured_by.to, float(target.day)):g}, after the "
-                        f"horizon ({horizon:g})",
-                        where,
-                        f"cmv.targets[{index}]",
-                        "a later horizon",
-                    )
-                )
+        problems += self._check_figures(where)
         if float(self.study.inclusion) > 0:
             problems.append(Problem("inclusion is at or before infusion", where, "study.inclusion", "allowed: 0 or negative"))
         elif any(day < float(self.study.inclusion) for day in self.monitoring.baseline.value):
             problems.append(Problem("a baseline sample is planned before inclusion", where, "monitoring.baseline"))
+        return problems
+
+    def _check_figures(self, where: str) -> list[Problem]:
+        """Targets and checks that the simulated time or the assay does not reach."""
+        problems = []
+        horizon = float(self.study.horizon)
+        kinds: dict[str, tuple[TargetSpec | CheckSpec, ...]] = {"target": self.cmv.targets, "check": self.cmv.checks}
+        for kind, figures in kinds.items():
+            for index, figure in enumerate(figures):
+                by = figure.measured_by if isinstance(figure, TargetSpec) else None
+                at, last = f"cmv.{kind}s[{index}]", max(by.to if by is not None else 0, float(figure.day))
+                if last > horizon:
+                    late = f"the {kind} is measured to day {last:g}, after the horizon ({horizon:g})"
+                    problems.append(Problem(late, where, at, "a later horizon"))
+                lloq, level = float((by or self.monitoring).lloq), figure.definition.level
+                if level is not None and level < lloq:
+                    low = f"at_least = {level:g} is below the limit of quantification of its assay ({lloq:g} IU/mL)"
+                    problems.append(Problem(low, where, at))
         return problems
 
 

@@ -200,7 +200,7 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResu
             "lloq": float(spec.monitoring.lloq),
             "days": list(spec.monitoring.days),
             "attendance": float(spec.monitoring.attendance),
-            "incidence_target": float(spec.cmv.target("cumulative_incidence").value),
+            "incidence_target": float(spec.cmv.incidence.value),
         },
         "what_if": [asdict(item) for item in result.what_if],
         "failures": [
@@ -218,7 +218,7 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResu
 
 def warnings(scenario: ResolvedScenario, result: PowerResult) -> list[str]:
     """What a reader must not overlook."""
-    question, incidence = result.question, scenario.spec.cmv.target("cumulative_incidence")
+    question, incidence = result.question, scenario.spec.cmv.incidence
     found = []
     rates: dict[tuple[str, str], float] = {}
     for row in result.rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from cmvsim.scenarios.load import load_tree, source_text
 
 if TYPE_CHECKING:
     from cmvsim.calibration import Calibration
+    from cmvsim.calibration.joint import Misfit
+    from cmvsim.verbs.ui import Ui
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def cite(name: str, overrides: Sequence[str] = ()) -> _cite.Citations:
 
 
 def calibrate(name: str, overrides: Sequence[str] = ()) -> Calibration:
-    """Solve a scenario's targets.
+    """Solve a scenario's targets, and hold it against what else was published.
 
     Raises
     ------
@@ -128,36 +130,25 @@ def calibrate(name: str, overrides: Sequence[str] = ()) -> Calibration:
         If its targets are out of reach.
     """
     from cmvsim.calibration import calibrate as solve
+    from cmvsim.calibration.checks import checked
 
-    return solve(resolve(name, overrides))
+    scenario = resolve(name, overrides)
+    found = solve(scenario)
+    return replace(found, checks=checked(scenario, found.baseline))
 
 
-def calibration_table(calibration: Calibration) -> str:
-    """Target, published interval, achieved and Monte Carlo SE, one row per target."""
-    rows = [("target", "stratum", "wanted", "95% interval", "achieved", "MCSE", "verdict")]
-    for target in calibration.targets:
-        interval = f"{target.published[0]:.3g} to {target.published[1]:.3g}" if target.published else "-"
-        rows.append(
-            (
-                target.measure,
-                target.stratum or "all",
-                f"{target.wanted:.4g}",
-                interval,
-                f"{target.achieved:.4g}",
-                f"{target.mcse:.2g}",
-                target.verdict,
-            )
-        )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    solved = calibration.baseline
-    size = f"{calibration.patients:,}"
-    made = f"Solved on {size} patients in {calibration.evaluations} evaluations, reported on {size} others."
-    onset = (
-        f"Onset: cumulative hazard {solved.onset_amplitude:.4g} for a patient without factors, median "
-        f"{solved.onset_median:.4g} days after inclusion."
-    )
-    return "\n".join([*lines, "", made, onset]) + "\n"
+def calibrate_all(ui: Ui) -> Misfit:
+    """Hold the one virology against all published cohorts.
+
+    Parameters
+    ----------
+    ui
+        Shown the progress.
+    """
+    from cmvsim.calibration.joint import joint
+
+    with ui.progress("published cohorts") as tick:
+        return joint(tick=tick)
 
 
 def new(from_id: str, file: Path, *, force: bool = False) -> Path:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cmvsim.core.errors import InputError
 from cmvsim.core.value import Value
 from cmvsim.evidence import sources
+from cmvsim.report.calibration_text import calibration_table
 from cmvsim.scenarios import catalogue_ids, resolve
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.diff import ABSENT, as_text, diff
@@ -324,10 +325,10 @@ def test_schema_and_diff_and_cite_verbs():
 
 def test_calibrate_and_explain_agree():
     calibration = verbs.calibrate("cmv-cart")
-    table = verbs.calibration_table(calibration)
-    assert len(table.split("\n\n")[0].splitlines()) == 1 + len(calibration.targets)
-    row = next(line for line in table.splitlines() if line.startswith("cumulative_incidence"))
-    assert re.split(r"\s{2,}", row)[2:4] == ["0.3", "0.213 to 0.415"]
+    table = calibration_table(calibration)
+    assert len(table.split("\n\n")[0].splitlines()) == 1 + len(calibration.targets) + len(calibration.checks)
+    row = next(line for line in table.splitlines() if line.startswith("solved") and "cumulative_incidence" in line)
+    assert re.split(r"\s{2,}", row)[3:5] == ["0.3", "0.213 to 0.415"]
     text = flat(verbs.explain("cmv-cart"))
     assert re.search(r"the cumulative incidence is (2\d%, not 30%|30%, as above) \(Monte Carlo error 0\.\d points\)", text)
     assert verbs.explain("cmv-cart") == verbs.explain("cmv-cart")
