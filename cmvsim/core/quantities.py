@@ -309,6 +309,12 @@ Log10Load = Annotated[
     _schema("log10 IU/mL"),
     Unit("log10 IU/mL"),
 ]
+Log10Copies = Annotated[
+    Value,
+    BeforeValidator(_value_validator("log10 copies/mL", -math.inf, math.inf, False, False)),
+    _schema("log10 copies/mL"),
+    Unit("log10 copies/mL"),
+]
 Number = Annotated[
     Value, BeforeValidator(_value_validator("", -math.inf, math.inf, False, False)), _schema("a number"), Unit("")
 ]
@@ -335,6 +341,12 @@ VaryingLog10 = Annotated[
     BeforeValidator(_between_validator("log10 IU/mL", -math.inf, False)),
     _varying_schema("log10 IU/mL, differing between patients"),
     Unit("log10 IU/mL"),
+]
+VaryingLog10Copies = Annotated[
+    Between,
+    BeforeValidator(_between_validator("log10 copies/mL", -math.inf, False)),
+    _varying_schema("log10 copies/mL, differing between patients"),
+    Unit("log10 copies/mL"),
 ]
 VaryingPositive = Annotated[
     Between,

@@ -125,7 +125,7 @@ STREAMS: dict[str, Kind] = {
     "treatment.choice": Kind.UNIFORM,
     "treatment.toxicity": Kind.EXPONENTIAL,
     "treatment.neutropenia": Kind.NORMAL,
-    # resistance (10); index = episode, or nominal study day (sequencing)
+    # resistance (10); index = episode, gene (polymorphism, unknown), or day of the sample (sequencing)
     "resistance.aciclovir": Kind.UNIFORM,
     "resistance.ganciclovir": Kind.EXPONENTIAL,
     "resistance.letermovir": Kind.UNIFORM,

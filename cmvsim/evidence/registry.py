@@ -32,6 +32,7 @@ from cmvsim.core.errors import InputError, Problem, did_you_mean
 from cmvsim.core.quantities import (
     Correlation,
     Days,
+    Log10Copies,
     Log10Load,
     NonNegative,
     Number,
@@ -41,6 +42,7 @@ from cmvsim.core.quantities import (
     StudyDay,
     VaryingDays,
     VaryingLog10,
+    VaryingLog10Copies,
     VaryingPositive,
     ViralLoad,
 )
@@ -55,7 +57,7 @@ _SCALAR: dict[str, TypeAdapter[Value]] = {
     "months": TypeAdapter(NonNegative),
     "IU/mL": TypeAdapter(ViralLoad),
     "log10 IU/mL": TypeAdapter(Log10Load),
-    "log10 copies/mL": TypeAdapter(Number),
+    "log10 copies/mL": TypeAdapter(Log10Copies),
     "log10": TypeAdapter(NonNegative),
     "logit per log10": TypeAdapter(Number),
     "log odds per log10": TypeAdapter(Number),
@@ -81,7 +83,7 @@ _SCALAR: dict[str, TypeAdapter[Value]] = {
 _VARYING: dict[str, TypeAdapter[Between]] = {
     "days": TypeAdapter(VaryingDays),
     "log10 IU/mL": TypeAdapter(VaryingLog10),
-    "log10 copies/mL": TypeAdapter(VaryingLog10),
+    "log10 copies/mL": TypeAdapter(VaryingLog10Copies),
     "copies/µg": TypeAdapter(VaryingPositive),
     "cells/µL": TypeAdapter(VaryingPositive),
     "fold": TypeAdapter(VaryingPositive),

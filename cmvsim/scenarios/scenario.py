@@ -19,9 +19,11 @@ from cmvsim.models.cmv import CmvSpec
 from cmvsim.models.follow_up import FollowUpSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
+from cmvsim.models.resistance import ResistanceSpec
 from cmvsim.models.strategies import StrategySpec
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
+from cmvsim.models.virome import ViromeSpec
 
 FORMAT = 1
 
@@ -54,9 +56,11 @@ class Scenario(Spec):
     study: StudySpec
     population: PopulationSpec
     toxicity: ToxicitySpec
+    virome: ViromeSpec
     cmv: CmvSpec
     monitoring: MonitoringSpec
     preemptive_therapy: TreatmentSpec
+    resistance: ResistanceSpec
     follow_up: FollowUpSpec
     strategies: dict[str, StrategySpec]
     analysis: AnalysisSpec
@@ -72,6 +76,7 @@ class Scenario(Spec):
         """
         strata = tuple(self.population.strata)
         problems = self.follow_up.check(strata, where) + self.toxicity.check(self.population, where)
+        problems += self.virome.check(min(float(self.study.inclusion), 0.0), where)
         problems += [
             Problem(f"there is no endpoint '{name}'", where, "analysis.endpoints", did_you_mean(name, ENDPOINTS))
             for name in self.analysis.endpoints

@@ -9,8 +9,10 @@ from cmvsim.models.cmv import CmvSpec
 from cmvsim.models.follow_up import FollowUpSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
+from cmvsim.models.resistance import ResistanceSpec
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
+from cmvsim.models.virome import ViromeSpec
 from cmvsim.scenarios.scenario import Scenario
 
 
@@ -28,9 +30,11 @@ class Model:
     horizon: float
     population: PopulationSpec
     toxicity: ToxicitySpec
+    virome: ViromeSpec
     cmv: CmvSpec
     monitoring: MonitoringSpec
     treatment: TreatmentSpec
+    resistance: ResistanceSpec
     follow_up: FollowUpSpec
     baseline: Baseline
 
@@ -42,9 +46,11 @@ class Model:
             horizon=float(scenario.study.horizon),
             population=scenario.population,
             toxicity=scenario.toxicity,
+            virome=scenario.virome,
             cmv=scenario.cmv,
             monitoring=scenario.monitoring,
             treatment=scenario.preemptive_therapy,
+            resistance=scenario.resistance,
             follow_up=scenario.follow_up,
             baseline=baseline,
         )
