@@ -336,6 +336,12 @@ VasPoints = Annotated[
     _schema("points of the visual-analogue scale, 0 to 100", minimum=0, maximum=100),
     Unit("VAS points"),
 ]
+LogitPerLog10 = Annotated[
+    Value,
+    BeforeValidator(_value_validator("logit per log10", -math.inf, math.inf, False, False)),
+    _schema("log odds per log10"),
+    Unit("logit per log10"),
+]
 VaryingDays = Annotated[
     Between,
     BeforeValidator(_between_validator("days", 0, False)),
@@ -371,6 +377,12 @@ VaryingLog10 = Annotated[
     BeforeValidator(_between_validator("log10 IU/mL", -math.inf, False)),
     _varying_schema("log10 IU/mL, differing between patients"),
     Unit("log10 IU/mL"),
+]
+VaryingLog10Copies = Annotated[
+    Between,
+    BeforeValidator(_between_validator("log10 copies/mL", -math.inf, False)),
+    _varying_schema("log10 copies/mL, differing between patients"),
+    Unit("log10 copies/mL"),
 ]
 VaryingPositive = Annotated[
     Between,

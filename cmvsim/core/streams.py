@@ -125,7 +125,7 @@ STREAMS: dict[str, Kind] = {
     "treatment.neutropenia": Kind.EXPONENTIAL,
     "treatment.neutropenia_duration": Kind.NORMAL,
     "treatment.kidney_injury": Kind.EXPONENTIAL,
-    # resistance (10); index = episode, or nominal study day (sequencing)
+    # resistance (10); index = episode, gene (polymorphism, unknown), or day of the sample (sequencing)
     "resistance.aciclovir": Kind.UNIFORM,
     "resistance.ganciclovir": Kind.EXPONENTIAL,
     "resistance.letermovir": Kind.UNIFORM,

@@ -22,10 +22,12 @@ from cmvsim.models.kinetics import KineticsSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
 from cmvsim.models.quality_of_life import QualityOfLifeSpec
+from cmvsim.models.resistance import ResistanceSpec
 from cmvsim.models.resources import ResourcesSpec
 from cmvsim.models.strategies import LetermovirSpec, StrategySpec, check_strategies
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
+from cmvsim.models.virome import ViromeSpec
 from cmvsim.valuation import value_sets
 
 FORMAT = 1
@@ -60,10 +62,12 @@ class Scenario(Spec):
     population: PopulationSpec
     kinetics: KineticsSpec
     toxicity: ToxicitySpec
+    virome: ViromeSpec
     cmv: CmvSpec
     monitoring: MonitoringSpec
     preemptive_therapy: TreatmentSpec
     infections: InfectionsSpec
+    resistance: ResistanceSpec
     follow_up: FollowUpSpec
     letermovir: LetermovirSpec
     resources: ResourcesSpec
@@ -85,6 +89,8 @@ class Scenario(Spec):
         problems += self.resources.initial_stay.check(self.population, where)
         problems += self.quality_of_life.check(strata, float(self.study.horizon), value_sets(), where)
         problems += self.kinetics.check(self.population, where) + self.toxicity.check(self.population, where)
+        problems = self.follow_up.check(strata, where) + self.toxicity.check(self.population, where)
+        problems += self.virome.check(min(float(self.study.inclusion), 0.0), where)
         problems += [
             Problem(f"there is no endpoint '{name}'", where, "analysis.endpoints", did_you_mean(name, ENDPOINTS))
             for name in self.analysis.endpoints

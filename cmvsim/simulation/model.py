@@ -12,10 +12,12 @@ from cmvsim.models.kinetics import KineticsSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
 from cmvsim.models.quality_of_life import QualityOfLifeSpec
+from cmvsim.models.resistance import ResistanceSpec
 from cmvsim.models.resources import ResourcesSpec
 from cmvsim.models.strategies import LetermovirSpec, StrategySpec
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
+from cmvsim.models.virome import ViromeSpec
 from cmvsim.scenarios.scenario import Scenario
 
 
@@ -34,10 +36,12 @@ class Model:
     population: PopulationSpec
     kinetics: KineticsSpec
     toxicity: ToxicitySpec
+    virome: ViromeSpec
     cmv: CmvSpec
     monitoring: MonitoringSpec
     treatment: TreatmentSpec
     infections: InfectionsSpec
+    resistance: ResistanceSpec
     follow_up: FollowUpSpec
     letermovir: LetermovirSpec
     strategies: dict[str, StrategySpec]
@@ -54,10 +58,12 @@ class Model:
             population=scenario.population,
             kinetics=scenario.kinetics,
             toxicity=scenario.toxicity,
+            virome=scenario.virome,
             cmv=scenario.cmv,
             monitoring=scenario.monitoring,
             treatment=scenario.preemptive_therapy,
             infections=scenario.infections,
+            resistance=scenario.resistance,
             follow_up=scenario.follow_up,
             letermovir=scenario.letermovir,
             strategies=scenario.strategies,
