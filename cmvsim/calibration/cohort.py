@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cmvsim.calibration.infections import InfectionChunk
 from cmvsim.core.records import FloatArray
 from cmvsim.core.streams import Role
 from cmvsim.core.value import Stated, Value
@@ -18,9 +19,14 @@ from cmvsim.models.cmv import TargetSpec
 from cmvsim.models.follow_up import TARGET_DAY, DeathRatios
 from cmvsim.models.monitoring import MonitoringSpec, ScheduleItem
 from cmvsim.scenarios.scenario import Scenario
+from cmvsim.simulation.aftermath import infection_windows, leukaemic
+from cmvsim.simulation.background import Background
+from cmvsim.simulation.cmv import simulate_cmv
 from cmvsim.simulation.cohort import simulate
+from cmvsim.simulation.death import death_times
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
+from cmvsim.simulation.processes import cmv_acts_on_infections
 from cmvsim.simulation.recording import record
 
 SEED = 0
@@ -82,6 +88,12 @@ class Cohort:
         self.scenario = scenario
         self.draws = chunk_draws(chunks) if draws is None else draws
 
+    def see_infections(self, target: TargetSpec, baseline: Baseline) -> list[InfectionChunk]:
+        """What infections depend on in the cohort, deaths being those without factors."""
+        model = as_measured(Model.of(self.scenario, baseline), target)
+        ratios = model.follow_up.model_copy(update={"death_ratios": DeathRatios.none()})
+        return [infection_chunk(replace(model, follow_up=ratios), draws) for draws in self.draws]
+
     def see(self, target: TargetSpec, baseline: Baseline, *, factors: bool = True) -> Seen:
         """Simulate the cohort under the target's measurement.
 
@@ -129,6 +141,33 @@ class Cohort:
         incidence = cumulative_incidence(exits)[at] if leaving else detected
         present = np.maximum(sizes, 1)
         return Seen(at_risk, days, incidence, detected, dead / present, dead_without / present, sizes)
+
+
+def infection_chunk(model: Model, draws: ChunkDraws) -> InfectionChunk:
+    """What infections depend on in one chunk of a model in which nothing but relapse and time acts on death."""
+    background = Background(model, draws, never_lost=True)
+    course = None
+    if cmv_acts_on_infections(model):
+        course = simulate_cmv(model, draws, background, path=True, full_attendance=True)
+    died = death_times(
+        model.follow_up,
+        model.baseline,
+        background.population.stratum,
+        None,
+        background.follow_up.relapse,
+        None,
+        None,
+        None,
+        None,
+        draws,
+    )
+    return InfectionChunk(
+        background.population.score,
+        leukaemic(model, background),
+        *infection_windows(model, background, course),
+        np.minimum(died, background.follow_up.hct),
+        draws,
+    )
 
 
 def chunk_draws(chunks: range) -> list[ChunkDraws]:
@@ -201,7 +240,9 @@ def as_measured(model: Model, target: TargetSpec) -> Model:
         lod=by.lod,
         lloq=by.lloq,
         assay_sd_log10=by.assay_sd_log10,
+        assay_sd_between_sites=Value(value=0.0),
         turnaround=by.turnaround,
     )
     treatment = model.treatment.model_copy(update={"start_at": by.treated_from, "accepted": by.treated_share})
-    return replace(model, monitoring=monitoring, treatment=treatment)
+    population = model.population.model_copy(update={"retrospective_share": Value(value=0.0)})  # all follow the schedule
+    return replace(model, monitoring=monitoring, treatment=treatment, population=population)

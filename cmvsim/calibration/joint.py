@@ -164,7 +164,7 @@ class Bench:
         solver = Solver(basis, Cohort(basis, self._chunks, self._draws))
         baseline = solver.solve(self._starts.get(name))
         if scenario.basis is not None:
-            baseline = Solver(scenario.spec, Cohort(scenario.spec, self._chunks, self._draws)).solve_death(baseline)
+            baseline = Solver(scenario.spec, Cohort(scenario.spec, self._chunks, self._draws)).solve_rest(baseline)
         self._starts[name] = baseline
         checks = scenario.spec.cmv.checks
         found = measure(scenario.spec, baseline, checks, reported) if checks else []

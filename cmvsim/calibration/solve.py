@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cmvsim.calibration.cohort import FRESH, PATIENTS_PER_REPLICATE, Cohort, Seen
+from cmvsim.calibration.infections import solve_infections
 from cmvsim.calibration.reporting import report_death, report_onset
 from cmvsim.calibration.targets import TargetResult
 from cmvsim.core.errors import CalibrationError
@@ -98,7 +99,7 @@ def _calibrate(key: _Key, patients: int) -> Calibration:
     baseline, seen_own = solved, seen
     if basis is not own:  # death is a target of the scenario itself, at the onset hazard of its basis
         deaths = Solver(own, Cohort(own, range(chunks)))
-        baseline = deaths.solve_death(solved)
+        baseline = deaths.solve_rest(solved)
         seen_own = Cohort(own, fresh).see(solver.incidence, baseline)
         solver.evaluations += deaths.evaluations
     return Calibration(
@@ -125,19 +126,30 @@ class Solver:
         self.cohort = cohort
         self.incidence, self.timing = scenario.cmv.incidence, scenario.cmv.timing
         self.evaluations = 0
+        self._jacobian: FloatArray | None = None  # kept: the second solution is near the first
         self.wanted = np.array([_logit(float(self.incidence.value)), np.log(float(self.timing.value))])
 
     def solve(self, start: Baseline | None = None) -> Baseline:
-        """Hazards that meet the targets on the cohort; from a solution of something near, if there is one."""
+        """Hazards that meet the targets on the cohort; from a solution of something near, if there is one.
+
+        Onset is solved where no factor acts on death, then infections and death in turn, and onset once more with all.
+        """
         guess = self._death_closed_form()
         if start is not None:
             guess = replace(guess, onset_amplitude=start.onset_amplitude, onset_median=start.onset_median)
-        baseline = self._onset(guess)
-        if self._factors_act:
-            with_death = self.solve_death(baseline)
-            if with_death != baseline:
-                baseline = self._onset(with_death)
-        return baseline
+        baseline = self._onset(guess, factors=False)
+        with_death = self.solve_rest(baseline)
+        return self._onset(with_death) if self._factors_act else with_death
+
+    def solve_rest(self, baseline: Baseline) -> Baseline:
+        """Infections and death at the given onset hazard; the deaths that infections see are those of the closed form."""
+        closed = self._death_closed_form()
+        baseline = replace(
+            baseline, non_relapse_hazard=closed.non_relapse_hazard, after_relapse_hazard=closed.after_relapse_hazard
+        )
+        cohort = self.cohort.see_infections(self.incidence, baseline)
+        baseline = solve_infections(self.scenario.infections, baseline, cohort, float(self.scenario.study.horizon))
+        return self.solve_death(baseline)
 
     def solve_death(self, baseline: Baseline) -> Baseline:
         """Death hazards that meet their targets at the given onset hazard."""
@@ -158,29 +170,32 @@ class Solver:
     def _factors_act(self) -> bool:
         return self.scenario.follow_up.death_ratios.act
 
-    def _see(self, baseline: Baseline) -> Seen:
+    def _see(self, baseline: Baseline, *, factors: bool = True) -> Seen:
         self.evaluations += 1
-        return self.cohort.see(self.incidence, baseline)
+        return self.cohort.see(self.incidence, baseline, factors=factors)
 
-    def _residual(self, x: FloatArray, baseline: Baseline) -> FloatArray:
-        seen = self._see(replace(baseline, onset_amplitude=float(np.exp(x[0])), onset_median=float(np.exp(x[1]))))
+    def _residual(self, x: FloatArray, baseline: Baseline, factors: bool) -> FloatArray:
+        moved = replace(baseline, onset_amplitude=float(np.exp(x[0])), onset_median=float(np.exp(x[1])))
+        seen = self._see(moved, factors=factors)
         reached = min(max(seen.at(float(self.incidence.day)), 1e-9), 1 - 1e-9)
         found: FloatArray = np.array([_logit(reached), np.log(max(seen.median(float(self.timing.day)), 1e-3))])
         residual: FloatArray = found - self.wanted
         return residual
 
-    def _onset(self, baseline: Baseline) -> Baseline:
+    def _onset(self, baseline: Baseline, *, factors: bool = True) -> Baseline:
         x = np.log([baseline.onset_amplitude, baseline.onset_median])
-        f = self._residual(x, baseline)
-        jacobian = np.column_stack([(self._residual(x + h, baseline) - f) / 0.2 for h in np.eye(2) * 0.2])
-        nearest = f
+        nearest = f = self._residual(x, baseline, factors)
         for _ in range(MAX_STEPS):
             if np.all(np.abs(f) < (5e-4, 5e-4)):
                 return replace(baseline, onset_amplitude=float(np.exp(x[0])), onset_median=float(np.exp(x[1])))
+            if self._jacobian is None:
+                probes = [(self._residual(x + h, baseline, factors) - f) / 0.2 for h in np.eye(2) * 0.2]
+                self._jacobian = np.column_stack(probes)
+            jacobian = self._jacobian
             step = -_solve(jacobian, f)
             step *= min(1.0, 0.7 / float(np.abs(step).max()))
-            new = self._residual(x + step, baseline)
-            jacobian = jacobian + np.outer(new - f - jacobian @ step, step) / (step @ step)
+            new = self._residual(x + step, baseline, factors)
+            self._jacobian = jacobian + np.outer(new - f - jacobian @ step, step) / (step @ step)
             x, f = x + step, new
             nearest = min(nearest, f, key=lambda residual: float(np.abs(residual).max()))
         reached, median = _expit(nearest[0] + self.wanted[0]), float(np.exp(nearest[1] + self.wanted[1]))

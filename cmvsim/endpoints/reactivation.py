@@ -254,8 +254,7 @@ def _latent_time(history: History, plan: AnalysisSpec) -> tuple[FloatArray, Bool
     name = plan.definition.name
     prevalent = _reaching(history, s.lod if name == "detected" else s.lloq) <= 0
     if name == "clinically_significant":
-        start = np.where(history.antiviral_start > 0, history.antiviral_start, np.nan)
-        return np.fmin.reduce(start, axis=-1, initial=np.inf), prevalent
+        return history.clinically_significant, prevalent
     level = {"detected": s.lod, "quantifiable": s.lloq}.get(name, plan.definition.level)
     assert level is not None
     return _reaching(history, level), prevalent

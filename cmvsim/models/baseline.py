@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cmvsim.models.strategies import LetermovirEffect
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
@@ -20,6 +22,8 @@ class Baseline:
         Hazards of death per day, by stratum in the scenario's order.
     bacterial_hazard, fungal_hazard
         Hazards of infection per day in the early and the late period; empty where they were not solved.
+    letermovir
+        What the drug does to one patient; None where it was not solved.
     """
 
     onset_amplitude: float
@@ -28,6 +32,7 @@ class Baseline:
     after_relapse_hazard: tuple[float, ...]
     bacterial_hazard: tuple[float, ...] = ()
     fungal_hazard: tuple[float, ...] = ()
+    letermovir: LetermovirEffect | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

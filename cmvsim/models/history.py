@@ -2,7 +2,8 @@
 
 It holds the latent course (onset, load as a function of time, death) and also the samples taken and the results that
 clinicians saw, because care acts on them. Arrays are views with the replicate axis first: R replicates, N patients,
-then V visits, K episodes, C courses or J knots. Times are continuous days from infusion; NaN or +inf as documented.
+then V visits, D days of clinical tests, K episodes, C treatments, S spells or J knots. Times are continuous days from
+infusion; NaN or +inf as documented.
 """
 
 from __future__ import annotations
@@ -13,9 +14,17 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from cmvsim.core.records import FloatArray, IntArray
+from cmvsim.core.ledger import Ledger
+from cmvsim.core.records import BoolArray, FloatArray, IntArray
+from cmvsim.models.infections import Infections
+from cmvsim.models.kinetics import Kinetics
 from cmvsim.models.population import Population
+from cmvsim.models.prophylaxis import Prophylaxis
+from cmvsim.models.quality_of_life import Questionnaires
+from cmvsim.models.resistance import Resistance, Sequencing
+from cmvsim.models.resources import Stays
 from cmvsim.models.toxicity import Toxicity
+from cmvsim.models.virome import Virome
 
 
 class Process(StrEnum):
@@ -135,25 +144,69 @@ class ClinicalSamples:
 
     Attributes
     ----------
+    visits
+        V, how many of the samples are planned visits; the rest are days on which clinicians may test.
     nominal
-        (V,) planned days.
+        (V + D,) planned days, NaN for tests that clinicians ask for.
     time
-        (R, N, V) time of the sample; NaN if it was not taken.
+        (R, N, V + D) time of the sample; NaN if none was taken.
     result
-        (R, N, V) int8: 0 none, 1 not detected, 2 below the limit of quantification, 3 quantified.
+        (R, N, V + D) int8: 0 none, 1 not detected, 2 below the limit of quantification, 3 quantified.
     load
-        (R, N, V) reported IU/mL of the matrix at three significant digits; NaN unless quantified.
+        (R, N, V + D) reported IU/mL of the matrix at three significant digits; NaN unless quantified.
+    extra
+        (R, N, V + D) taken because CMV had been detected before; no such test would be made without CMV.
     matrix, lod, lloq
         Of the assay.
     """
 
+    visits: int
     nominal: FloatArray
     time: FloatArray
     result: NDArray[np.int8]
     load: FloatArray
+    extra: BoolArray
     matrix: str
     lod: float
     lloq: float
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """Pre-emptive therapy and what it did; (R, N[, C or S]).
+
+    Attributes
+    ----------
+    start, stop
+        (R, N, C) treatments, NaN where there is none; stop is NaN where it outlasts the horizon.
+    drug
+        (R, N, S) int8, code of each spell of one drug: 0 none, else 1 + the index in
+        :data:`cmvsim.models.treatment.ANTIVIRALS`.
+    drug_start, drug_stop
+        (R, N, S) spells.
+    neutropenia
+        (R, N) on (val)ganciclovir, and its end; +inf if none.
+    kidney_injury
+        (R, N) on foscarnet, +inf if none.
+    """
+
+    start: FloatArray
+    stop: FloatArray
+    drug: NDArray[np.int8]
+    drug_start: FloatArray
+    drug_stop: FloatArray
+    neutropenia: FloatArray
+    neutropenia_stop: FloatArray
+    kidney_injury: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Disease:
+    """First CMV disease: (R, N) time, +inf if none, and int8 index of the organ, -1 if none."""
+
+    time: FloatArray
+    organ: NDArray[np.int8]
+    organs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,40 +229,65 @@ class Observation:
 class History:
     """What happened in one chunk.
 
+    Records that are lazily drawn or long are flat, patient-major (P,) or (K, P), and come as they are; :meth:`view` gives
+    (R, N[, K]). What was not asked for is None.
+
     Attributes
     ----------
     replicates, patients
         R and N.
     horizon
         Last simulated day.
-    population
-        Baseline traits (flat, patient-major; see :meth:`view`).
     strata, diseases
         Names and diseases of the strata.
-    toxicity
-        Acute toxicity and the courses of drugs against it (flat, patient-major; drawn when first asked for).
-    observation, episodes, samples
-        As above; `episodes` and `samples` are None when CMV was not asked for.
-    antiviral_start, antiviral_stop
-        (R, N, C) courses of first-line antiviral, NaN where there is none.
+    population, kinetics, toxicity, virome
+        Flat: sections 1 to 4.
+    observation
+        Section 12a.
+    episodes, samples, treatment, disease
+        Sections 5 to 9; `episodes` is None unless the path was asked for.
+    prophylaxis
+        Flat: letermovir as it was taken.
+    infections, resistance, sequencing
+        Flat: sections 10 and 11.
     death
         (R, N), +inf if beyond the horizon.
+    stays, ledger, questionnaires
+        Flat: sections 13 and 14.
     """
 
     replicates: int
     patients: int
     horizon: float
-    population: Population
     strata: tuple[str, ...]
     diseases: tuple[str, ...]
+    population: Population
+    kinetics: Kinetics
     toxicity: Toxicity
+    virome: Virome
     observation: Observation
     episodes: Episodes | None
     samples: ClinicalSamples | None
-    antiviral_start: FloatArray
-    antiviral_stop: FloatArray
+    treatment: Treatment | None
+    disease: Disease | None
+    prophylaxis: Prophylaxis | None
+    infections: Infections | None
+    resistance: Resistance | None
+    sequencing: Sequencing | None
     death: FloatArray
+    stays: Stays | None
+    ledger: Ledger | None
+    questionnaires: Questionnaires | None
+
+    @property
+    def clinically_significant(self) -> FloatArray:
+        """(R, N) first pre-emptive therapy after infusion, or CMV disease; +inf if neither."""
+        assert self.treatment is not None
+        assert self.disease is not None
+        start = np.where(self.treatment.start > 0, self.treatment.start, np.nan)
+        first: FloatArray = np.fmin.reduce(start, axis=-1, initial=np.inf)
+        return np.minimum(first, np.where(self.disease.time > 0, self.disease.time, np.inf))
 
     def view(self, flat: NDArray[np.generic]) -> NDArray[np.generic]:
-        """A flat patient-major array as (R, N[, ...]), without a copy."""
-        return np.swapaxes(flat.reshape(self.patients, self.replicates, *flat.shape[1:]), 0, 1)
+        """A flat patient-major array (P,) or (K, P) as (R, N) or (R, N, K), without a copy."""
+        return np.moveaxis(flat.reshape(*flat.shape[:-1], self.patients, self.replicates), (-1, -2), (0, 1))

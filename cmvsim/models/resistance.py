@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from pydantic import model_validator
 
 from cmvsim.core.quantities import Count, Log10Load, LogitPerLog10, PositiveDays, Probability, ViralLoad
+from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.core.spec import Spec
 
 Gene = Literal["UL54", "UL97", "UL56"]
@@ -107,3 +109,41 @@ class ResistanceSpec(Spec):
     polymorphism: dict[Gene, Probability]
     unknown: dict[Gene, Probability]
     sequencing: SequencingSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Resistance:
+    """Changes of a chunk's CMV strains (G genes in the order of GENES, K episodes, P = patients x replicates, flat).
+
+    Attributes
+    ----------
+    onset, clear
+        (K, P) the episodes: NaN or +inf where there is none; clear +inf where replication goes on.
+    known
+        (G, K, P) time from which the episode bears a known resistance change, +inf: never.
+    polymorphism, unknown
+        (G, P) whether the patient's strain has a known polymorphism, a change of unknown meaning.
+    """
+
+    onset: FloatArray
+    clear: FloatArray
+    known: FloatArray
+    polymorphism: BoolArray
+    unknown: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class Sequencing:
+    """What sequencing shows of V samples.
+
+    Attributes
+    ----------
+    sent, sequenced
+        (V, P) sent to the laboratory; sequenced with success.
+    seen
+        (C, G, V, P) classes in the order of CLASSES, by gene: seen in the sample; never where it was not sequenced.
+    """
+
+    sent: BoolArray
+    sequenced: BoolArray
+    seen: BoolArray

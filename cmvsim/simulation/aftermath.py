@@ -105,7 +105,7 @@ def _resistance(
     samples = course.samples
     planned = int((~np.isnan(samples.nominal)).sum())
     days = (*(int(day) for day in samples.nominal[:planned]), *(int(day) for day in samples.clinical))
-    return changes, sequence(model.resistance, draws, days, planned, samples.time, samples.load, changes)
+    return changes, sequence(model.resistance, draws, days, samples.time, samples.load, changes)
 
 
 def neutropenic_windows(background: Background, course: CmvOutcome | None) -> Windows:
@@ -201,7 +201,7 @@ def _care(
         neutropenia=Windows(course.neutropenia[None], course.neutropenia_stop[None]),
         kidney_injury=course.kidney_injury[None],
         infections=InfectionOnsets(found.any.start, found.any_severe) if found is not None else None,
-        toxicity=background.toxicity.courses,
+        toxicity={str(drug): course for drug, course in background.toxicity.courses.items()},
         letermovir=Windows(taken.start, taken.stop) if taken is not None else None,
         adherence=taken.adherence if taken is not None else None,
         test=samples.time,

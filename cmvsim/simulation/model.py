@@ -11,7 +11,7 @@ from cmvsim.models.infections import InfectionsSpec
 from cmvsim.models.kinetics import KineticsSpec
 from cmvsim.models.monitoring import MonitoringSpec
 from cmvsim.models.population import PopulationSpec
-from cmvsim.models.quality_of_life import QualityOfLifeSpec
+from cmvsim.models.quality_of_life import LatentHealth, QualityOfLifeSpec
 from cmvsim.models.resistance import ResistanceSpec
 from cmvsim.models.resources import ResourcesSpec
 from cmvsim.models.strategies import LetermovirSpec, StrategySpec
@@ -29,6 +29,8 @@ class Model:
     ----------
     inclusion_day, horizon
         First and last simulated day.
+    latent_health
+        Section 13 on the latent scale; needed by the process quality of life only.
     """
 
     inclusion_day: float
@@ -48,10 +50,11 @@ class Model:
     resources: ResourcesSpec
     quality_of_life: QualityOfLifeSpec
     baseline: Baseline
+    latent_health: LatentHealth | None = None
 
     @classmethod
-    def of(cls, scenario: Scenario, baseline: Baseline) -> Model:
-        """The model of a scenario with its solved hazards."""
+    def of(cls, scenario: Scenario, baseline: Baseline, latent_health: LatentHealth | None = None) -> Model:
+        """The model of a scenario with its solved hazards, and quality of life converted if it is to be simulated."""
         return cls(
             inclusion_day=float(scenario.study.inclusion),
             horizon=float(scenario.study.horizon),
@@ -70,4 +73,5 @@ class Model:
             resources=scenario.resources,
             quality_of_life=scenario.quality_of_life,
             baseline=baseline,
+            latent_health=latent_health,
         )

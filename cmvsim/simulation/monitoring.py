@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.core.streams import day_index
+from cmvsim.core.value import Value
 from cmvsim.models.monitoring import ClinicalTesting
 from cmvsim.models.windows import Windows
 from cmvsim.simulation.background import Background
@@ -95,16 +97,13 @@ def _plan_clinical(testing: ClinicalTesting, draws: ChunkDraws, background: Back
         own = np.exp(math.log(float(testing.score)) * population.score)
     if not testing.between_visits:
         own = np.where(population.retrospective, own, np.nan)
-    acting = [
-        (float(ratio), window())
-        for ratio, window in (
-            (testing.inpatient, lambda: background.stay.hospital),
-            (testing.corticosteroids, lambda: toxicity.courses["corticosteroids"]),
-            (testing.crs, lambda: _of_grade(toxicity.crs, toxicity.crs_grade)),
-            (testing.neutropenia, lambda: toxicity.neutropenia),
-        )
-        if float(ratio) != 1
-    ]
+    reasons: tuple[tuple[Value, Callable[[], Windows]], ...] = (
+        (testing.inpatient, lambda: background.stay.hospital),
+        (testing.corticosteroids, lambda: toxicity.courses["corticosteroids"]),
+        (testing.crs, lambda: _of_grade(toxicity.crs, toxicity.crs_grade)),
+        (testing.neutropenia, lambda: toxicity.neutropenia),
+    )
+    acting = [(float(ratio), window()) for ratio, window in reasons if float(ratio) != 1]
     none = np.empty((0, own.size))
     plan_tests(
         days,

@@ -7,9 +7,10 @@ import numpy as np
 from cmvsim.core.records import FloatArray
 from cmvsim.data.study import Courses, Disposition, EndReason, Samples, Study, Subjects
 from cmvsim.models.history import History
+from cmvsim.models.prophylaxis import Prophylaxis
 from cmvsim.models.time_grid import study_day
-
-ANTIVIRAL = "valganciclovir"
+from cmvsim.models.treatment import ANTIVIRALS
+from cmvsim.models.windows import Windows
 
 
 def record(history: History, *, complete: bool = True) -> Study:
@@ -35,12 +36,14 @@ def record(history: History, *, complete: bool = True) -> Study:
     seen = history.observation
     disposition, known = _disposition(history)
     events = {name: _known_day(getattr(seen, name), known) for name in ("relapse", "new_therapy", "hct")}
-    exposures = {ANTIVIRAL: _courses(history.antiviral_start, history.antiviral_stop, known)}
+    if history.disease is not None:
+        events["cmv_disease"] = _known_day(history.disease.time, known)
+    exposures = _antivirals(history, known)
+    if history.prophylaxis is not None:
+        exposures["letermovir"] = _flat_courses(history, history.prophylaxis, known)
     if complete:
         for drug, window in history.toxicity.courses.items():
-            start = np.asarray(history.view(window.start), dtype=np.float64)
-            stop = np.asarray(history.view(window.stop), dtype=np.float64)
-            exposures[drug] = _courses(start[..., None], stop[..., None], known)
+            exposures[drug] = _flat_courses(history, window, known)
     return Study(
         subjects=_subjects(history, complete),
         samples=_samples(history),
@@ -79,8 +82,8 @@ def _disposition(history: History) -> tuple[Disposition, FloatArray]:
     end, reason, death = np.empty(shape), np.empty(shape, dtype=np.int8), np.empty(shape)
     known = np.empty(shape)
     dispositions(
-        float(history.samples.nominal[-1]),
-        history.samples.time[..., -1].T,
+        float(history.samples.nominal[history.samples.visits - 1]),
+        history.samples.time[..., history.samples.visits - 1].T,
         seen.lost.T,
         seen.withdrawn.T,
         seen.new_therapy.T,
@@ -98,6 +101,26 @@ def _disposition(history: History) -> tuple[Disposition, FloatArray]:
         end[n, r] = contact
         known[n, r] = contact
     return Disposition(end=end.T, reason=reason.T, death=death.T), known.T
+
+
+def _antivirals(history: History, known: FloatArray) -> dict[str, Courses]:
+    """Courses of each antiviral of pre-emptive therapy; one that nobody was given has none."""
+    care = history.treatment
+    assert care is not None
+    found: dict[str, Courses] = {}
+    for code, drug in enumerate(ANTIVIRALS, start=1):
+        mine = care.drug == code
+        used = np.flatnonzero(mine.any(axis=(0, 1)))  # spells that somebody had of this drug
+        start = np.where(mine[..., used], care.drug_start[..., used], np.nan)
+        found[drug] = _courses(start, np.where(mine[..., used], care.drug_stop[..., used], np.nan), known)
+    return found
+
+
+def _flat_courses(history: History, course: Windows | Prophylaxis, known: FloatArray) -> Courses:
+    """Courses of a drug of which a patient has one at most."""
+    start = np.asarray(history.view(course.start), dtype=np.float64)
+    stop = np.asarray(history.view(course.stop), dtype=np.float64)
+    return _courses(start[..., None], stop[..., None], known)
 
 
 def _courses(start: FloatArray, stop: FloatArray, known: FloatArray) -> Courses:

@@ -5,55 +5,15 @@ It follows the CMV course and does not act on it. Each episode begins free of se
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import special
 
 from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.core.streams import Draws, day_index
-from cmvsim.models.resistance import CLASSES, GENES, Gene, ResistanceSpec
+from cmvsim.models.resistance import CLASSES, GENES, Gene, Resistance, ResistanceSpec, Sequencing
 from cmvsim.models.windows import Windows
 
 UL54, UL97, UL56 = (GENES.index(gene) for gene in GENES)
-
-
-@dataclass(frozen=True, slots=True)
-class Resistance:
-    """Changes of a chunk's CMV strains (G genes in the order of GENES, K episodes, P = patients x replicates, flat).
-
-    Attributes
-    ----------
-    onset, clear
-        (K, P) the episodes: NaN or +inf where there is none; clear +inf where replication goes on.
-    known
-        (G, K, P) time from which the episode bears a known resistance change, +inf: never.
-    polymorphism, unknown
-        (G, P) whether the patient's strain has a known polymorphism, a change of unknown meaning.
-    """
-
-    onset: FloatArray
-    clear: FloatArray
-    known: FloatArray
-    polymorphism: BoolArray
-    unknown: BoolArray
-
-
-@dataclass(frozen=True, slots=True)
-class Sequencing:
-    """What sequencing shows of V samples.
-
-    Attributes
-    ----------
-    sent, sequenced
-        (V, P) sent to the laboratory; sequenced with success.
-    seen
-        (C, G, V, P) classes in the order of CLASSES, by gene: seen in the sample; never where it was not sequenced.
-    """
-
-    sent: BoolArray
-    sequenced: BoolArray
-    seen: BoolArray
 
 
 def resistance(
@@ -156,6 +116,8 @@ def sequence(
     seen = np.zeros((len(CLASSES), len(GENES), *load.shape), dtype=np.bool_)
     for v, day in enumerate(days):
         rows = np.flatnonzero(sent[v])
+        if rows.size == 0:  # its stream would decide nothing
+            continue
         log_odds = float(rule.slope) * (np.log10(load[v, rows]) - float(rule.half_load))
         rows = rows[draws("resistance.sequencing", day_index(day))[rows] < special.expit(log_odds)]
         sequenced[v, rows] = True
