@@ -324,6 +324,12 @@ Correlation = Annotated[
     _schema("a correlation from -1 to 1", minimum=-1, maximum=1),
     Unit("correlation"),
 ]
+LogitPerLog10 = Annotated[
+    Value,
+    BeforeValidator(_value_validator("logit per log10", -math.inf, math.inf, False, False)),
+    _schema("log odds per log10"),
+    Unit("logit per log10"),
+]
 VaryingDays = Annotated[
     Between,
     BeforeValidator(_between_validator("days", 0, False)),

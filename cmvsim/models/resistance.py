@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from pydantic import model_validator
 
-from cmvsim.core.quantities import Log10Load, Number, PositiveDays, Probability, ViralLoad
+from cmvsim.core.quantities import Count, Log10Load, LogitPerLog10, PositiveDays, Probability, ViralLoad
 from cmvsim.core.spec import Spec
 
 Gene = Literal["UL54", "UL97", "UL56"]
@@ -71,14 +71,23 @@ class SequencingSpec(Spec):
     Attributes
     ----------
     send_at
-        A quantified sample at or above this load is sent.
+        A quantified sample at or above this load qualifies.
+    per_episode
+        So many samples of an episode are sent: the first that qualify.
     half_load, slope
         The log odds of success are slope x (log10 load - half_load).
     """
 
     send_at: ViralLoad
+    per_episode: Count
     half_load: Log10Load
-    slope: Number
+    slope: LogitPerLog10
+
+    @model_validator(mode="after")
+    def _check(self) -> SequencingSpec:
+        if float(self.per_episode) < 1:
+            raise ValueError("per_episode must be at least 1: no sample would be sent")
+        return self
 
 
 class ResistanceSpec(Spec):

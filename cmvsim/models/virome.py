@@ -19,14 +19,8 @@ from cmvsim.core.errors import Problem
 from cmvsim.core.quantities import (
     Correlation,
     Days,
-    Log10Copies,
-    NonNegative,
-    PositiveDays,
     Probability,
     Ratio,
-    StudyDay,
-    VaryingDays,
-    VaryingLog10Copies,
 )
 from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.core.spec import Spec
@@ -35,6 +29,7 @@ from cmvsim.core.value import Stated
 from cmvsim.models.follow_up import TARGET_DAY
 from cmvsim.models.monitoring import WholeDay
 from cmvsim.models.population import Population
+from cmvsim.models.ttv_load import AnellovirusLoadSpec, CarrierPath
 from cmvsim.models.viral_load import LOG10_2
 
 Site = Literal["blood", "oropharynx"]
@@ -90,61 +85,6 @@ class VirusSpec(Spec):
             raise ValueError("incident.by_90: a probability of 1 by day 90 has no finite hazard")
         if abs(float(self.score_loading)) >= 1:
             raise ValueError("score_loading must lie between -1 and 1, the ends excluded")
-        return self
-
-
-class AnellovirusLoadSpec(Spec):
-    """TTV log10 load: dip after lymphodepletion, rise to a peak, decline.
-
-    Attributes
-    ----------
-    baseline
-        Load before lymphodepletion.
-    dip
-        How far below the baseline load the nadir is.
-    nadir_day
-        Day of the nadir.
-    rise
-        How far above the baseline load the peak is.
-    peak_day
-        Day of the peak.
-    decline_half_life
-        Of the load after the peak.
-    baseline_loading, rise_loading
-        Correlation of the baseline load and of the rise with the immunosuppression score.
-    start
-        Load at acquisition, in those who acquire it.
-    doubling_time
-        Of the load after acquisition, until it meets the path of a carrier.
-    lod, assay_sd_log10
-        Limit of detection and standard deviation of the measurement.
-    high
-        Load from which TTV counts as high.
-    """
-
-    baseline: VaryingLog10Copies
-    dip: VaryingLog10Copies
-    nadir_day: StudyDay
-    rise: VaryingLog10Copies
-    peak_day: VaryingDays
-    decline_half_life: PositiveDays
-    baseline_loading: Correlation
-    rise_loading: Correlation
-    start: Log10Copies
-    doubling_time: PositiveDays
-    lod: Log10Copies
-    assay_sd_log10: NonNegative
-    high: Log10Copies
-
-    @model_validator(mode="after")
-    def _check(self) -> AnellovirusLoadSpec:
-        law = self.peak_day
-        earliest = law.centre if law.spread == 0 else law.low if law.low is not None else 0.0
-        if earliest <= float(self.nadir_day):
-            raise ValueError(
-                f"the peak may fall on day {earliest:g}, not after the nadir (day {float(self.nadir_day):g}): "
-                f"give peak_day a 'low' above it"
-            )
         return self
 
 
@@ -323,9 +263,9 @@ class Virome:
         return self._carriage(virus).positive(t)
 
     def load(self, t: float | FloatArray) -> FloatArray:
-        """(P,) TTV log10 copies/mL at `t` (scalar or (P,)); -inf where TTV is not carried, NaN where `t` is."""
+        """(P,) TTV log10 copies/mL at `t` (finite, scalar or (P,)); -inf where TTV is not carried, NaN where `t` is."""
         ramp = float(self.spec.anellovirus.load.start) + self._growth * (t - self.anellovirus.acquired)
-        path = self._path(t)
+        path = self._path.at(t)
         value = np.where(self.anellovirus.baseline, path, np.minimum(path, ramp))
         return np.where(self.anellovirus.positive(t) | np.isnan(path), value, -np.inf)
 
@@ -360,51 +300,24 @@ class Virome:
         level = float(self.spec.anellovirus.load.high) if level is None else level
         wait = max(level - float(self.spec.anellovirus.load.start), 0.0) / self._growth
         since = np.where(self.anellovirus.baseline, self.inclusion, self.anellovirus.acquired + wait)
-        first = self._path_first_high(level, since)
-        return np.where(first <= self.horizon, first, np.inf)
+        return self._path.first_high(level, since, self.horizon)
 
     @cached_property
-    def _knots(self) -> tuple[tuple[FloatArray, FloatArray], ...]:
-        """(time, log10 load) at lymphodepletion, nadir and peak of each patient, were TTV carried throughout."""
-        law, stream = self.spec.anellovirus.load, "virome.anellovirus"
-        start = law.baseline.of_normal(correlated(self.population, float(law.baseline_loading), self.draws(f"{stream}.load")))
-        nadir = start - law.dip.of_normal(self.draws(f"{stream}.dip"))
-        peak = start + law.rise.of_normal(correlated(self.population, float(law.rise_loading), self.draws(f"{stream}.rise")))
-        return (
-            (np.full(start.shape, self.inclusion), start),
-            (np.full(start.shape, float(law.nadir_day)), nadir),
-            (law.peak_day.of_normal(self.draws(f"{stream}.peak_day")), peak),
+    def _path(self) -> CarrierPath:
+        law, draws, z = self.spec.anellovirus.load, self.draws, self.population
+        return CarrierPath.of(
+            law,
+            self.inclusion,
+            start=correlated(z, float(law.baseline_loading), draws("virome.anellovirus.load")),
+            dip=draws("virome.anellovirus.dip"),
+            rise=correlated(z, float(law.rise_loading), draws("virome.anellovirus.rise")),
+            peak_day=draws("virome.anellovirus.peak_day"),
         )
 
     @property
     def _growth(self) -> float:
         """Log10 per day after acquisition."""
         return LOG10_2 / float(self.spec.anellovirus.load.doubling_time)
-
-    @property
-    def _decline(self) -> float:
-        """Log10 per day after the peak."""
-        return LOG10_2 / float(self.spec.anellovirus.load.decline_half_life)
-
-    def _path(self, t: float | FloatArray) -> FloatArray:
-        """Load of a carrier at `t`: constant to inclusion, linear between the knots, declining after the peak."""
-        (t0, y0), (t1, y1), (t2, y2) = self._knots
-        falling = y0 + (y1 - y0) * ((np.maximum(t, t0) - t0) / (t1 - t0))
-        rising = y1 + (y2 - y1) * ((t - t1) / (t2 - t1))
-        after = y2 - self._decline * (t - t2)
-        return np.where(t < t1, falling, np.where(t < t2, rising, after))
-
-    def _path_first_high(self, level: float, since: FloatArray) -> FloatArray:
-        """First time from `since` (+inf: never) at which the path is at or above `level`: one crossing per rising piece."""
-        ever = since < np.inf
-        at = np.where(ever, since, self.horizon)
-        first = np.where(ever & (self._path(at) >= level), since, np.inf)
-        for (a, ya), (b, yb) in zip(self._knots, self._knots[1:], strict=False):
-            crosses = ever & (ya < level) & (yb >= level) & (since <= b)
-            share = np.divide(level - ya, yb - ya, out=np.ones_like(ya), where=crosses)
-            crossing = np.maximum(a + (b - a) * share, since)
-            first = np.where(crosses, np.minimum(first, crossing), first)
-        return first
 
     def _carriage(self, virus: VirusName) -> Carriage:
         carriage: Carriage = getattr(self, virus)

@@ -81,7 +81,7 @@ def resistance(
     horizon
         Nothing arises after it.
     """
-    exists = onset < np.inf  # False for NaN
+    exists = onset <= horizon  # False for NaN
     known = np.full((len(GENES), *onset.shape), np.inf)
     by_aciclovir, ul54 = float(spec.aciclovir.change), float(spec.aciclovir.ul54)
     for k, begins in enumerate(onset):
@@ -151,13 +151,13 @@ def sequence(
         The changes.
     """
     rule = spec.sequencing
-    sent = load >= float(rule.send_at)
+    sent = _sent(load >= float(rule.send_at), time, int(float(rule.per_episode)), found)
     sequenced = np.zeros(load.shape, dtype=np.bool_)
     seen = np.zeros((len(CLASSES), len(GENES), *load.shape), dtype=np.bool_)
     for v, day in enumerate(days):
         rows = np.flatnonzero(sent[v])
-        odds = float(rule.slope) * (np.log10(load[v, rows]) - float(rule.half_load))
-        rows = rows[draws("resistance.sequencing", day_index(day))[rows] < special.expit(odds)]
+        log_odds = float(rule.slope) * (np.log10(load[v, rows]) - float(rule.half_load))
+        rows = rows[draws("resistance.sequencing", day_index(day))[rows] < special.expit(log_odds)]
         sequenced[v, rows] = True
         at = time[v, rows]
         running = (found.onset[:, rows] <= at) & ~(found.clear[:, rows] <= at)
@@ -167,6 +167,19 @@ def sequence(
             for change, present in enumerate(by_class):
                 seen[change, gene, v, rows] = present
     return Sequencing(sent, sequenced, seen)
+
+
+def _sent(qualifies: BoolArray, time: FloatArray, most: int, found: Resistance) -> BoolArray:
+    """(V, P) the first `most` qualifying samples of each episode, by time and then by row."""
+    sent = np.zeros(qualifies.shape, dtype=np.bool_)
+    rows = np.flatnonzero(qualifies.any(axis=0))
+    at = time[:, rows]
+    for begins, ends in zip(found.onset[:, rows], found.clear[:, rows], strict=True):
+        mine = qualifies[:, rows] & (begins <= at) & ~(ends <= at)
+        order = np.argsort(np.where(mine, at, np.inf), axis=0, kind="stable")
+        rank = np.argsort(order, axis=0, kind="stable")
+        sent[:, rows] |= mine & (rank < most)
+    return sent
 
 
 def _of_the_strain(draws: Draws, stream: str, shares: dict[Gene, float], patients: int) -> BoolArray:

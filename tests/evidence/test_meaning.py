@@ -28,6 +28,11 @@ def law(name: str):
 @pytest.mark.parametrize(
     ("smaller", "larger"),
     [
+        ("redondovirus_blood", "redondovirus_oropharynx"),
+        ("hpgv_incident", "hpgv_baseline"),
+        ("polymorphism_ul97", "polymorphism_ul54"),
+        ("unknown_change", "polymorphism_ul97"),
+        ("ttv_start_load", "ttv_high_load"),
         ("steroid_use_tisa_lbcl", "steroid_use_tisa_ball"),
         ("steroid_use_tisa_ball", "steroid_use_axi"),
         ("steroid_use_axi", "steroid_use_brexu"),
@@ -266,3 +271,13 @@ def test_an_untreated_plasma_episode_takes_weeks_from_onset_to_detection():
 def test_no_disease_in_263_is_compatible():
     low, high = parameter("p_disease90").uncertain.interval95()
     assert low < 1 - 0.05 ** (1 / 263) < high
+
+
+def test_ttv_acquired_adds_up_to_what_is_positive_by_day_90() -> None:
+    baseline = v("ttv_baseline_positive")
+    assert baseline + (1 - baseline) * v("ttv_incident") == pytest.approx(v("ttv_positive_by_90"))
+    assert v("ttv_positive_by_90") > v("ttv_positive_from_day30_allo")
+
+
+def test_a_sample_at_the_sending_level_is_at_the_floor_of_genotyping() -> None:
+    assert math.log10(v("genotyping_send_at")) == pytest.approx(2.6, abs=0.01)
