@@ -82,7 +82,8 @@ def between(law: Between, unit: str) -> str:
     if law.spread == 0:
         return quantity(law.centre, unit)
     low, centre, high = (float(f"{x:.2g}") for x in law.of_normal(np.array([-NORMAL_95, 0.0, NORMAL_95])))
-    return f"{quantity(centre, unit)} ({number(low)} to {number(high)} between patients)"
+    ends = [percent(x) if unit == "proportion" else number(x) for x in (low, high)]
+    return f"{quantity(centre, unit)} ({ends[0]} to {ends[1]} between patients)"
 
 
 def choice(value: Any) -> str:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from statistics import NormalDist
 
 import pytest
-from scipy import integrate, stats
+from scipy import integrate
 
 from cmvsim.core.streams import Role
 from cmvsim.core.value import Between
@@ -30,6 +31,8 @@ STRESS = (
     "toxicity.anakinra.use.lymphoma.axicabtagene=0.6",
     "population.score_loadings.hematotox=-0.6",
 )
+
+NORMAL = NormalDist()
 
 
 def _expit(x: float) -> float:
@@ -61,8 +64,9 @@ def _law(law: Between, z: float) -> float:
             return missing
         return math.log(x / law.centre) / law.spread if law.law == "lognormal" else (x - law.centre) / law.spread
 
-    low, high = (stats.norm.cdf(standard(law.low, -math.inf)), stats.norm.cdf(standard(law.high, math.inf)))
-    z = float(stats.norm.ppf(low + (high - low) * stats.norm.cdf(z)))
+    if law.low is not None or law.high is not None:
+        low, high = NORMAL.cdf(standard(law.low, -math.inf)), NORMAL.cdf(standard(law.high, math.inf))
+        z = NORMAL.inv_cdf(low + (high - low) * NORMAL.cdf(z))
     return law.centre * math.exp(law.spread * z) if law.law == "lognormal" else law.centre + law.spread * z
 
 
@@ -87,7 +91,7 @@ def _cell(spec: Scenario, disease: str, product: str) -> Cell:
     b = rho / math.sqrt(1 - rho**2) * math.pi / math.sqrt(3)
 
     def over_expansion(a: float) -> float:
-        return float(integrate.quad(lambda z: _expit(a + b * z) * stats.norm.pdf(z), -9, 9, points=[0], limit=200)[0])
+        return float(integrate.quad(lambda z: _expit(a + b * z) * NORMAL.pdf(z), -9, 9, points=[0], limit=200)[0])
 
     crs = [_solve(over_expansion, p) for p in exceed(tox.crs)]
     edges = [1.0, *exceed(tox.crs), 0.0]
