@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from cmvsim.core.records import BoolArray, FloatArray
@@ -52,8 +54,13 @@ def infections(
         )
         return Hazard.of(_rate(ratios, score, leukaemia), factors, cuts, hazard)
 
-    bacterial, severe = _bacterial(spec.bacterial, hazard_of(spec.bacterial.ratios, baseline.bacterial_hazard), draws, horizon)
-    fungal, fungal_severe = _fungal(spec.fungal, hazard_of(spec.fungal.ratios, baseline.fungal_hazard), draws, horizon)
+    of_bacteria = hazard_of(spec.bacterial.ratios, baseline.bacterial_hazard)
+    if all(float(a) == float(b) for (_, a), (_, b) in zip(spec.bacterial.ratios, spec.fungal.ratios, strict=True)):
+        of_fungi = replace(of_bacteria, hazard=np.array(baseline.fungal_hazard))  # the same tables serve both
+    else:
+        of_fungi = hazard_of(spec.fungal.ratios, baseline.fungal_hazard)
+    bacterial, severe = _bacterial(spec.bacterial, of_bacteria, draws, horizon)
+    fungal, fungal_severe = _fungal(spec.fungal, of_fungi, draws, horizon)
     return Infections(bacterial, severe, fungal, fungal_severe)
 
 

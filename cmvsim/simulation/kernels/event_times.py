@@ -67,6 +67,9 @@ def event_times(
     no end. `start` and `stop` are (M, P), `factor` (M,) is each row's index into `ratio`. Most patients have no event;
     an upper bound of their cumulative hazard tells so without walking the pieces.
     """
+    ceiling = 1.0 + 1e-12
+    for f in range(ratio.size):
+        ceiling *= max(ratio[f], 1.0)
     for i in range(clock.size):
         event[i] = INF
         t, left = begin[i], clock[i]
@@ -79,6 +82,8 @@ def event_times(
                 a = cuts[k]
             k += 1
         reach += hazard[k] * (until - a)
+        if rate[i] * reach * ceiling < left:  # without a look at the windows
+            continue
         if rate[i] * reach * highest_ratio(t, until, start, stop, factor, ratio, i) * (1.0 + 1e-12) < left:
             continue
         k = 0
