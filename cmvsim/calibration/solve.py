@@ -10,6 +10,8 @@ import numpy as np
 
 from cmvsim.calibration.cohort import FRESH, PATIENTS_PER_REPLICATE, Cohort, Seen
 from cmvsim.calibration.infections import solve_infections
+from cmvsim.calibration.letermovir import needs_letermovir, solve_effect
+from cmvsim.calibration.prophylaxis import LetermovirSolution
 from cmvsim.calibration.reporting import report_death, report_onset
 from cmvsim.calibration.targets import TargetResult
 from cmvsim.core.errors import CalibrationError
@@ -37,6 +39,8 @@ class Calibration:
         Size of the cohort solved on, and of the fresh one reported on.
     checks
         What else was published, if it was asked for (:func:`cmvsim.calibration.checks.checked`).
+    letermovir
+        The two effects of the drug, where they were solved.
     """
 
     baseline: Baseline
@@ -44,6 +48,7 @@ class Calibration:
     evaluations: int
     patients: int
     checks: tuple[TargetResult, ...] = ()
+    letermovir: LetermovirSolution | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form (``calibration.json``)."""
@@ -53,6 +58,7 @@ class Calibration:
             "patients": self.patients,
             "targets": [asdict(target) for target in self.targets],
             "checks": [asdict(check) for check in self.checks],
+            "letermovir": self.letermovir.as_dict() if self.letermovir is not None else None,
         }
 
 
@@ -102,11 +108,18 @@ def _calibrate(key: _Key, patients: int) -> Calibration:
         baseline = deaths.solve_rest(solved)
         seen_own = Cohort(own, fresh).see(solver.incidence, baseline)
         solver.evaluations += deaths.evaluations
+    drug = None
+    if needs_letermovir(own):
+        drug = solve_effect(basis, own.letermovir, solved, solver.cohort.draws)
+        if drug.verdict == "out of reach":
+            raise CalibrationError(f"{own.id}: {drug.message}")
+        baseline = replace(baseline, letermovir=drug.effect)
     return Calibration(
         baseline,
         (*report_onset(basis, solved, seen, reported.draws), *report_death(own, seen_own)),
         solver.evaluations,
         chunks * PATIENTS_PER_REPLICATE * CHUNK_REPLICATES,
+        letermovir=drug,
     )
 
 

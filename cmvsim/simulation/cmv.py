@@ -387,6 +387,7 @@ def kernel_parameters(model: Model, factors: Factors) -> FloatArray:
     span = model.horizon - min(plan.days[0], model.inclusion_day)
     p[at.COURSES] = 1 + int(span // p[at.MIN_DAYS])
     p[at.SPELLS] = p[at.COURSES] + 2 + int(span // p[at.REFRACTORY_AFTER])
+    p[at.ENDS_LETERMOVIR] = "preemptive_therapy" in model.letermovir.stopped_by.value
     p[at.HORIZON_SURVIVAL] = not_yet(p[at.HORIZON], p[at.ORIGIN], p[at.SCALE], p[at.SHAPE])
     p[at.FIRST_EPISODE] = at.FACTORS + at.TRAITS_PER_FACTOR * len(factors.members)
     return p

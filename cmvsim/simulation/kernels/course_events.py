@@ -176,9 +176,11 @@ def first_drug(s: Vector, x: Vector, p: Vector, t: float) -> int:
 
 @njit(cache=True, error_model="numpy")
 def start_treatment(s: Vector, x: Vector, p: Vector, factors: Table, t: float) -> None:
-    """Start pre-emptive therapy; letermovir ends."""
+    """Start pre-emptive therapy, which ends letermovir where the scenario says so."""
     pause_waiting(s, x, p, factors, t)
-    if x[at.LETERMOVIR_FROM] >= t:
+    if p[at.ENDS_LETERMOVIR] == 0.0:
+        pass
+    elif x[at.LETERMOVIR_FROM] >= t:
         x[at.LETERMOVIR_FROM] = x[at.LETERMOVIR_TO] = INF
     elif x[at.LETERMOVIR_TO] > t:
         x[at.LETERMOVIR_TO] = t

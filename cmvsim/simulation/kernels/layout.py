@@ -46,8 +46,9 @@ from __future__ import annotations
     DISEASE_SLOPE,
     DISEASE_REFERENCE,
     FIRST_EPISODE,
-) = range(37)
-PARAMETERS = 37
+    ENDS_LETERMOVIR,
+) = range(38)
+PARAMETERS = 38
 
 # A patient's traits: these, then four of each factor on the onset hazard, then those of each episode
 (
