@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from cmvsim.calibration import calibrate, fit, joint
 from cmvsim.calibration.checks import checked
 from cmvsim.calibration.joint import Bench, JointRow, Misfit, conflicts, resolve_under, sum_of_squares
 from cmvsim.calibration.levers import LEVERS, Law, moved
 from cmvsim.calibration.targets import TargetResult
+from cmvsim.cli import cli
 from cmvsim.core.canonical import canonical_json
 from cmvsim.core.errors import CalibrationError
 from cmvsim.evidence import parameter
@@ -243,3 +245,23 @@ def test_the_json_form_is_complete() -> None:
     assert json.loads(canonical_json(tree))["sum_of_squares"] == 2.25
     assert [figure["cohort"] for figure in tree["figures"]] == ["a", "b"]
     assert json.loads(canonical_json(tree))["figures"][1]["distance"] is None
+
+
+def test_without_a_scenario_the_command_prints_the_joint_misfit(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    def few(*, tick) -> Misfit:
+        tick(1, 2)
+        told.append(True)
+        return Misfit((row("a", 1.5),), (), 10)
+
+    monkeypatch.setattr(joint, "joint", few)
+    for arguments in ([], ["--all"]):
+        done = CliRunner().invoke(cli, ["scenarios", "calibrate", "--quiet", *arguments])
+        assert done.exit_code == 0
+        assert done.stdout.startswith("cohort")
+        assert "Sum of squared distances: 2.25" in done.stdout
+    done = CliRunner().invoke(cli, ["scenarios", "calibrate", "--json"])
+    assert json.loads(done.stdout)["sum_of_squares"] == 2.25
+    assert "published cohorts" in done.stderr
+    assert len(told) == 3
