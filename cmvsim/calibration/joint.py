@@ -31,8 +31,8 @@ from cmvsim.scenarios.scenario import ResolvedScenario
 
 Tick = Callable[[int, int], None]
 SENSITIVITY_PATIENTS = 32_768
-MISSED = 1.0
-"""A figure is missed when it is a published standard error away."""
+MISSED, OFF = 0.5, 0.2
+"""Published standard errors by which one figure of a pair is missed at least, and the other off."""
 OPPOSED = -0.5
 """Cosine from which two figures pull in opposite directions."""
 
@@ -67,7 +67,7 @@ class JointRow:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Two missed figures that ask for opposite changes of the virology.
+    """Two figures that ask for opposite changes of the virology.
 
     Attributes
     ----------
@@ -221,10 +221,11 @@ def evaluate(
 
 
 def conflicts(bench: Bench, law: Law, tick: Callable[..., None] = _silent) -> tuple[Conflict, ...]:
-    """Pairs of missed figures that pull the law in opposite directions.
+    """Pairs of figures that pull the law in opposite directions.
 
     The squared distance of figure i falls fastest along -z_i dz_i/dx, x being the levers, each in its own step. Two
-    figures conflict when both are missed and the cosine of these directions is at most -0.5.
+    figures conflict when one is missed by half a published standard error or more, the other off by a fifth or more, and
+    the cosine of these directions is at most -0.5: what serves one harms the other. Under the best law such pulls balance.
     """
     n = len(bench.names)
     here = bench.rows(law)
@@ -237,11 +238,11 @@ def conflicts(bench: Bench, law: Law, tick: Callable[..., None] = _silent) -> tu
         tick(n * (index + 2))
     pull = -z[:, None] * gradient
     length = np.linalg.norm(pull, axis=1)
-    missed = [i for i, row in enumerate(here) if not row.solved and abs(z[i]) >= MISSED and length[i] > 0]
+    off = [i for i, row in enumerate(here) if not row.solved and abs(z[i]) >= OFF and length[i] > 0]
     found = []
-    for i, j in combinations(missed, 2):
+    for i, j in combinations(off, 2):
         cosine = float(pull[i] @ pull[j] / (length[i] * length[j]))
-        if cosine <= OPPOSED:
+        if cosine <= OPPOSED and max(abs(z[i]), abs(z[j])) >= MISSED:
             found.append(Conflict(here[i].label, here[j].label, cosine))
     return tuple(sorted(found, key=lambda conflict: conflict.cosine))
 

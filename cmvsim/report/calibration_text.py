@@ -48,7 +48,7 @@ def misfit_table(misfit: Misfit) -> str:
         for conflict in misfit.conflicts
     ]
     if not misfit.conflicts:
-        lines.append("No two missed figures pull the law in opposite directions.")
+        lines.append("No two figures pull the law in opposite directions.")
     return "\n".join(lines) + "\n"
 
 
