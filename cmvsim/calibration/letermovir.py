@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -57,21 +58,22 @@ def solve_effect(
         taking = [
             _Outcome.of(simulate(moved, chunk, path=True, never_lost=True, strategy=UNIVERSAL), target) for chunk in draws
         ]
-        at_risk = np.concatenate([chunk.at_risk for chunk in without])
-        any_ratio, significant = (
-            marginal_hazard_ratio(
-                *(
-                    np.concatenate([getattr(chunk, name) for chunk in group])[at_risk]
-                    for group in (taking, without)
-                    for name in (event, "end")
-                ),
-                DAYS_ON_DRUG,
-            )
-            for event in ("detected", "significant")
-        )
-        return any_ratio, significant
+        return _ratio(taking, without, "detected"), _ratio(taking, without, "significant")
 
     return solve_letermovir(measure, letermovir.targets)
+
+
+def _ratio(taking: Sequence[_Outcome], without: Sequence[_Outcome], event: Literal["detected", "significant"]) -> float:
+    """Marginal hazard ratio of an event among those at risk, who are the same in both groups."""
+    at_risk = np.concatenate([chunk.at_risk for chunk in without])
+
+    def pooled(group: Sequence[_Outcome], name: str) -> FloatArray:
+        values: FloatArray = np.concatenate([getattr(chunk, name) for chunk in group])[at_risk]
+        return values
+
+    return marginal_hazard_ratio(
+        pooled(taking, event), pooled(taking, "end"), pooled(without, event), pooled(without, "end"), DAYS_ON_DRUG
+    )
 
 
 def _universal(model: Model, letermovir: LetermovirSpec) -> Model:

@@ -23,7 +23,6 @@ from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.infections import infections
 from cmvsim.simulation.ledger import ledger
 from cmvsim.simulation.model import Model
-from cmvsim.simulation.onset import SEVERE, severe_windows
 from cmvsim.simulation.quality_of_life import HealthStates, disease_windows, responses
 from cmvsim.simulation.resistance import resistance, sequence
 from cmvsim.simulation.stays import Antivirals, Care, InfectionOnsets, hospital_stays
@@ -152,8 +151,7 @@ def _infections(model: Model, draws: ChunkDraws, background: Background, course:
 
 def severe_toxicity(background: Background) -> Windows:
     """(2, P) CRS and ICANS of grade 3 or more."""
-    t = background.toxicity
-    crs, icans = severe_windows(t.crs, t.crs_grade, SEVERE), severe_windows(t.icans, t.icans_grade, SEVERE)
+    crs, icans = background.toxicity.severe_crs, background.toxicity.severe_icans
     return Windows(np.stack([crs.start, icans.start]), np.stack([crs.stop, icans.stop]))
 
 
@@ -227,8 +225,8 @@ def _answers(
         relapse=background.follow_up.relapse,
         hospital=stays.in_hospital,
         icu=stays.in_icu,
-        severe_crs=severe_windows(t.crs, t.crs_grade, SEVERE),
-        severe_icans=severe_windows(t.icans, t.icans_grade, SEVERE),
+        severe_crs=t.severe_crs,
+        severe_icans=t.severe_icans,
         cmv_treatment=Windows(np.where(np.isnan(course.start), np.inf, course.start), np.nan_to_num(course.stop, nan=np.inf)),
         cmv_disease=disease_windows(model.quality_of_life, course.disease),
         antiviral_toxicity=Windows(course.neutropenia, course.neutropenia_stop),

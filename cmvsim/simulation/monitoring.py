@@ -100,7 +100,7 @@ def _plan_clinical(testing: ClinicalTesting, draws: ChunkDraws, background: Back
     reasons: tuple[tuple[Value, Callable[[], Windows]], ...] = (
         (testing.inpatient, lambda: background.stay.hospital),
         (testing.corticosteroids, lambda: toxicity.courses["corticosteroids"]),
-        (testing.crs, lambda: _of_grade(toxicity.crs, toxicity.crs_grade)),
+        (testing.crs, lambda: toxicity.from_grade("crs", MODERATE)),
         (testing.neutropenia, lambda: toxicity.neutropenia),
     )
     acting = [(float(ratio), window()) for ratio, window in reasons if float(ratio) != 1]
@@ -121,10 +121,6 @@ def _plan_clinical(testing: ClinicalTesting, draws: ChunkDraws, background: Back
         planned.due,
         planned.last,
     )
-
-
-def _of_grade(windows: Windows, grade: NDArray[np.integer]) -> Windows:
-    return Windows(*(np.where(grade >= MODERATE, times, np.inf) for times in (windows.start, windows.stop)))
 
 
 def assay_noise(model: Model, draws: ChunkDraws) -> FloatArray:

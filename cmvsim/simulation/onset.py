@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cmvsim.core.records import FloatArray, IntArray
 from cmvsim.core.streams import Draws
@@ -17,8 +16,6 @@ from cmvsim.simulation.background import Background
 from cmvsim.simulation.model import Model
 
 ADULT_FROM = 18
-SEVERE = 3
-"""Grade of CRS or ICANS from which it is severe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +80,10 @@ def onset_factors(model: Model, background: Background) -> Factors:
         if log_ratio:
             course, washout = toxicity.courses[drug], grid_days(getattr(model.toxicity, drug).washout)
             found.append(Factor(course.start, course.stop, log_ratio, log_ratio, washout, step))
-    for name, grade, window in (
-        ("severe_crs", "crs_grade", "crs"),
-        ("severe_icans", "icans_grade", "icans"),
-    ):
+    for name in ("severe_crs", "severe_icans"):
         log_ratio = math.log(float(getattr(ratios, name)))
         if log_ratio:
-            severe = severe_windows(getattr(toxicity, window), getattr(toxicity, grade), SEVERE)
+            severe: Windows = getattr(toxicity, name)
             washout = grid_days(model.cmv.onset.severe_toxicity_washout)
             found.append(Factor(severe.start, severe.stop, log_ratio, log_ratio, washout, step))
     found += _virome(model, background)
@@ -98,11 +92,6 @@ def onset_factors(model: Model, background: Background) -> Factors:
         kinetics = background.kinetics
         found.append(_from(kinetics.tmax, log_ratio / math.log(2.0) * kinetics.expansion))
     return Factors(tuple(found))
-
-
-def severe_windows(windows: Windows, grade: NDArray[np.integer], least: int) -> Windows:
-    """Windows of a toxicity of at least this grade."""
-    return Windows(*(np.where(grade >= least, times, np.inf) for times in (windows.start, windows.stop)))
 
 
 def _from(start: FloatArray, log_ratio: float | FloatArray) -> Factor:
