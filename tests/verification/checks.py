@@ -457,7 +457,7 @@ def streams(size: Size) -> Iterator[CheckRow]:
 
 SENTENCES = {
     "calibration": (
-        "The baseline hazards solved for each built-in scenario give its targets again in a fresh cohort of 98,304 patients."
+        "The baseline hazards solved for each built-in scenario give its targets again in a fresh cohort of the same size."
     ),
     "enumeration": (
         "With death, transplantation, relapse, loss, missed visits and prevalent infection switched off, half-width and "
