@@ -16,7 +16,7 @@ from cmvsim.simulation.background import Background
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.kernels import layout as at
 from cmvsim.simulation.model import Model
-from cmvsim.simulation.monitoring import PlannedSamples, assay_noise, matrix_offset, planned_samples
+from cmvsim.simulation.monitoring import PlannedSamples, assay_noise, follow_up_every, matrix_offset, planned_samples
 from cmvsim.simulation.onset import Factors, first_onset_times, grid_days, onset_factors, onset_rates
 
 
@@ -94,13 +94,15 @@ def simulate_cmv(
     factors = onset_factors(model, background)
     rate = onset_rates(model, background)
     onset = first_onset_times(model, draws, rate, factors)
-    # an episode after the last sample leaves no trace but in the path
-    ever = np.flatnonzero(onset < np.inf if path else onset <= samples.last)
+    ever = np.flatnonzero(onset < np.inf)
     offset, noise = matrix_offset(model, draws, background), assay_noise(model, draws)
     bound = _rate_bound(model, rate, factors)
     disease = _disease_clock(model, draws, background, ever, bound)
     if not path:
-        seen = _may_be_seen(model, draws, background, ever, bound, offset, noise) | (disease < np.inf)
+        # an episode after the last sample leaves no trace but in the path, unless it brings disease
+        seen = disease < np.inf
+        sampled = np.flatnonzero(onset[ever] <= samples.last[ever])
+        seen[sampled] |= _may_be_seen(model, draws, background, ever[sampled], bound, offset, noise)
         ever, disease = ever[seen], disease[seen]
     parameters = kernel_parameters(model, factors)
     traits = _traits(model, draws, background, ever, rate, bound, onset, offset, factors)
@@ -319,6 +321,7 @@ def _traits(
         (at.NEUTROPENIA_FROM, toxicity.neutropenia.start),
         (at.NEUTROPENIA_TO, toxicity.neutropenia.stop),
         (at.MONITORED_UNTIL, background.monitored_until),
+        (at.FOLLOW_UP_EVERY, follow_up_every(model, background)),
         (at.NEUTROPENIA_CLOCK, draws("treatment.neutropenia")),
         (at.KIDNEY_CLOCK, draws("treatment.kidney_injury")),
     ):
@@ -371,7 +374,6 @@ def kernel_parameters(model: Model, factors: Factors) -> FloatArray:
     p[at.VALGANCICLOVIR_BELOW] = float(first_line["valganciclovir"])
     p[at.GANCICLOVIR_BELOW] = float(first_line["valganciclovir"]) + float(first_line["ganciclovir"])
     p[at.NEUTROPENIA_HAZARD], p[at.KIDNEY_HAZARD] = care.toxicity.neutropenia.hazard, care.toxicity.kidney_injury.hazard
-    p[at.FOLLOW_UP_EVERY] = grid_days(plan.clinical.follow_up_every) if plan.clinical is not None else np.inf
     p[at.HORIZON], p[at.ORIGIN] = model.horizon, model.inclusion_day
     p[at.SCALE] = model.baseline.onset_median / math.log(2.0) ** (1 / shape)
     p[at.SHAPE], p[at.RE_EPISODE], p[at.ANTIVIRAL] = shape, float(onset.re_episode), float(onset.ratios.antiviral)
