@@ -148,7 +148,7 @@ def infection_chunk(model: Model, draws: ChunkDraws) -> InfectionChunk:
     background = Background(model, draws, never_lost=True)
     course = None
     if cmv_acts_on_infections(model):
-        course = simulate_cmv(model, draws, background, path=True, full_attendance=True)
+        course = simulate_cmv(model, draws, background, episodes=True, path=False, full_attendance=True)
     died = death_times(
         model.follow_up,
         model.baseline,

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
-from cmvsim.core.records import BoolArray, FloatArray, IntArray
+from cmvsim.core.records import FloatArray, IntArray
 from cmvsim.models.time_grid import on_grid
-from cmvsim.models.viral_load import LOG10_2, growth_rate
 from cmvsim.simulation.background import Background
+from cmvsim.simulation.cmv_traits import course_traits, disease_clock, kernel_parameters, may_be_seen, rate_bound
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.kernels import layout as at
 from cmvsim.simulation.model import Model
-from cmvsim.simulation.monitoring import PlannedSamples, assay_noise, follow_up_every, matrix_offset, planned_samples
-from cmvsim.simulation.onset import Factors, first_onset_times, grid_days, onset_factors, onset_rates
+from cmvsim.simulation.monitoring import PlannedSamples, assay_noise, matrix_offset, planned_samples
+from cmvsim.simulation.onset import first_onset_times, onset_factors, onset_rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class CmvOutcome:
     growth, offset
         (P,) of the path: None unless it was asked for; growth is NaN for patients without an episode.
     episodes
-        (K, P, 5) onset, peak, end of plateau, decay, clearance; None unless the path was asked for.
+        (K, P, 5) onset, peak, end of plateau, decay, clearance; None unless they were asked for.
     knots
         (J, P, 4) controlled course: time, log10, slope, episode; None unless the path was asked for.
     """
@@ -75,40 +73,49 @@ class CmvOutcome:
 
 
 def simulate_cmv(
-    model: Model, draws: ChunkDraws, background: Background, *, path: bool, full_attendance: bool, cmv: bool = True
+    model: Model,
+    draws: ChunkDraws,
+    background: Background,
+    *,
+    episodes: bool,
+    path: bool,
+    full_attendance: bool,
+    cmv: bool = True,
 ) -> CmvOutcome:
     """Run onset, load, monitoring, treatment and disease for all patients of a chunk.
 
     Parameters
     ----------
+    episodes
+        Keep all episodes, also those that nobody sees.
     path
-        Keep episodes and knots.
+        Keep what the load does in them, too.
     full_attendance
         Every visit is made.
     cmv
         False: nobody's CMV replicates (the counterfactual); all else, and every draw, stays as it is.
     """
+    episodes |= path
     samples = planned_samples(model, draws, background, full_attendance=full_attendance)
     if not cmv:
-        return _scatter(model, draws, samples, _Rows.none(), None, path)
+        return _scatter(model, draws, samples, _Rows.none(), None, episodes, path)
     factors = onset_factors(model, background)
     rate = onset_rates(model, background)
     onset = first_onset_times(model, draws, rate, factors)
     ever = np.flatnonzero(onset < np.inf)
     offset, noise = matrix_offset(model, draws, background), assay_noise(model, draws)
-    bound = _rate_bound(model, rate, factors)
-    disease = _disease_clock(model, draws, background, ever, bound)
-    if not path:
-        # an episode after the last sample leaves no trace but in the path, unless it brings disease
-        seen = disease < np.inf
-        sampled = np.flatnonzero(onset[ever] <= samples.last[ever])
-        seen[sampled] |= _may_be_seen(model, draws, background, ever[sampled], bound, offset, noise)
+    bound = rate_bound(model, rate, factors)
+    disease = disease_clock(model, draws, background, ever, bound)
+    if not episodes:
+        # an episode after the last sample, or below detection, leaves no trace unless it brings disease
+        seen = may_be_seen(model, draws, background, ever, bound, offset, noise) & (onset[ever] <= samples.last[ever])
+        seen |= disease < np.inf
         ever, disease = ever[seen], disease[seen]
     parameters = kernel_parameters(model, factors)
-    traits = _traits(model, draws, background, ever, rate, bound, onset, offset, factors)
+    traits = course_traits(model, draws, background, ever, rate, bound, onset, offset, factors)
     traits[at.DISEASE_CLOCK] = disease
-    rows = _run(model, samples, noise, parameters, factors.shared, ever, traits, path)
-    return _scatter(model, draws, samples, rows, offset, path)
+    rows = _run(model, samples, noise, parameters, factors.shared, ever, traits, episodes, path)
+    return _scatter(model, draws, samples, rows, offset, episodes, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,7 @@ def _run(
     factors: FloatArray,
     ever: IntArray,
     traits: FloatArray,
+    episodes: bool,
     path: bool,
 ) -> _Rows:
     from cmvsim.simulation.kernels.cmv_course import run_patients
@@ -145,7 +153,7 @@ def _run(
     k, most, patients = int(float(model.cmv.onset.episodes)), int(p[at.COURSES]), ever.size
     courses, spells = np.full((patients, most, 2), np.nan), np.full((patients, int(p[at.SPELLS]), 3), np.nan)
     events = np.empty((patients, 3))
-    episodes = np.full((patients, k if path else 0, 5), np.nan)
+    used, latent = np.zeros(2, dtype=np.int64), np.full((patients, k if episodes else 0, 5), np.nan)
     knots = np.full((patients, 2 * int(p[at.SPELLS]) + k if path else 0, 4), np.nan)
     run_patients(
         ever,
@@ -161,14 +169,21 @@ def _run(
         courses,
         spells,
         events,
-        episodes,
+        used,
+        latent,
         knots,
     )
-    return _Rows(ever, traits[at.GROWTH], courses, spells, events, episodes, knots)
+    return _Rows(ever, traits[at.GROWTH], courses[:, : max(used[0], 1)], spells[:, : used[1]], events, latent, knots)
 
 
 def _scatter(
-    model: Model, draws: ChunkDraws, samples: PlannedSamples, found: _Rows, offset: FloatArray | None, path: bool
+    model: Model,
+    draws: ChunkDraws,
+    samples: PlannedSamples,
+    found: _Rows,
+    offset: FloatArray | None,
+    episodes: bool,
+    path: bool,
 ) -> CmvOutcome:
     """From the patients with an episode to all patients, with no more courses and spells than anybody had."""
     size, rows = draws.patients * draws.replicates, found.rows
@@ -178,10 +193,7 @@ def _scatter(
         everybody[..., rows] = np.moveaxis(values, 0, -1)
         return everybody
 
-    most = max(1, int(np.isfinite(found.courses[..., 0]).sum(axis=1).max(initial=0)))
-    spells = int(np.isfinite(found.spells[..., 0]).sum(axis=1).max(initial=0))
-    courses = spread(found.courses[:, :most], np.nan)
-    spell = spread(found.spells[:, :spells], np.nan)
+    courses, spell = spread(found.courses, np.nan), spread(found.spells, np.nan)
     disease, neutropenia, kidney = spread(found.events, np.inf)
     lasts = model.treatment.toxicity.neutropenia.duration
     neutropenic = np.flatnonzero(neutropenia < np.inf)
@@ -208,7 +220,7 @@ def _scatter(
         _organs(model, draws, disease),
         growth,
         (offset if offset is not None else np.zeros(size)) if path else None,
-        _by_episode(found.episodes, rows, size, k) if path else None,
+        _by_episode(found.episodes, rows, size, k) if episodes else None,
         _by_episode(found.knots[:, : _used(found.knots)], rows, size, 0) if path else None,
     )
 
@@ -234,162 +246,3 @@ def _organs(model: Model, draws: ChunkDraws, disease: FloatArray) -> NDArray[np.
         cuts = np.cumsum([float(share) for share in model.cmv.disease.organs.values()])[:-1]
         organ[ill] = np.searchsorted(cuts, draws("cmv.disease_organ")[ill], side="right")
     return organ
-
-
-def _rate_bound(model: Model, rate: FloatArray, factors: Factors) -> FloatArray:
-    """(P,) the amplitude of a further episode is never above it."""
-    onset = model.cmv.onset
-    highest = float(onset.re_episode) * max(float(onset.ratios.antiviral), 1.0)
-    return np.asarray(rate * highest * np.exp(factors.log_bound(rate.size, model.horizon)))
-
-
-def _highest_set_point(
-    model: Model, draws: ChunkDraws, background: Background, rows: IntArray, bound: FloatArray
-) -> FloatArray:
-    """(A,) no episode of these patients has a set-point above it."""
-    load = model.cmv.load
-    shift, by_score = float(load.set_point_shift.corticosteroids), float(load.set_point_shift.score)
-    highest = load.set_point.of_normal(draws("cmv.set_point", 0)[rows])
-    for k in range(1, int(float(model.cmv.onset.episodes))):
-        rings = np.flatnonzero(draws("cmv.onset", k)[rows] <= bound[rows] * (1 + 1e-9) + 1e-9)
-        highest[rings] = np.maximum(highest[rings], load.set_point.of_normal(draws("cmv.set_point", k)[rows[rings]]))
-    if shift > 0:
-        highest = highest + shift * (background.toxicity.courses["corticosteroids"].start[rows] < np.inf)
-    if by_score:
-        highest = highest + by_score * background.population.score[rows]
-    if background.prophylaxis is not None:
-        highest = highest + np.maximum(background.prophylaxis.shift[rows], 0.0)
-    return np.asarray(np.maximum(highest, float(load.start_log10)))
-
-
-def _disease_clock(model: Model, draws: ChunkDraws, background: Background, rows: IntArray, bound: FloatArray) -> FloatArray:
-    """(A,) clock of CMV disease; +inf for whom it outlasts viraemia at the highest load from here to the horizon."""
-    spec, clock = model.cmv.disease, draws("cmv.disease")[rows]
-    course = background.prophylaxis
-    ratio = np.exp(np.maximum(course.log_disease[rows], 0.0)) if course is not None else 1.0
-    highest = _highest_set_point(model, draws, background, rows, bound)
-    days = model.horizon - model.inclusion_day + float(model.cmv.onset.prevalent_age)
-    most = float(spec.hazard) * ratio * 10.0 ** (float(spec.slope) * (highest - float(spec.reference_log10))) * days
-    return np.where(clock > most * (1 + 1e-9), np.inf, clock)
-
-
-def _may_be_seen(
-    model: Model,
-    draws: ChunkDraws,
-    background: Background,
-    rows: IntArray,
-    bound: FloatArray,
-    offset: FloatArray,
-    noise: FloatArray,
-) -> BoolArray:
-    """Which of the patients `rows` could have a detected sample at all.
-
-    A third of all episodes never rise to the limit of detection, whatever the noise of the patient's samples: nothing is
-    seen of them, so nobody is treated, and without the path they leave no trace. The bound is generous: peaks of all
-    episodes whose clock may ring, with the steroid shift for whoever has steroids, and the largest noise of any visit.
-    """
-    highest = noise.max(axis=0)[rows] if noise.size else np.zeros(rows.size)
-    peak = _highest_set_point(model, draws, background, rows, bound)
-    seen = peak + offset[rows] + float(model.monitoring.assay_sd_log10) * highest
-    return np.asarray(seen > math.log10(float(model.monitoring.lod)) - 0.05)
-
-
-def _traits(
-    model: Model,
-    draws: ChunkDraws,
-    background: Background,
-    rows: IntArray,
-    rate: FloatArray,
-    bound: FloatArray,
-    onset: FloatArray,
-    offset: FloatArray,
-    factors: Factors,
-) -> FloatArray:
-    """(T, A) traits of the patients who ever have an episode, in the kernel's layout."""
-    load, episodes = model.cmv.load, int(float(model.cmv.onset.episodes))
-    windows = factors.windows(rows)
-    first = at.FACTORS + windows.shape[0]
-    traits = np.empty((first + episodes * at.TRAITS_PER_EPISODE, rows.size))
-    traits[at.FACTORS : first] = windows
-    toxicity, course = background.toxicity, background.prophylaxis
-    for position, column in (
-        (at.RATE, rate),
-        (at.BOUND, bound),
-        (at.OFFSET, offset),
-        (at.FIRST_ONSET, onset),
-        (at.STEROIDS_FROM, toxicity.courses["corticosteroids"].start),
-        (at.NEUTROPENIA_FROM, toxicity.neutropenia.start),
-        (at.NEUTROPENIA_TO, toxicity.neutropenia.stop),
-        (at.MONITORED_UNTIL, background.monitored_until),
-        (at.FOLLOW_UP_EVERY, follow_up_every(model, background)),
-        (at.NEUTROPENIA_CLOCK, draws("treatment.neutropenia")),
-        (at.KIDNEY_CLOCK, draws("treatment.kidney_injury")),
-    ):
-        column.take(rows, out=traits[position], mode="clip")  # in bounds by construction; "clip" spares numpy a copy
-    traits[at.LETERMOVIR_SHIFT] = course.shift[rows] if course is not None else 0.0
-    traits[at.LETERMOVIR_DISEASE] = np.exp(course.log_disease[rows]) if course is not None else 1.0
-    traits[at.GROWTH] = growth_rate(load, draws("cmv.doubling_time")[rows])
-    begins = np.arange(rows.size)  # who may begin episode k: all the first, later ones if the clock may ring at all
-    for k in range(episodes):
-        e = traits[first + k * at.TRAITS_PER_EPISODE :][: at.TRAITS_PER_EPISODE]
-        clock = draws("cmv.onset", k)
-        if k > 0:
-            e[:] = np.nan
-            begins = begins[clock[rows[begins]] <= bound[rows[begins]] * (1 + 1e-9) + 1e-9]
-        clock.take(rows, out=e[at.E_CLOCK], mode="clip")
-        _episode_traits(model, draws, background, k, rows[begins], begins if k > 0 else slice(None), e)
-    return traits
-
-
-def _episode_traits(
-    model: Model, draws: ChunkDraws, background: Background, k: int, rows: IntArray, to: IntArray | slice, e: FloatArray
-) -> None:
-    """Fill columns `to` of the traits `e` of episode `k` for patients `rows`."""
-    load, care, by_score = model.cmv.load, model.treatment, float(model.cmv.load.set_point_shift.score)
-    set_point = load.set_point.of_normal(draws("cmv.set_point", k)[rows])
-    e[at.E_SET_POINT, to] = set_point + by_score * background.population.score[rows] if by_score else set_point
-    e[at.E_PLATEAU, to] = load.plateau.of_normal(draws("cmv.plateau", k)[rows])
-    e[at.E_SELF, to] = draws("cmv.self_limited", k)[rows]
-    e[at.E_DECAY, to] = LOG10_2 / load.decay_half_life.of_normal(draws("cmv.decay", k)[rows])
-    e[at.E_TREATED_DECAY, to] = LOG10_2 / load.treated.half_life.of_normal(draws("treatment.half_life", k)[rows])
-    e[at.E_ACCEPTED, to] = draws("treatment.accepted", k)[rows] < float(care.accepted)
-    e[at.E_REGROWS, to] = draws("treatment.regrowth", k)[rows] < float(load.treated.regrowth)
-    e[at.E_REFRACTORY, to] = draws("cmv.refractory", k)[rows] < float(load.treated.refractory)
-    e[at.E_CHOICE, to] = draws("treatment.choice", k)[rows]
-
-
-def kernel_parameters(model: Model, factors: Factors) -> FloatArray:
-    """The parameters in the kernel's layout."""
-    from cmvsim.simulation.kernels.hazard import not_yet
-
-    onset, load, plan, care = model.cmv.onset, model.cmv.load, model.monitoring, model.treatment
-    shape, first_line, disease = float(onset.shape), care.first_line, model.cmv.disease
-    p = np.zeros(at.PARAMETERS)
-    p[at.V0], p[at.LAG] = float(load.start_log10), float(load.treated.lag)
-    p[at.START_AT], p[at.CONFIRMATIONS] = float(care.start_at), float(care.confirmations)
-    p[at.DELAY], p[at.TURNAROUND] = grid_days(care.delay), grid_days(plan.turnaround)
-    p[at.NEGATIVES] = float(care.stop_after.negatives)
-    p[at.MIN_DAYS], p[at.MAX_DAYS] = grid_days(care.stop_after.minimum_days), grid_days(care.stop_after.maximum_days)
-    p[at.REFRACTORY_AFTER] = grid_days(care.refractory_after)
-    p[at.VALGANCICLOVIR_BELOW] = float(first_line["valganciclovir"])
-    p[at.GANCICLOVIR_BELOW] = float(first_line["valganciclovir"]) + float(first_line["ganciclovir"])
-    p[at.NEUTROPENIA_HAZARD], p[at.KIDNEY_HAZARD] = care.toxicity.neutropenia.hazard, care.toxicity.kidney_injury.hazard
-    p[at.HORIZON], p[at.ORIGIN] = model.horizon, model.inclusion_day
-    p[at.SCALE] = model.baseline.onset_median / math.log(2.0) ** (1 / shape)
-    p[at.SHAPE], p[at.RE_EPISODE], p[at.ANTIVIRAL] = shape, float(onset.re_episode), float(onset.ratios.antiviral)
-    p[at.SHIFT] = float(load.set_point_shift.corticosteroids)
-    p[at.SELF_LOGIT] = float(special.logit(float(load.self_limited.share)))
-    p[at.SELF_SLOPE], p[at.SELF_CENTRE] = float(load.self_limited.slope), load.set_point.centre
-    p[at.LOD], p[at.LLOQ], p[at.ASSAY_SD] = float(plan.lod), float(plan.lloq), float(plan.assay_sd_log10)
-    p[at.LOG10_LOD], p[at.LOG10_LLOQ] = math.log10(float(plan.lod)), math.log10(float(plan.lloq))
-    p[at.DISEASE_HAZARD], p[at.DISEASE_SLOPE] = float(disease.hazard), float(disease.slope)
-    p[at.DISEASE_REFERENCE] = float(disease.reference_log10)
-    # from the earliest start on, each treatment lasts at least the shortest course, and each drug at least that or until
-    # it is not tolerated (twice at most) or found wanting
-    span = model.horizon - min(plan.days[0], model.inclusion_day)
-    p[at.COURSES] = 1 + int(span // p[at.MIN_DAYS])
-    p[at.SPELLS] = p[at.COURSES] + 2 + int(span // p[at.REFRACTORY_AFTER])
-    p[at.ENDS_LETERMOVIR] = "preemptive_therapy" in model.letermovir.stopped_by.value
-    p[at.HORIZON_SURVIVAL] = not_yet(p[at.HORIZON], p[at.ORIGIN], p[at.SCALE], p[at.SHAPE])
-    p[at.FIRST_EPISODE] = at.FACTORS + at.TRAITS_PER_FACTOR * len(factors.members)
-    return p

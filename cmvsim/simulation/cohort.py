@@ -73,8 +73,8 @@ def simulate(
     background = Background(model, draws, never_lost, _plans(model, strategy), arm)
     course = None
     if Process.CMV in runs:
-        whole = path or (Process.INFECTIONS in runs and cmv_acts_on_infections(model)) or Process.RESISTANCE in runs
-        course = simulate_cmv(model, draws, background, path=whole, full_attendance=never_lost, cmv=cmv)
+        whole = (Process.INFECTIONS in runs and cmv_acts_on_infections(model)) or Process.RESISTANCE in runs
+        course = simulate_cmv(model, draws, background, episodes=whole, path=path, full_attendance=never_lost, cmv=cmv)
     after = unfold(model, draws, background, course, runs) if runs & _AFTER else Aftermath(death=_never(draws))
     return history_of(model, draws, background, course, after, path=path)
 

@@ -95,6 +95,7 @@ def run_patients(
     courses: Cube,
     spells: Cube,
     events: Table,
+    used: Rows,
     episodes: Cube,
     knots: Cube,
 ) -> None:
@@ -104,15 +105,15 @@ def run_patients(
     leave no trace.
     `rows` (A,) says which of all P patients they are. Theirs alone, in their order: `traits` (T, A) and the outputs
     `courses` (A, C, 2) start and stop of treatments, `spells` (A, S, 3) drug, start, stop, `events` (A, 3) disease,
-    neutropenia on ganciclovir, kidney injury on foscarnet, `episodes` (A, K, 5) and
-    `knots` (A, J, 4), the last two empty unless wanted. They come filled with NaN.
+    neutropenia on ganciclovir, kidney injury on foscarnet, `episodes` (A, K, 5) and `knots` (A, J, 4), each of these two
+    empty unless wanted. They come filled with NaN. `used` (2,) becomes the most treatments and spells of anybody.
     Of all patients: `noise` (V + D, P), and `time`, `code`, `load` (V + D, P), samples of the V planned visits and of
     the D days `clinical` on which a clinician may ask for one; they hold what is known without CMV, NaN where no sample
     is taken. `due` (D, P) are the tests that are made whatever was found.
     """
     days, rows_of_samples = clinical.size, time.shape[0]
     visits = rows_of_samples - days
-    path, last_row = episodes.shape[1] > 0, rows_of_samples
+    latent, last_row = episodes.shape[1] > 0, rows_of_samples
     q_time, q_value = np.empty(rows_of_samples), np.empty(rows_of_samples)
     q_code, q_episode = np.empty(rows_of_samples, np.int64), np.empty(rows_of_samples, np.int64)
     s, x = np.empty(at.STATE), np.empty(traits.shape[0])
@@ -143,7 +144,7 @@ def run_patients(
             if d < days and clinical[d] < until:
                 until, row = clinical[d], visits + d
             if row == last_row:
-                if v >= visits and d >= days and not path and s[at.DISEASE_LEFT] == INF:
+                if v >= visits and d >= days and not latent and s[at.DISEASE_LEFT] == INF:
                     # nobody sees the load any more: only the drug's own events are left
                     s[at.T_ACT] = s[at.T_CLEAR] = s[at.T_ONSET] = INF
                     t_event = min(s[at.T_STOP], s[at.T_TOXICITY], s[at.T_START])
@@ -190,7 +191,7 @@ def run_patients(
                     courses[a, course, 0] = t
                 elif on > 0.0 and now == 0.0:
                     courses[a, course, 1] = t
-                if path:
+                if latent:
                     if s[at.ACTIVE] < active:
                         episodes[a, episode, 4] = t
                     elif s[at.ACTIVE] > active:
@@ -218,3 +219,5 @@ def run_patients(
                 t_result = last
             tail += 1
         events[a, 0], events[a, 1], events[a, 2] = s[at.DISEASE_AT], s[at.NEUTROPENIA_AT], s[at.KIDNEY_AT]
+        begun = int(s[at.COURSE]) + (1 if s[at.DRUG] > 0.0 else 0)
+        used[0], used[1] = max(used[0], begun), max(used[1], int(s[at.SPELL]))
