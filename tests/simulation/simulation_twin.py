@@ -193,5 +193,3 @@ class Virus:
     def days(value: object) -> float:
         """A stated length of time on the grid."""
         return round(float(value) * 2**20) / 2**20  # type: ignore[arg-type]
-
-

@@ -270,5 +270,3 @@ class Patient(Virus):
             self.told.branches.add("stopped, regrows" if self.open.regrows else "stopped, falls on")
             if self.open.regrows:
                 self.knot(t, self.open.growth)
-
-

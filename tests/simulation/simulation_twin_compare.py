@@ -77,9 +77,10 @@ class Comparison:
         assert s is not None
         assert t is not None
         assert d is not None
-        self.model, self.visits, self.letermovir = model, s.visits, p
-        self.test_days = model.monitoring.clinical_days(model.inclusion_day)
-        self.v0 = e.start_log10
+        self.letermovir = p
+        tests = [("test", day) for day in model.monitoring.clinical_days(model.inclusion_day)]
+        keys = [*(("visit", v) for v in range(s.visits)), *tests]
+        self.columns = {key: column for column, key in enumerate(keys)}
         self.episodes = {
             "onset": (flat(e.onset), math.nan, DAY),
             "peak": (flat(e.peak), math.nan, LOG10),
@@ -146,13 +147,15 @@ class Comparison:
         return wrong
 
     def _samples(self, i: int, mine: Told) -> list[str]:
-        time, result, load, extra = (array[i] for array in self.samples)
-        keys = [("visit", v) for v in range(self.visits)] + [("test", day) for day in self.test_days]
-        assert len(keys) == time.size
+        engine = [array[i].astype(np.float64) for array in self.samples]
+        assert len(self.columns) == engine[0].size
+        twin = [np.full(len(self.columns), fill) for fill in (math.nan, 0.0, math.nan, 0.0)]
+        for key, values in mine.samples.items():
+            for array, value in zip(twin, values, strict=True):
+                array[self.columns[key]] = value
         wrong = []
-        for column, key in enumerate(keys):
-            t, code, value, more = mine.samples.get(key, (math.nan, 0, math.nan, False))
-            theirs = (float(time[column]), int(result[column]), float(load[column]), bool(extra[column]))
-            if not np.array_equal([t, code, value, more], theirs, equal_nan=True):
-                wrong.append(f"sample {key} twin {(t, code, value, more)} engine {theirs}")
-        return wrong[:3]
+        for name, ours, theirs in zip(("sample time", "result", "load", "extra"), twin, engine, strict=True):
+            if not np.array_equal(ours, theirs, equal_nan=True):
+                column = int(np.flatnonzero(~((ours == theirs) | (np.isnan(ours) & np.isnan(theirs))))[0])
+                wrong.append(f"{name} {list(self.columns)[column]} twin {ours[column]} engine {theirs[column]}")
+        return wrong

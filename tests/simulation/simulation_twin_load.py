@@ -112,5 +112,3 @@ def first_reaching(episodes: list[Episode], level: float, horizon: float) -> flo
             if high >= level:
                 return a + (level - low) / (high - low) * (b - a)
     return INF
-
-

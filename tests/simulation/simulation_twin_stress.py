@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from simulation_build import model
@@ -11,9 +13,9 @@ from cmvsim.models.baseline import Baseline
 from cmvsim.simulation.model import Model
 
 BASE = (
-    "cmv.onset.ratios={ corticosteroids = 3, tocilizumab = 0.5, anakinra = 2, severe_crs = 2, severe_icans = 1.5,"
-    " high_anellovirus = 1.6, incident_virus = 2, expansion = 1.3, prior_allogeneic_hct = 2, leukaemia = 1.4, child = 0.7,"
-    " lymphopenia = 1.5, score = 1.7, antiviral = 0.2 }",
+    "cmv.onset.ratios={ corticosteroids = 3, tocilizumab = 0.5, anakinra = 2, severe_crs = 2, severe_icans = 1.5 }",
+    "cmv.onset.ratios={ high_anellovirus = 1.6, incident_virus = 2, expansion = 1.3, prior_allogeneic_hct = 2 }",
+    "cmv.onset.ratios={ leukaemia = 1.4, child = 0.7, lymphopenia = 1.5, score = 1.7, antiviral = 0.2 }",
     "cmv.onset.severe_toxicity_washout=23.3",
     "cmv.onset.re_episode=2",
     "cmv.onset.prevalent=0.15",
@@ -40,20 +42,26 @@ BASE = (
 )
 BASELINE = Baseline(4.0, 20.0, (1e-3,) * 3, (8e-3,) * 3, (0.0036, 0.0011), (0.0003, 0.00018))
 
+_REASONS = "inpatient = 2, corticosteroids = 1.5, crs = 2, neutropenia = 0.7, score = 1.4"
+_PHASES = "phases = [{ start = -10, odds = 0.05 }, { start = 20, odds = 0.15 }]"
 CLINICAL = (
     "population.retrospective_share=0.5",
-    "monitoring.clinical={ phases = [{ start = -10, odds = 0.05 }, { start = 20, odds = 0.15 }], inpatient = 2,"
-    " corticosteroids = 1.5, crs = 2, neutropenia = 0.7, score = 1.4, follow_up_every = 2.5, between_visits = false }",
+    f"monitoring.clinical={{ {_PHASES}, {_REASONS}, follow_up_every = 2.5, between_visits = false }}",
 )
 BETWEEN_VISITS = "monitoring.clinical.between_visits=true"
 
 EARLY, LATE, STEROIDS = "early", "late", "steroids"
+
+
+def _strategy(name: str, start: str, duration: float) -> str:
+    course = f"who = 'all', start = {start}, duration = {duration}, dose = 480"
+    return f"strategies.{name}={{ label = '{name}', prophylaxis = 'letermovir', {course} }}"
+
+
 LETERMOVIR = (
-    'strategies.early={ label = "early", prophylaxis = "letermovir", who = "all", start = { day = 1.5 }, duration = 30,'
-    " dose = 480 }",
-    'strategies.late={ label = "late", prophylaxis = "letermovir", who = "all", start = { day = 35 }, duration = 40, dose = 480 }',
-    'strategies.steroids={ label = "steroids", prophylaxis = "letermovir", who = "all",'
-    ' start = { trigger = "corticosteroids", delay = 1 }, duration = 28, dose = 480 }',
+    _strategy(EARLY, "{ day = 1.5 }", 30),
+    _strategy(LATE, "{ day = 35 }", 40),
+    _strategy(STEROIDS, "{ trigger = 'corticosteroids', delay = 1 }", 28),
     'letermovir.effect="given"',
     "letermovir.given={ onset_ratio = 0.4, set_point_shift = -0.5 }",
     "letermovir.disease_ratio=0.3",
@@ -71,50 +79,90 @@ class Stress:
     never_lost: bool = False
 
 
-def stress(*overrides: str, strategies: tuple[str, ...] = (), never_lost: bool = False, baseline: Baseline = BASELINE) -> Stress:
+def stress(
+    *overrides: str, strategies: tuple[str, ...] = (), never_lost: bool = False, baseline: Baseline = BASELINE
+) -> Stress:
     """The base set with overrides."""
     return Stress(model(*BASE, *(LETERMOVIR if strategies else ()), *overrides, baseline=baseline), strategies, never_lost)
 
 
-def variants() -> dict[str, Stress]:
-    """Sets made by hand."""
-    letermovir_for_all = ("cmv.onset.prevalent=0.05", "letermovir.adherence=1")
-    return {
-        "drug slows the next episode": stress(),
-        "drug hastens the next episode": stress("cmv.onset.ratios.antiviral=5", "cmv.onset.episodes=5"),
-        "at once": stress("monitoring.turnaround=0", "monitoring.jitter=0", "monitoring.schedule=[{ every = 4, to = 104 }]", "preemptive_therapy.delay=0", "cmv.load.treated.lag=0"),
-        "slow laboratory": stress(
-            "monitoring.turnaround=4",
-            "preemptive_therapy.delay=3",
-            "preemptive_therapy.stop_after.negatives=2",
-            "preemptive_therapy.stop_after.maximum_days=40",
-            "follow_up.withdrawn_by_90=0.6",
-        ),
-        "late drug, refractory virus": stress(
-            "cmv.load.treated.lag=5",
-            "cmv.load.treated.refractory=0.7",
-            "cmv.load.self_limited.share=0.1",
-            "preemptive_therapy.accepted=1",
-            "preemptive_therapy.toxicity.neutropenia.probability=0.1",
-            "preemptive_therapy.toxicity.kidney_injury.probability=0.1",
-            "preemptive_therapy.stop_after.maximum_days=60",
-        ),
-        "whole blood, confirmed, between sites": stress(
-            'monitoring.matrix="whole_blood"',
-            "monitoring.turnaround=0.5",
-            "monitoring.assay_sd_between_sites=0.4",
-            "monitoring.jitter=1",
-            "preemptive_therapy.confirmations=1",
-        ),
-        "dense windows": stress("toxicity.washout_step=1.25", "cmv.onset.shape=0.8", "cmv.onset.prevalent=0.3"),
-        "disease": stress("cmv.disease.hazard=0.2", "cmv.disease.slope=1.2", "preemptive_therapy.accepted=0.2"),
-        "clinicians' tests": stress(*CLINICAL, "follow_up.withdrawn_by_90=0.4"),
-        "tests between visits": stress(*CLINICAL, BETWEEN_VISITS, "monitoring.schedule=[{ every = 9, to = 99 }]", "monitoring.jitter=2"),
-        "letermovir or not": stress(strategies=("preemptive", EARLY), never_lost=True),
-        "letermovir for all": stress(*letermovir_for_all, "cmv.disease.hazard=0.1", strategies=(EARLY,)),
-        "letermovir late or with steroids": stress(strategies=(LATE, STEROIDS)),
-        "letermovir goes on": stress('letermovir.stopped_by=["hct"]', "cmv.disease.hazard=0.1", strategies=(LATE, EARLY)),
-    }
+LETERMOVIR_FOR_ALL = ("cmv.onset.prevalent=0.05", "letermovir.adherence=1")
+
+VARIANTS: dict[str, Callable[[], Stress]] = {
+    "drug slows the next episode": partial(stress),
+    "drug hastens the next episode": partial(stress, "cmv.onset.ratios.antiviral=5", "cmv.onset.episodes=5"),
+    "at once": partial(
+        stress,
+        "monitoring.turnaround=0",
+        "monitoring.jitter=0",
+        "monitoring.schedule=[{ every = 4, to = 104 }]",
+        "preemptive_therapy.delay=0",
+        "cmv.load.treated.lag=0",
+    ),
+    "slow laboratory": partial(
+        stress,
+        "monitoring.turnaround=4",
+        "preemptive_therapy.delay=3",
+        "preemptive_therapy.stop_after.negatives=2",
+        "preemptive_therapy.stop_after.maximum_days=40",
+        "follow_up.withdrawn_by_90=0.6",
+    ),
+    "late drug, refractory virus": partial(
+        stress,
+        "cmv.load.treated.lag=5",
+        "cmv.load.treated.refractory=0.7",
+        "cmv.load.self_limited.share=0.1",
+        "preemptive_therapy.accepted=1",
+        "preemptive_therapy.toxicity.neutropenia.probability=0.1",
+        "preemptive_therapy.toxicity.kidney_injury.probability=0.1",
+        "preemptive_therapy.stop_after.maximum_days=60",
+    ),
+    "whole blood, confirmed, between sites": partial(
+        stress,
+        'monitoring.matrix="whole_blood"',
+        "monitoring.turnaround=0.5",
+        "monitoring.assay_sd_between_sites=0.4",
+        "monitoring.jitter=1",
+        "monitoring.assay_sd_log10=0.5",
+        "preemptive_therapy.start_at=200",
+        "preemptive_therapy.confirmations=1",
+    ),
+    "dense windows": partial(stress, "toxicity.washout_step=1.25", "cmv.onset.shape=0.8", "cmv.onset.prevalent=0.3"),
+    "disease": partial(stress, "cmv.disease.hazard=0.2", "cmv.disease.slope=1.2", "preemptive_therapy.accepted=0.2"),
+    "clinicians' tests": partial(stress, *CLINICAL, "follow_up.withdrawn_by_90=0.4"),
+    "tests between visits": partial(
+        stress, *CLINICAL, BETWEEN_VISITS, "monitoring.schedule=[{ every = 9, to = 99 }]", "monitoring.jitter=2"
+    ),
+    "letermovir or not": partial(stress, strategies=("preemptive", EARLY), never_lost=True),
+    "letermovir for all": partial(stress, *LETERMOVIR_FOR_ALL, "cmv.disease.hazard=0.1", strategies=(EARLY,)),
+    "letermovir late or with steroids": partial(stress, strategies=(LATE, STEROIDS)),
+    "slow laboratory on letermovir": partial(
+        stress,
+        *LETERMOVIR_FOR_ALL,
+        "letermovir.discontinued_by_90=0",
+        "strategies.early.duration=80",
+        "letermovir.given={ onset_ratio = 1.5, set_point_shift = 0.2 }",
+        "cmv.onset.episodes=5",
+        "cmv.load.self_limited={ share = 0.99, slope = -1 }",
+        "cmv.load.plateau=0",
+        "cmv.load.decay_half_life=0.6",
+        "preemptive_therapy.delay=5",
+        strategies=(EARLY,),
+    ),
+    "lengths off the grid": partial(
+        stress,
+        "study.inclusion=-7",
+        "monitoring.turnaround=0.3",
+        "preemptive_therapy.delay=0.7",
+        "preemptive_therapy.refractory_after=3.3",
+        "preemptive_therapy.stop_after={ negatives = 1, minimum_days = 3.3, maximum_days = 12.7 }",
+        "cmv.load.treated.lag=1.3",
+        "toxicity.washout_step=2.3",
+        "toxicity.corticosteroids.washout=30.1",
+    ),
+    "letermovir goes on": partial(stress, 'letermovir.stopped_by=["hct"]', "cmv.disease.hazard=0.1", strategies=(LATE, EARLY)),
+}
+"""Sets made by hand."""
 
 
 def random_stress(seed: int) -> Stress:
@@ -130,7 +178,9 @@ def random_stress(seed: int) -> Stress:
     choose("monitoring.assay_sd_log10", 0, 0.2, 0.6)
     choose("monitoring.assay_sd_between_sites", 0, 0.3)
     choose("monitoring.matrix", '"plasma"', '"whole_blood"')
-    choose("monitoring.schedule", "[{ every = 3, to = 102 }]", "[{ every = 4, to = 40 }, { every = 13, to = 92 }, { at = 103 }]")
+    choose(
+        "monitoring.schedule", "[{ every = 3, to = 102 }]", "[{ every = 4, to = 40 }, { every = 13, to = 92 }, { at = 103 }]"
+    )
     choose("preemptive_therapy.delay", 0, 1, 2.5)
     choose("preemptive_therapy.confirmations", 0, 0, 1, 2)
     choose("preemptive_therapy.accepted", 0.3, 1)
@@ -166,5 +216,11 @@ def random_stress(seed: int) -> Stress:
     arms = ((), (EARLY,), (LATE,), ("preemptive", EARLY), (STEROIDS, LATE), ("preemptive", EARLY, LATE, STEROIDS))
     strategies = arms[rng.integers(len(arms))]
     order = [text for text in overrides if strategies or not text.startswith("letermovir.")]
-    baseline = Baseline(float(rng.choice([0.5, 3, 8])), float(rng.choice([10, 25])), *(BASELINE.non_relapse_hazard,) * 2, (1e-3, 1e-3), (1e-4, 1e-4))
+    baseline = Baseline(
+        float(rng.choice([0.5, 3, 8])),
+        float(rng.choice([10, 25])),
+        *(BASELINE.non_relapse_hazard,) * 2,
+        (1e-3, 1e-3),
+        (1e-4, 1e-4),
+    )
     return stress(*order, strategies=strategies, never_lost=bool(rng.random() < 0.2), baseline=baseline)

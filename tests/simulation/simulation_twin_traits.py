@@ -156,9 +156,7 @@ def _law(chance: Chance, i: int, letermovir: Letermovir) -> Law:
         step = grid(float(model.toxicity.washout_step))
         factors.append(Factor(float(start[i]), float(stop[i]), log_ratio, after, washout, step))
     factors.append(letermovir_factor(model, letermovir))
-    return Law(
-        amplitude, model.inclusion_day, model.baseline.onset_median, float(onset.shape), model.horizon, tuple(factors)
-    )
+    return Law(amplitude, model.inclusion_day, model.baseline.onset_median, float(onset.shape), model.horizon, tuple(factors))
 
 
 def _visits(chance: Chance, i: int, until: float, full: bool) -> list[float]:

@@ -8,13 +8,14 @@ import math
 import numpy as np
 import pytest
 from scipy import integrate, special
-from simulation_build import binomial_se, history, lone, single
+from simulation_build import NO_DISEASE, binomial_se, history, lone, single
 
 PATIENTS = 4000
 N = PATIENTS * 64
 
 JUMP = (  # replication begins at a constant hazard, is high at once and for good, and nothing is done about it
     "study.inclusion=0",
+    "resources.initial_stay.admission=0",
     "cmv.onset.shape=1",
     "cmv.onset.prevalent=0",
     "cmv.onset.episodes=1",
@@ -23,6 +24,7 @@ JUMP = (  # replication begins at a constant hazard, is high at once and for goo
     "cmv.load.self_limited.share=0",
     "monitoring.jitter=0",
     "preemptive_therapy.accepted=0",
+    *NO_DISEASE,
     "monitoring.assay_sd_log10=0",
     "analysis.window=30",
 )
@@ -92,6 +94,7 @@ def test_detection_of_a_rising_and_falling_load_with_noise() -> None:
         f"cmv.load.plateau={plateau}",
         f"cmv.load.decay_half_life={half_life}",
         "preemptive_therapy.accepted=0",
+        *NO_DISEASE,
         f"monitoring.assay_sd_log10={sd}",
         "monitoring.jitter=0",
         "monitoring.attendance=1",

@@ -13,9 +13,10 @@ from scipy import special
 from simulation_build import model
 
 from cmvsim.models.viral_load import LOG10_2, growth_rate, is_self_limited
-from cmvsim.simulation.cmv import kernel_parameters
+from cmvsim.simulation.cmv_traits import kernel_parameters
 from cmvsim.simulation.kernels import cmv_course, load
 from cmvsim.simulation.kernels import layout as at
+from cmvsim.simulation.onset import Factors
 
 INF = math.inf
 MANY = settings(max_examples=300, deadline=None)
@@ -127,8 +128,9 @@ def _report(
     log10_load: float, lod: float, lloq: float, noise: float = 0.0, sd: float = 0.0, offset: float = 0.0, active: bool = True
 ) -> tuple[int, float]:
     p, s = np.zeros(at.PARAMETERS), np.zeros(at.STATE)
-    x = np.zeros(at.EPISODE_TRAITS + at.TRAITS_PER_EPISODE)
+    x = np.zeros(at.FACTORS)
     p[at.V0], p[at.LOD], p[at.LLOQ], p[at.ASSAY_SD], p[at.LOG10_LOD] = -10.0, lod, lloq, sd, math.log10(lod)
+    p[at.LOG10_LLOQ] = math.log10(lloq)
     s[at.ACTIVE], s[at.ONSET], s[at.PEAK], s[at.PLATEAU_END] = float(active), 0.0, log10_load, INF
     s[at.KNOT_TIME], x[at.GROWTH], x[at.OFFSET] = INF, 1e6, offset
     return cmv_course.report(s, x, p, 1.0, noise)
@@ -179,7 +181,7 @@ def test_self_limited_is_logistic_in_the_set_point() -> None:
     """The kernel and the stated law say the same, the shares at both ends included."""
     for share in (0.0, 0.3, 0.7, 1.0):
         of = model(f"cmv.load.self_limited.share={share}")
-        p, spec = kernel_parameters(of), of.cmv.load
+        p, spec = kernel_parameters(of, Factors(())), of.cmv.load
         for set_point in (0.2, 1.2, 2.5, 4.0):
             logit = p[at.SELF_LOGIT] + p[at.SELF_SLOPE] * (set_point - p[at.SELF_CENTRE])
             expected = special.expit(special.logit(share) - 1.0 * (set_point - 1.2))

@@ -11,11 +11,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import optimize
 from simulation_build import FULL_ATTENDANCE, binomial_se, history, lone, model, single
-from simulation_twin import Course, Law
+from simulation_twin_hazard import Factor, Law
 
-from cmvsim.simulation.cmv import kernel_parameters
-from cmvsim.simulation.kernels import layout as at
-from cmvsim.simulation.kernels.hazard import advance, next_change, not_yet, window_ratio
+from cmvsim.core.streams import Role
+from cmvsim.models.time_grid import on_grid
+from cmvsim.simulation.background import Background
+from cmvsim.simulation.draws import ChunkDraws
+from cmvsim.simulation.kernels.hazard import log_factor, next_change, not_yet, spend
+from cmvsim.simulation.onset import onset_factors
 
 PATIENTS = 2000  # x 64 replicates: an SE of 0.0014 at an incidence of 0.5
 EXACT = settings(max_examples=150, deadline=None)
@@ -26,43 +29,43 @@ quarters = st.integers(1, 56).map(lambda k: k / 4)
 ratios = st.floats(0.2, 8)
 
 
+HORIZON = 104.0
+
+
 @st.composite
 def laws(draw: st.DrawFn) -> Law:
-    step = draw(quarters)
-    courses = []
-    for _ in range(2):
+    """Three factors as courses have them, letermovir with its rebound, and one for good."""
+    step, factors = draw(quarters), []
+    for kind in ("course", "course", "rebound", "for good"):
         start = draw(st.one_of(grid, st.just(math.inf)))
-        stop = start + draw(durations) if math.isfinite(start) else math.inf
-        courses.append(Course(start, stop, draw(ratios), draw(quarters), step))
-    return Law(draw(st.floats(0.05, 10)), -5.0, draw(st.floats(2, 60)), draw(st.floats(0.6, 3)), tuple(courses))
+        stop = start + draw(durations) if kind != "for good" else math.inf
+        within = math.log(draw(ratios))
+        after = {"course": within, "rebound": math.log(draw(ratios)), "for good": 0.0}[kind]
+        factors.append(Factor(start, stop, within, after, 0.0 if kind == "for good" else draw(quarters), step))
+    amplitude, median, shape = draw(st.floats(0.05, 10)), draw(st.floats(2, 60)), draw(st.floats(0.6, 3))
+    return Law(amplitude, -5.0, median, shape, HORIZON, tuple(factors))
 
 
-def _arguments(law: Law) -> tuple[float, ...]:
-    s, c = law.courses
-    return (
-        law.origin,
-        law.scale,
-        law.shape,
-        s.start,
-        s.stop,
-        math.log(s.ratio),
-        s.washout,
-        c.start,
-        c.stop,
-        math.log(c.ratio),
-        c.washout,
-        s.step,
-    )
+def _windows(law: Law) -> tuple[np.ndarray, np.ndarray]:
+    """The factors as the kernel takes them."""
+    traits = np.array([x for f in law.factors for x in (f.start, f.stop, f.within, f.after)])
+    return traits, np.array([[f.washout, f.step] for f in law.factors])
 
 
-def _ratio(course: Course, t: float) -> float:
-    """The ratio as stated: full in [start, stop), then declining on the log scale, held from each step's beginning."""
-    if math.isinf(course.start) or t < course.start or t >= course.stop + course.washout:
-        return 1.0
-    if t < course.stop:
-        return course.ratio
-    began = math.floor((t - course.stop) / course.step) * course.step
-    return math.exp(math.log(course.ratio) * (1 - began / course.washout))
+def advance(low: float, high: float, clock: float, law: Law, ratio: float = 1.0) -> tuple[float, float]:
+    """The kernel's walk: when the clock is spent, and what is left of it."""
+    traits, factors = _windows(law)
+    law_of_time = law.origin, law.scale, law.shape
+    return spend(low, high, not_yet(high, *law_of_time), clock, ratio * law.amplitude, *law_of_time, traits, 0, factors)
+
+
+def _log_ratio(factor: Factor, t: float) -> float:
+    """As stated: full in [start, stop), then declining on the log scale, held from each step's beginning."""
+    if math.isinf(factor.start) or t < factor.start or t >= factor.stop + factor.washout:
+        return 0.0
+    if t < factor.stop:
+        return factor.within
+    return factor.after * (1 - math.floor((t - factor.stop) / factor.step) * factor.step / factor.washout)
 
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(30)
@@ -72,12 +75,12 @@ def _integral(law: Law, low: float, high: float) -> float:
     """Cumulative hazard by Gauss-Legendre quadrature of A w(t) x ratios, finely between the changes."""
     if high <= low:
         return 0.0
-    changes = (c for course in law.courses for c in course.changes())
+    changes = (c for factor in law.factors for c in factor.changes())
     fine = (law.origin + law.scale * k / 4 for k in range(1, 25))
     cuts = sorted({low, high, *(c for c in (*changes, *fine) if low < c < high)})
     total = 0.0
     for a, b in itertools.pairwise(cuts):
-        factor = math.prod(_ratio(course, (a + b) / 2) for course in law.courses)
+        factor = math.exp(math.fsum(_log_ratio(f, (a + b) / 2) for f in law.factors))
         u, v = (((t - law.origin) / law.scale) ** law.shape for t in (a, b))  # in this time the density is exp(-u)
         total += factor * (v - u) / 2 * float(WEIGHTS @ np.exp(-((u + v) / 2 + (v - u) / 2 * NODES)))
     return law.amplitude * total
@@ -86,8 +89,8 @@ def _integral(law: Law, low: float, high: float) -> float:
 @EXACT
 @given(laws(), st.floats(1e-3, 3))
 def test_onset_is_where_the_integrated_hazard_spends_the_clock(law: Law, clock: float) -> None:
-    horizon = 104.0
-    onset, left = advance(law.origin, horizon, clock, law.amplitude, *_arguments(law))
+    horizon = HORIZON
+    onset, left = advance(law.origin, horizon, clock, law)
     whole = _integral(law, law.origin, horizon)
     assume(abs(whole - clock) > 1e-9)
     if whole < clock:
@@ -104,17 +107,16 @@ def test_onset_is_where_the_integrated_hazard_spends_the_clock(law: Law, clock: 
 @given(laws(), st.floats(1e-3, 3), st.floats(-5, 104), st.floats(0.05, 5))
 def test_a_clock_spent_in_two_parts_is_the_same_clock(law: Law, clock: float, pause: float, factor: float) -> None:
     """Stopping and going on at the same rate changes nothing; at another rate only what is left counts."""
-    arguments = _arguments(law)
-    whole, _ = advance(law.origin, 104.0, clock, law.amplitude, *arguments)
-    first, left = advance(law.origin, pause, clock, law.amplitude, *arguments)
+    whole, _ = advance(law.origin, 104.0, clock, law)
+    first, left = advance(law.origin, pause, clock, law)
     assume(abs(_integral(law, law.origin, 104.0) - clock) > 1e-9)
     if first < math.inf:
         assert abs(first - whole) <= 1e-9 or abs(_integral(law, first, whole)) <= 1e-12
         return
     assert left == pytest.approx(clock - _integral(law, law.origin, pause), abs=1e-9)
-    second, _ = advance(pause, 104.0, left, law.amplitude, *arguments)
+    second, _ = advance(pause, 104.0, left, law)
     assert second == whole or abs(second - whole) <= 1e-9 or abs(_integral(law, law.origin, second) - clock) <= 1e-12
-    later, rest = advance(pause, 104.0, left, law.amplitude * factor, *arguments)
+    later, rest = advance(pause, 104.0, left, law, factor)
     available = factor * _integral(law, pause, 104.0)
     assume(abs(available - left) > 1e-9)
     assert (later < math.inf) == (available > left)
@@ -125,34 +127,50 @@ def test_a_clock_spent_in_two_parts_is_the_same_clock(law: Law, clock: float, pa
 
 
 @EXACT
+@given(laws(), st.floats(1e-3, 3), st.floats(-5, 104))
+def test_the_twin_spends_and_inverts_the_same_hazard(law: Law, clock: float, low: float) -> None:
+    """So that the second account of the whole course stands on an integral that is right."""
+    assert law.spent(low, HORIZON) == pytest.approx(_integral(law, low, HORIZON), abs=1e-9)
+    t = law.reach(low, 1.0, clock)
+    whole = _integral(law, low, HORIZON)
+    assume(abs(whole - clock) > 1e-9)
+    assert (t < math.inf) == (whole > clock)
+    if t < math.inf:
+        assert _integral(law, low, t) == pytest.approx(clock, abs=1e-9)
+
+
+@EXACT
 @given(laws(), st.floats(-5, 104))
-def test_ratio_of_a_course_is_the_stated_step_function(law: Law, t: float) -> None:
-    for course in law.courses:
-        got = window_ratio(t, course.start, course.stop, math.log(course.ratio), course.washout, course.step)
-        assert got == pytest.approx(_ratio(course, t), rel=1e-12)
+def test_factors_are_the_stated_step_functions(law: Law, t: float) -> None:
+    traits, factors = _windows(law)
+    expected = math.fsum(_log_ratio(factor, t) for factor in law.factors)
+    assert log_factor(t, traits, 0, factors) == pytest.approx(expected, abs=1e-12)
+    assert math.fsum(factor.log_ratio(t) for factor in law.factors) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(("step", "washout"), [(7, 42), (1, 42.3), (1.1, 30.1), (1.3, 10.7), (2.7, 2.7), (60, 0.05)])
 def test_the_walk_over_changes_always_moves_on(step: float, washout: float) -> None:
     """For any allowed wash-out and step, as the engine uses them: a walk that stands still never ends."""
     of = model(f"toxicity.washout_step={step}", f"toxicity.corticosteroids.washout={washout}")
-    p = kernel_parameters(of)
-    assert p[at.STEP] == pytest.approx(step, abs=1e-6)
-    assert p[at.S_WASH] == pytest.approx(washout, abs=1e-6)
-    for stop in np.rint(np.random.default_rng(1).uniform(1, 60, 200) * 2**20) / 2**20:
+    background = Background(of, ChunkDraws(1, Role.STUDY, 0, 4))
+    factors = onset_factors(of, background)
+    course = factors.members[1]
+    assert course.step == pytest.approx(step, abs=1e-6)
+    assert course.washout == pytest.approx(washout, abs=1e-6)
+    for stop in on_grid(np.random.default_rng(1).uniform(1, 60, 200)):
+        traits = np.array([1.0, float(stop), 1.0, 1.0])
         t, changes = 0.0, 0
         while t < math.inf:
-            later = next_change(t, 1.0, float(stop), p[at.S_WASH], p[at.STEP])
+            later = next_change(t, traits, 0, factors.shared[1:2])
             assert later > t, f"a course that stops at {stop!r}: stands still at {t!r}"
             t, changes = later, changes + 1
         assert changes <= 4 + washout / step
 
 
 def test_the_hazard_is_inverted_at_its_edges() -> None:
-    law = Law(2.0, -5.0, 20.0, 1.27, (Course(math.inf, math.inf, 2.0, 14.0, 7.0),) * 2)
-    arguments = _arguments(law)
-    assert advance(-5.0, 104.0, 0.7, 0.0, *arguments) == (math.inf, 0.7)
-    assert advance(50.0, 50.0, 0.7, 2.0, *arguments) == (math.inf, 0.7)
+    law = Law(2.0, -5.0, 20.0, 1.27, HORIZON, (Factor(math.inf, math.inf, 2.0, 2.0, 14.0, 7.0),) * 2)
+    assert advance(-5.0, 104.0, 0.7, law, 0.0) == (math.inf, 0.7)
+    assert advance(50.0, 50.0, 0.7, law) == (math.inf, 0.7)
     assert not_yet(-6.0, -5.0, 20.0, 1.27) == 1.0
     assert not_yet(law.median - 5.0, -5.0, law.scale, law.shape) == pytest.approx(0.5, abs=1e-14)
 
