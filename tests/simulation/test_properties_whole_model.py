@@ -236,7 +236,7 @@ def test_who_is_tested_when() -> None:
 
 
 def test_after_a_detected_result_tests_go_on_weekly_until_two_negatives() -> None:
-    """Replayed from times and results alone: when follow-up is on, and that an `extra` test is due to it and to nothing else."""
+    """Replayed from times and results alone: when follow-up is on, and that every `extra` test is due to it."""
     of, h = rich(), _history("preemptive")
     s = h.samples
     assert s is not None
@@ -306,3 +306,29 @@ def test_incidences_of_every_scenario_add_up(name: str) -> None:
                 free = kaplan_meier(derived.time, inside, plan.window).estimate
                 np.testing.assert_allclose(np.sum(parts, axis=0) + free, 1.0, atol=1e-12)
                 assert parts[0].mean() > 0.01
+
+
+# -- letermovir --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("strategy", STRATEGIES[1:])
+def test_letermovir_ends_where_the_scenario_says(strategy: str) -> None:
+    """At pre-emptive therapy and at transplantation; whoever is treated before never begins; the ledger holds the days."""
+    h = _history(strategy)
+    course, care = h.prophylaxis, h.treatment
+    assert course is not None
+    assert care is not None
+    assert h.ledger is not None
+    first = _flat(care.start)[:, 0]
+    first = np.where(np.isnan(first), np.inf, first)
+    taken = course.taken
+    for event in (first, _flat(h.observation.hct)):
+        assert np.all(event[taken] > course.start[taken])
+        assert np.all(course.stop[taken] <= event[taken])
+    assert np.mean(course.stop[taken] == first[taken]) > 0.03, "many courses end so"
+    end = np.floor(np.minimum(_death(h), h.horizon) * STEPS_PER_DAY) / STEPS_PER_DAY
+    days = np.where(taken, np.maximum(np.minimum(course.stop, end) - np.where(taken, course.start, 0), 0.0), 0.0)
+    rate = np.rint(course.adherence * 1024) / 1024
+    assert np.array_equal(h.ledger.totals(Item.LETERMOVIR_DAY), rate * days)
+    assert h.resistance is not None
+    ul56 = np.isfinite(h.resistance.known[2])
+    onset = h.resistance.onset
+    assert np.all(((course.start <= onset) & (onset < course.stop))[ul56]), "resistance to it arises while it is taken"

@@ -68,9 +68,9 @@ def rich(*overrides: str, scenario: str = "letermovir-strategies") -> Model:
     return Model.of(spec, BASELINE, convert(spec.quality_of_life))
 
 
-def chance(patients: int, seed: int = 3) -> ChunkDraws:
+def chance(patients: int, replicates: int = REPLICATES) -> ChunkDraws:
     """One chunk."""
-    return ChunkDraws(seed, Role.STUDY, 0, patients)
+    return ChunkDraws(3, Role.STUDY, 0, patients, replicates)
 
 
 def whole(of: Model, patients: int, **more: Any) -> History:
