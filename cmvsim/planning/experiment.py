@@ -14,6 +14,7 @@ from cmvsim.data.study import Study
 from cmvsim.endpoints import AnalysisSpec, EstimatorChoice, TimeToEvent, endpoint
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.history import Process
+from cmvsim.models.strategies import reference_strategy
 from cmvsim.montecarlo.experiment import FIELDS, Failure, Replicates, RowKey
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.simulation.cohort import simulate
@@ -73,7 +74,7 @@ class CohortExperiment:
     @property
     def strategy(self) -> str:
         """Id of the reference strategy."""
-        return next(iter(self.scenario.spec.strategies))
+        return reference_strategy(self.scenario.spec.strategies) or next(iter(self.scenario.spec.strategies))
 
     @cached_property
     def rows(self) -> tuple[RowKey, ...]:

@@ -35,8 +35,9 @@ EN: Words = {
         "count": "DNAemia at infusion counts as an event on day 0.",
     },
     "simulation": "The precision was determined by simulating {replicates} studies with {matrix} PCR on days {days} ({attendance} "
-    "of the visits made) and with the deaths, transplantations, relapses and ends of monitoring assumed for this population "
+    "of the visits made){clinic} and with the deaths, transplantations, relapses and ends of monitoring assumed for this population "
     "(cmvsim {version}, scenario {scenario}, digest {digest}, seed {seed}).",
+    "clinic": ", with tests at clinicians' discretion in the {late} of patients followed retrospectively",
     "goal": "The sample size was chosen so that the {ci} confidence interval is no wider than ±{width} percentage points with a "
     "probability of {probability}; this held in {held} of further simulated studies.",
     "result": "With {n} patients enrolled, about {at_risk} are at risk and {events} events are expected, assuming a cumulative "
@@ -74,8 +75,9 @@ FR: Words = {
         "count": "Une ADNémie à CMV au moment de la perfusion compte comme un événement à J0.",
     },
     "simulation": "La précision a été déterminée par la simulation de {replicates} études avec PCR ({matrix}) aux jours {days} "
-    "({attendance} des visites réalisées) et avec les décès, allogreffes, rechutes et arrêts de surveillance supposés pour cette "
+    "({attendance} des visites réalisées){clinic} et avec les décès, allogreffes, rechutes et arrêts de surveillance supposés pour cette "
     "population (cmvsim {version}, scénario {scenario}, empreinte {digest}, graine {seed}).",
+    "clinic": ", avec des PCR laissées à l'appréciation des cliniciens chez les {late} de patients suivis rétrospectivement",
     "goal": "Le nombre de sujets nécessaires a été choisi pour que l'intervalle de confiance à {ci} ne dépasse pas ±{width} points "
     "de pourcentage avec une probabilité de {probability} ; c'était le cas dans {held} d'autres études simulées.",
     "result": "Avec {n} patients inclus, environ {at_risk} sont à risque et {events} événements sont attendus, sous l'hypothèse "
@@ -114,6 +116,7 @@ def protocol_paragraph(results: Mapping[str, Any], language: str) -> str:
         matrix=matrix,
         days=", ".join(str(day) for day in study["days"]),
         attendance=say(f"{100 * study['attendance']:g}%"),
+        clinic=_clinic(study, words, say),
         version=results["software_version"],
         scenario=results["scenario"],
         digest=results["digest"][:8],
@@ -122,6 +125,12 @@ def protocol_paragraph(results: Mapping[str, Any], language: str) -> str:
     opening = words["endpoint"].format(event=event, day=plan["window"], among=among)
     parts = [f"{opening}, {method}.", words["prevalent"][plan["prevalent"]], simulation, *_goal(results, words, say)]
     return " ".join([*parts, *(_result(results, n, words, say) for n in _sizes(results)), *_what_if(results, words, say)])
+
+
+def _clinic(study: Mapping[str, Any], words: Words, say: Callable[[str], str]) -> str:
+    """What is said of patients whom no schedule is planned for; results of earlier runs do not speak of them."""
+    late = study.get("retrospective_share", 0.0)
+    return str(words["clinic"].format(late=say(f"{100 * late:g}%"))) if late and study.get("clinical_tests") else ""
 
 
 def _sizes(results: Mapping[str, Any]) -> Sequence[int]:

@@ -200,6 +200,8 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResu
             "lloq": float(spec.monitoring.lloq),
             "days": list(spec.monitoring.days),
             "attendance": float(spec.monitoring.attendance),
+            "retrospective_share": float(spec.population.retrospective_share),
+            "clinical_tests": spec.monitoring.clinical is not None,
             "incidence_target": float(spec.cmv.incidence.value),
         },
         "what_if": [asdict(item) for item in result.what_if],

@@ -38,6 +38,11 @@ MISTAKES = {
     "an unreachable target": (["power", "cmv-cart", "--set", "cmv.targets.0.value=0.999"], ["cmv.targets", "out of reach"]),
     "one of all cohorts": (["scenarios", "calibrate", "lin-2024", "--all"], ["--all", "no SCENARIO"]),
     "all cohorts, changed": (["scenarios", "calibrate", "--set", "study.patients=10"], ["--all", "no --set"]),
+    "an unknown strategy": (
+        ["simulate", "letermovir-strategies", "--strategy", "univrsal"],
+        ["--strategy", "univrsal", "did you mean 'universal'?"],
+    ),
+    "a strategy of another scenario": (["simulate", "cmv-cart", "--strategy", "universal"], ["no strategy 'universal'"]),
     "tables that are not there": (["estimate", "nowhere"], ["nowhere"]),
     "a run that is none": (["replay", "folder.toml"], ["folder.toml", "no run"]),
     "an output folder of the user's": (["power", "cmv-cart", "-n", "50", "-o", "mine"], ["mine", "not empty"]),

@@ -20,7 +20,7 @@ from cmvsim.scenarios.diff import ABSENT, as_text, diff
 from cmvsim.scenarios.explain import explain
 from cmvsim.scenarios.inputs import all_inputs, inputs
 from cmvsim.scenarios.template import inline, new
-from cmvsim.scenarios.words import interval, percent, quantity, visits
+from cmvsim.scenarios.words import in_words, interval, percent, quantity, visits
 from cmvsim.verbs import scenarios as verbs
 
 SECTIONS = [
@@ -239,6 +239,14 @@ def test_strategies_are_read_back():
     none = flat(explain(resolve("letermovir-strategies", ["letermovir.effect=none"])))
     assert "The drug is taken and changes nothing." in none
     assert "Afterwards" not in none
+
+
+def test_events_are_listed_as_events():
+    stops = ['letermovir.stopped_by=["preemptive_therapy", "hct", "new_therapy"]']
+    scenario = resolve("letermovir-trial", stops)
+    words = {item.path: in_words(item) for item in inputs(scenario.spec)}
+    assert words["letermovir.stopped_by"] == "preemptive therapy, hct, new therapy"
+    assert "others at preemptive therapy, transplantation and new therapy" in flat(explain(scenario))
 
 
 def test_clinicians_tests_are_read_back(tmp_path):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Mapping
 
 import pytest
+from pydantic import BaseModel
 
 from cmvsim.core.canonical import canonical_json
 from cmvsim.core.errors import InputError
@@ -19,6 +21,7 @@ from cmvsim.scenarios import ResolvedScenario, catalogue_ids, catalogue_text, re
 from cmvsim.scenarios.inputs import inputs
 from cmvsim.scenarios.load import load_tree, merge
 from cmvsim.scenarios.resolve import resolve_tree
+from cmvsim.verbs.scenarios import show
 
 IDS = catalogue_ids()
 STUDY_DESIGN = {  # facts of the study or of a target's cohort: neither published estimates nor assumptions
@@ -275,6 +278,46 @@ def test_the_basis_is_the_catalogue_scenario_whatever_is_changed_here():
     changed = resolve("cmv-cart", ["follow_up.death_by_90.dlbcl=0.3", "cmv.onset.ratios.corticosteroids=5"])
     assert changed.basis == resolve("cmv-cart").basis == resolve("cmv-cart").spec
     assert changed.spec != changed.basis
+
+
+def hidden(spec: object, tree: object, path: str = "") -> list[str]:
+    """Fields of specifications that a resolved tree does not show."""
+    if isinstance(spec, BaseModel):
+        assert isinstance(tree, dict), path
+        found = [f"{path}.{name}" for name in type(spec).model_fields if name not in tree]
+        return found + [item for name in tree for item in hidden(getattr(spec, name), tree[name], f"{path}.{name}")]
+    if isinstance(spec, Mapping):
+        assert isinstance(tree, dict), path
+        assert set(spec) == set(tree), path
+        return [item for key in spec for item in hidden(spec[key], tree[key], f"{path}.{key}")]
+    if isinstance(spec, tuple | list):
+        assert isinstance(tree, list), path
+        return [item for i, part in enumerate(spec) for item in hidden(part, tree[i], f"{path}[{i}]")]
+    return []
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_the_resolved_form_has_no_hidden_default(name):
+    scenario = resolve(name)
+    tree = json.loads(show(name, resolved=True))
+    assert tree.pop("digest") == scenario.digest
+    basis = tree.pop("calibration_basis")
+    assert hidden(scenario.spec, tree) == []
+    assert (basis is None) == (scenario.basis is None)
+    assert ResolvedScenario.of_dict({**tree, "calibration_basis": basis}, source=name).digest == scenario.digest
+
+
+def test_defaults_of_a_strategy_are_shown():
+    tree = json.loads(show("letermovir-strategies", resolved=True))["strategies"]
+    assert tree["universal"]["start"] == {
+        "day": {"value": 0.0, "evidence": None, "assumed": None, "uncertain": None},
+        "trigger": None,
+        "delay": {"value": 0.0, "evidence": None, "assumed": None, "uncertain": None},
+    }
+    rule = tree["risk_selected"]["who"]["baseline"]
+    assert (rule["points"]["value"], rule["hematotox_high"]) == (1.0, False)
+    assert tree["universal"]["who"] == {"baseline": None, "ttv": None}
+    assert (tree["universal"]["latest_stop"], tree["preemptive"]["start"]) == (None, None)
 
 
 # ---- strategies with letermovir
