@@ -103,7 +103,6 @@ def test_course_is_the_scenarios():
         ),
         ("follow_up.death_ratios.severe_infection=7", "a severe infection, while it lasts, × 7"),
         ("follow_up.death_ratios.score=1.4", "each standard deviation of immunosuppression × 1.4"),
-        ("population.retrospective_share=0.4", "40% of them retrospectively"),
         ("population.aciclovir_share=0.5", "(val)aciclovir in 50%"),
         ("population.strata.dlbcl.hematotox_high=0", "high CAR-HEMATOTOX in 12%"),
         ("toxicity.crs.severe.lymphoma.axicabtagene=0", "CRS in 76% (grade 3 or more: 5.3%)"),
@@ -261,6 +260,7 @@ def test_clinicians_tests_are_read_back(tmp_path):
         "Clinicians test when they have a reason, in the retrospective patients: outpatients on 20% of days from day -10"
         in text
     )
+    assert "to the visit of day 90 from infusion, 50% of them retrospectively." in text
     assert "after a detected result every 4 days until two in a row are negative" in text
     assert "Odds ratios of a clinician's test: inpatients × 3 and corticosteroids × 2." in flat(
         explain(scenario, show_all=True)

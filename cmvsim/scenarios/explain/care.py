@@ -47,7 +47,7 @@ def seen(spec: Scenario, observed: float | None, mcse: float | None) -> Section:
 
 def _clinical(testing: ClinicalTesting | None, late: float) -> str:
     if testing is None:
-        return "" if late == 0 else "Nobody tests the retrospective patients: they have no samples."
+        return ""
     who = [
         "in the retrospective patients" if late > 0 else "",
         "between the visits of the prospective ones" if testing.between_visits and late < 1 else "",
