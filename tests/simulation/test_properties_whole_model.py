@@ -322,7 +322,7 @@ def test_letermovir_ends_where_the_scenario_says(strategy: str) -> None:
     taken = course.taken
     for event in (first, _flat(h.observation.hct)):
         assert np.all(event[taken] > course.start[taken])
-        assert np.all(course.stop[taken] <= event[taken])
+        assert np.all(course.stop[taken] <= event[taken] + 1 / STEPS_PER_DAY), "transplantation, rounded to the grid"
     assert np.mean(course.stop[taken] == first[taken]) > 0.03, "many courses end so"
     end = np.floor(np.minimum(_death(h), h.horizon) * STEPS_PER_DAY) / STEPS_PER_DAY
     days = np.where(taken, np.maximum(np.minimum(course.stop, end) - np.where(taken, course.start, 0), 0.0), 0.0)
