@@ -15,6 +15,7 @@ N = PATIENTS * 64
 
 JUMP = (  # replication begins at a constant hazard, is high at once and for good, and nothing is done about it
     "study.inclusion=0",
+    "resources.initial_stay.admission=0",
     "cmv.onset.shape=1",
     "cmv.onset.prevalent=0",
     "cmv.onset.episodes=1",

@@ -42,6 +42,10 @@ VARIANTS = {
     "late drug": ("cmv.load.treated.lag=5", "preemptive_therapy.stop_after.minimum_days=1", "preemptive_therapy.delay=0"),
     "whole blood": (
         'monitoring.matrix="whole_blood"',
+        "monitoring.lod=20",
+        "monitoring.lloq=35",
+        "preemptive_therapy.start_at=250",
+        "preemptive_therapy.accepted=1",
         "monitoring.turnaround=0.5",
         "preemptive_therapy.stop_after.negatives=2",
     ),
