@@ -53,7 +53,7 @@ def spec() -> ResourcesSpec:
     cmv["kidney_injury_days"] = Value(value=3.5)
     infections = {
         "days": law(5),
-        "severe_icu": Value(value=0.5),
+        "severe_icu": Value(value=0.6),
         "severe_icu_share": Value(value=0.5),
         "admission": Value(value=0.4),
     }
@@ -171,6 +171,7 @@ def test_the_twin_reaches_every_branch() -> None:
         "admitted after a switch",
         "severe infection inside",
         "severe infection outside",
+        "severe infection in intensive care",
         "infection",
         "cut",
     }
