@@ -2,7 +2,7 @@
 
 Prints the best law, in the form of the evidence catalogue, and the table of figures under it on fresh patients. The
 catalogue's entries `cmv_set_point_plasma`, `set_point_shift_steroids`, `onset_ratio_steroids`, `whole_blood_offset` and
-`lod_whole_blood` come from here, rounded.
+`lod_whole_blood` come from here, rounded. `cart-sie` has no say in it: its testing is chosen so that its own figure results.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from cmvsim.calibration.joint import cohorts, evaluate
 from cmvsim.calibration.levers import LEVERS, Law
 from cmvsim.report.calibration_text import misfit_table
 
+DECIDING = [name for name in cohorts() if name != "cart-sie"]
+
 
 def main() -> None:
     """Search, then report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cohorts", nargs="*", default=list(cohorts()), help="catalogue ids [default: all]")
+    parser.add_argument("--cohorts", nargs="*", default=DECIDING, help="catalogue ids [default: all but cart-sie]")
     parser.add_argument("--patients", type=int, default=32_768, help="of each cohort, in the search")
-    parser.add_argument("--evaluations", type=int, default=200, help="laws tried at most")
+    parser.add_argument("--evaluations", type=int, default=60, help="laws tried, about, at most")
     parser.add_argument("--weight", type=float, default=0.1, help="of the distance from the catalogue's law")
     given = parser.parse_args()
 

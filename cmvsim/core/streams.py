@@ -167,6 +167,7 @@ STREAMS: dict[str, Kind] = {
     "resources.disease_days": Kind.NORMAL,
     "resources.infection_admission": Kind.UNIFORM,
     "resources.infection_days": Kind.NORMAL,
+    "resources.infection_icu": Kind.UNIFORM,
     # strategies, section 15
     "prophylaxis.adherence": Kind.NORMAL,
     "prophylaxis.discontinuation": Kind.EXPONENTIAL,

@@ -158,12 +158,13 @@ class InfectionStaySpec(Spec):
         Probability that an infection out of the planned stay, not severe, leads to a stay; a severe one always does.
     days
         Length of the stay.
-    severe_icu_share
-        Share of the stay of a severe infection, from its first day on, in intensive care.
+    severe_icu, severe_icu_share
+        Probability that a severe infection needs intensive care, and the share of the stay, from its first day on, spent there.
     """
 
     admission: Probability
     days: VaryingDays
+    severe_icu: Probability
     severe_icu_share: Probability
 
 

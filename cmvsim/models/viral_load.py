@@ -9,7 +9,7 @@ Whole blood is plasma plus a per-patient offset.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from scipy import special
@@ -19,6 +19,12 @@ from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.core.spec import Spec
 
 Matrix = Literal["plasma", "whole_blood"]
+
+
+def matrix_of(entry: str | None) -> Matrix | None:
+    """Matrix of an entry of the evidence catalogue, with which its id ends; None for a number that is of no one matrix."""
+    matrices: tuple[Matrix, ...] = get_args(Matrix)
+    return next((matrix for matrix in matrices if entry is not None and entry.endswith(f"_{matrix}")), None)
 
 
 class SetPointShifts(Spec):

@@ -13,6 +13,7 @@ from cmvsim.core.canonical import digest
 from cmvsim.core.errors import InputError, Problem, did_you_mean
 from cmvsim.core.quantities import PositiveDays, StudyDay
 from cmvsim.core.spec import Spec
+from cmvsim.core.value import Value
 from cmvsim.designs import SingleArmPrecision
 from cmvsim.endpoints import ENDPOINTS, AnalysisSpec
 from cmvsim.models.cmv import CheckSpec, CmvSpec, TargetSpec
@@ -27,6 +28,7 @@ from cmvsim.models.resources import ResourcesSpec
 from cmvsim.models.strategies import LetermovirSpec, StrategySpec, check_strategies
 from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
+from cmvsim.models.viral_load import Matrix, matrix_of
 from cmvsim.models.virome import ViromeSpec
 from cmvsim.valuation import value_sets
 
@@ -106,10 +108,7 @@ class Scenario(Spec):
                     "preemptive_therapy.stop_after",
                 )
             )
-        measured = [target.measured_by.matrix for target in self.cmv.targets if target.measured_by is not None]
-        for matrix in {self.monitoring.matrix.value, *measured}:
-            if matrix not in self.cmv.matrices:
-                problems.append(Problem(f"the matrix '{matrix}' is sampled but not described", where, "cmv.matrices"))
+        problems += self._check_matrices(where) + self._check_testing(where)
         level = self.analysis.definition.level
         if level is not None and level < float(self.monitoring.lloq):
             problems.append(
@@ -155,13 +154,13 @@ class Scenario(Spec):
                     "a later horizon",
                 )
             )
-        if days[-1] < window - self.analysis.closing_window:
+        elif days[-1] < window:  # the closing window is for visits made late: it looks at nobody after the last one
             problems.append(
                 Problem(
                     f"the last visit is on day {days[-1]}, but events are counted to day {window}",
                     where,
                     "monitoring.schedule",
-                    f"a visit at day {window}, e.g. {{ at = {window} }}",
+                    f"a visit at day {window}, e.g. {{ at = {window} }}; or analysis.window = {days[-1]}",
                 )
             )
         problems += self._check_figures(where)
@@ -169,6 +168,78 @@ class Scenario(Spec):
             problems.append(Problem("inclusion is at or before infusion", where, "study.inclusion", "allowed: 0 or negative"))
         elif any(day < float(self.study.inclusion) for day in self.monitoring.baseline.value):
             problems.append(Problem("a baseline sample is planned before inclusion", where, "monitoring.baseline"))
+        return problems
+
+    def _check_matrices(self, where: str) -> list[Problem]:
+        """Matrices that are not described, and numbers of the catalogue that are of another matrix than the one sampled."""
+        plan, therapy = self.monitoring, self.preemptive_therapy
+        used: list[tuple[Matrix, dict[str, Value]]] = [
+            (
+                plan.matrix.value,
+                {
+                    "monitoring.lod": plan.lod,
+                    "monitoring.lloq": plan.lloq,
+                    "preemptive_therapy.start_at": therapy.start_at,
+                    "preemptive_therapy.accepted": therapy.accepted,
+                },
+            )
+        ]
+        by = self.cmv.targets[0].measured_by  # both targets are measured the same way
+        if by is not None:
+            names = ("lod", "lloq", "treated_from", "treated_share")
+            used.append((by.matrix, {f"cmv.targets[0].measured_by.{name}": getattr(by, name) for name in names}))
+        problems = [
+            Problem(f"the matrix '{matrix}' is sampled but not described", where, "cmv.matrices")
+            for matrix in {matrix for matrix, _ in used}
+            if matrix not in self.cmv.matrices
+        ]
+        for matrix, numbers in used:
+            for at, number in numbers.items():
+                other = matrix_of(number.evidence)
+                if other is not None and other != matrix:
+                    entry = f"{str(number.evidence).removesuffix(other)}{matrix}"
+                    problems.append(
+                        Problem(
+                            f"{float(number):g} is @{number.evidence}, but the matrix sampled is '{matrix}'",
+                            where,
+                            at,
+                            f'"@{entry}", or a number of your own for {matrix}',
+                        )
+                    )
+        return problems
+
+    def _check_testing(self, where: str) -> list[Problem]:
+        """Tests that clinicians ask for, and admission, against inclusion."""
+        problems = []
+        first, clinical = float(self.study.inclusion), self.monitoring.clinical
+        if clinical is None and float(self.population.retrospective_share) > 0:
+            problems.append(
+                Problem(
+                    "the retrospective part has no protocol visits, and nothing says when clinicians test",
+                    where,
+                    "population.retrospective_share",
+                    "a section [monitoring.clinical], or 0",
+                )
+            )
+        if clinical is not None and clinical.phases[0].start > first:
+            problems.append(
+                Problem(
+                    f"the first phase begins on day {clinical.phases[0].start}, after inclusion (day {first:g})",
+                    where,
+                    "monitoring.clinical.phases",
+                    f"a first phase with start = {first:g} or earlier",
+                )
+            )
+        admission = float(self.resources.initial_stay.admission)
+        if admission < first <= 0:
+            problems.append(
+                Problem(
+                    f"admission on day {admission:g} is before inclusion (day {first:g}), with which the simulation begins",
+                    where,
+                    "resources.initial_stay.admission",
+                    f"a day from {first:g} to 0",
+                )
+            )
         return problems
 
     def _check_figures(self, where: str) -> list[Problem]:

@@ -106,7 +106,7 @@ def hospital_stays(spec: ResourcesSpec, care: Care, draws: Draws) -> Stays:
     ----------
     draws
         Streams ``resources.prolongation``, ``.admission``, ``.admission_days`` (index: course), ``.disease_days``,
-        ``.infection_admission`` and ``.infection_days`` (index: infection).
+        ``.infection_admission``, ``.infection_days`` and ``.infection_icu`` (index: infection).
     """
     admitted, discharge, disease = care.planned.hospital.start, care.planned.hospital.stop, _disease(spec, care, draws)
     wards, icus = [], [care.planned.icu]
@@ -212,8 +212,9 @@ def _infections(
         start = np.where(severe | (out & chosen), begins, np.inf)
         days = on_grid(spec.infections.days.of_normal(draws("resources.infection_days", k)))
         wards.append(Windows(start, start + days))
+        intensive = severe & (draws("resources.infection_icu", k) < float(spec.infections.severe_icu))
         share = float(spec.infections.severe_icu_share)
-        icus.append(Windows(np.where(severe, start, np.inf), start + on_grid(days * share)))
+        icus.append(Windows(np.where(intensive, start, np.inf), start + on_grid(days * share)))
     return wards, icus
 
 

@@ -160,7 +160,7 @@ class _Deaths:
         )
         dead, sizes = death <= TARGET_DAY, np.bincount(self.stratum, minlength=STRATA)
         shares = [np.bincount(self.stratum[who], minlength=STRATA) / sizes for who in (dead, dead & (death <= self.relapse))]
-        return Seen(0, np.zeros(1), np.zeros(1), shares[0], shares[1], sizes.astype(np.float64))
+        return Seen(0, np.zeros(1), np.zeros(1), np.zeros(1), shares[0], shares[1], sizes.astype(np.float64))
 
 
 @pytest.mark.parametrize("ratios", [BASE_CASE, STRONG], ids=["base case", "strong"])

@@ -79,7 +79,7 @@ def test_traits_are_linked_by_the_score_as_their_loadings_say() -> None:
 
 @pytest.mark.parametrize("sites", [1, 7])
 def test_sites_enrol_equally_and_parts_have_their_share(sites: int) -> None:
-    spec = resolve("cmv-cart", (f"population.sites={sites}", "population.retrospective_share=0.4")).spec.population
+    spec = resolve("cmv-cart-two-parts", (f"population.sites={sites}", "population.retrospective_share=0.4")).spec.population
     population = Population(spec, _draws())
     assert set(np.unique(population.site)) == set(range(1, sites + 1))
     for site in range(1, sites + 1):

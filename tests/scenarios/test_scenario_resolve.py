@@ -116,7 +116,6 @@ def test_every_number_changes_the_digest(path):
 @pytest.mark.parametrize(
     "override",
     [
-        "monitoring.matrix=whole_blood",
         "analysis.prevalent=count",
         "analysis.relapse=competing",
         "analysis.hct=censor",
@@ -130,6 +129,59 @@ def test_every_number_changes_the_digest(path):
 )
 def test_every_choice_changes_the_digest(override):
     assert resolve("cmv-cart", [override]).digest != resolve("cmv-cart").digest
+
+
+OF_WHOLE_BLOOD = [
+    "monitoring.lod=@lod_whole_blood",
+    "monitoring.lloq=@lloq_whole_blood",
+    "preemptive_therapy.start_at=@treatment_threshold_whole_blood",
+    "preemptive_therapy.accepted=@treatment_accepted_whole_blood",
+]
+
+
+def test_another_matrix_brings_its_own_limits_or_is_refused():
+    """Silently keeping the limits and the threshold of plasma would call half of whole blood positive."""
+    with pytest.raises(InputError) as caught:
+        resolve("cmv-cart", ["monitoring.matrix=whole_blood"])
+    assert [f"{p.at}={p.allowed.split(',')[0]}".replace('"', "") for p in caught.value.problems] == OF_WHOLE_BLOOD
+    changed = resolve("cmv-cart", ["monitoring.matrix=whole_blood", *OF_WHOLE_BLOOD])
+    assert changed.digest != resolve("cmv-cart").digest
+    own = ["monitoring.lod=60", "monitoring.lloq=300", "preemptive_therapy.start_at=2000", "preemptive_therapy.accepted=1"]
+    assert float(resolve("cmv-cart", ["monitoring.matrix=whole_blood", *own]).spec.monitoring.lod) == 60
+
+
+CLINICAL = (
+    "monitoring.clinical={ phases = [{ start = %d, odds = 0.1 }], inpatient = 1, corticosteroids = 1, crs = 1, "
+    "neutropenia = 1, score = 1, follow_up_every = 7, between_visits = true }"
+)
+
+
+def test_clinicians_may_test_from_inclusion_on():
+    assert resolve("cmv-cart", [CLINICAL % -5]).spec.monitoring.clinical is not None
+    with pytest.raises(InputError) as caught:
+        resolve("cmv-cart", [CLINICAL % 0])
+    (problem,) = caught.value.problems
+    assert problem.at == "monitoring.clinical.phases"
+    assert "the first phase begins on day 0, after inclusion (day -5)" in problem.message
+
+
+def test_two_parts_are_told_apart_by_who_tests():
+    spec, base = resolve("cmv-cart-two-parts").spec, resolve("cmv-cart").spec
+    assert 0 < float(spec.population.retrospective_share) < 1
+    assert spec.monitoring.clinical is not None
+    assert spec.monitoring.clinical.between_visits
+    assert spec.cmv == base.cmv
+    assert spec.monitoring.model_copy(update={"clinical": None}) == base.monitoring
+
+
+@pytest.mark.parametrize(
+    ("name", "strata"),
+    [("ball-paediatric", {"ball_child"}), ("lbcl-adult", {"dlbcl"}), ("cmv-cart", {"ball_child", "ball_adult", "dlbcl"})],
+)
+def test_populations_are_who_they_say(name, strata):
+    spec, base = resolve(name).spec, resolve("cmv-cart").spec
+    assert {key for key, stratum in spec.population.strata.items() if float(stratum.share) > 0} == strata
+    assert spec.cmv == base.cmv  # the disease of the registered cohort
 
 
 def test_set_of_the_same_value_changes_nothing():

@@ -110,7 +110,9 @@ class Patient:
             inside = admitted <= begins < planned
             if care.infections.severe[k, i]:
                 self.fill(self.hospital, begins, begins + days)
-                self.fill(self.icu, begins, begins + days * float(spec.infections.severe_icu_share))
+                if self.z("infection_icu", k) < float(spec.infections.severe_icu):
+                    self.fill(self.icu, begins, begins + days * float(spec.infections.severe_icu_share))
+                    self.branches.add("severe infection in intensive care")
                 self.branches.add("severe infection inside" if inside else "severe infection outside")
             elif not inside and self.z("infection_admission", k) < float(spec.infections.admission):
                 self.fill(self.hospital, begins, begins + days)

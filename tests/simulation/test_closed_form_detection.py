@@ -26,7 +26,7 @@ JUMP = (  # replication begins at a constant hazard, is high at once and for goo
     "preemptive_therapy.accepted=0",
     *NO_DISEASE,
     "monitoring.assay_sd_log10=0",
-    "analysis.window=30",
+    "analysis.window=28",
 )
 HAZARD, FLAT = 0.02, 1e7  # a Weibull law of median 1e7 days has a hazard constant to 3e-6 over a month
 
@@ -98,7 +98,7 @@ def test_detection_of_a_rising_and_falling_load_with_noise() -> None:
         f"monitoring.assay_sd_log10={sd}",
         "monitoring.jitter=0",
         "monitoring.attendance=1",
-        "analysis.window=60",
+        "analysis.window=56",
         "monitoring.schedule=[{ every = 7, to = 28 }, { at = 42 }, { at = 56 }]",
         baseline=lone(amplitude=amplitude, median=median),
     )

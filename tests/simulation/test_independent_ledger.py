@@ -51,7 +51,12 @@ def spec() -> ResourcesSpec:
         "disease_icu_share": Value(value=0.25),
     }
     cmv["kidney_injury_days"] = Value(value=3.5)
-    infections = {"days": law(5), "severe_icu_share": Value(value=0.5), "admission": Value(value=0.4)}
+    infections = {
+        "days": law(5),
+        "severe_icu": Value(value=0.6),
+        "severe_icu_share": Value(value=0.5),
+        "admission": Value(value=0.4),
+    }
     outpatient = {"blood_test_every": base.outpatient.blood_test_every.model_copy(update={"foscarnet": Value(value=1.25)})}
     return base.model_copy(
         update={
@@ -166,6 +171,7 @@ def test_the_twin_reaches_every_branch() -> None:
         "admitted after a switch",
         "severe infection inside",
         "severe infection outside",
+        "severe infection in intensive care",
         "infection",
         "cut",
     }
