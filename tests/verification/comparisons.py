@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
 from cmvsim.calibration import letermovir as letermovir_module
 from cmvsim.calibration.cohort import as_measured
-from cmvsim.calibration.joint import Bench
+from cmvsim.calibration.joint import Bench, JointRow
 from cmvsim.calibration.letermovir import DAYS_ON_DRUG, UNIVERSAL
 from cmvsim.core.ledger import Item
 from cmvsim.core.records import BoolArray, FloatArray
@@ -115,9 +116,14 @@ def letermovir(size: Size) -> Iterator[CheckRow]:
 # --- published cohorts ----------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=2)
+def figures(patients: int) -> tuple[JointRow, ...]:
+    return Bench(patients).rows()
+
+
 def cohorts(size: Size) -> Iterator[CheckRow]:
     """One virology against the published cohorts: figures nothing was solved on, beside their published intervals."""
-    for row in Bench(size.cohort).rows():
+    for row in figures(size.cohort):
         figure = row.figure
         if row.solved:
             yield near(

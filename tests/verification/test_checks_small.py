@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cmvsim.calibration.joint import JointRow
 from cmvsim.core.records import FloatArray
 from cmvsim.core.streams import Role, generator
 from cmvsim.montecarlo.experiment import FIELDS
@@ -152,13 +153,13 @@ def stronger_drug(patch: pytest.MonkeyPatch) -> None:
 
 
 def half_of_all(patch: pytest.MonkeyPatch) -> None:
-    honest = comparisons.Bench.rows
+    honest = comparisons.figures
 
-    def wrong(self: object) -> list[object]:
-        rows = honest(self)  # type: ignore[arg-type]
+    def wrong(patients: int) -> list[JointRow]:
+        rows = honest(patients)
         return [replace(row, figure=replace(row.figure, achieved=0.5 * row.figure.achieved)) for row in rows]
 
-    patch.setattr(comparisons.Bench, "rows", wrong)
+    patch.setattr(comparisons, "figures", wrong)
 
 
 def no_censoring(patch: pytest.MonkeyPatch) -> None:
