@@ -79,11 +79,14 @@ class Stress:
     never_lost: bool = False
 
 
+OWN_LIMITS = ("monitoring.lod=20", "monitoring.lloq=35", "preemptive_therapy.start_at=250", "preemptive_therapy.accepted=1")
+
+
 def stress(
     *overrides: str, strategies: tuple[str, ...] = (), never_lost: bool = False, baseline: Baseline = BASELINE
 ) -> Stress:
-    """The base set with overrides."""
-    return Stress(model(*BASE, *(LETERMOVIR if strategies else ()), *overrides, baseline=baseline), strategies, never_lost)
+    """The base set with overrides; limits and acceptance are the set's own, so that either matrix may be sampled."""
+    return Stress(model(*OWN_LIMITS, *BASE, *(LETERMOVIR if strategies else ()), *overrides, baseline=baseline), strategies, never_lost)
 
 
 LETERMOVIR_FOR_ALL = ("cmv.onset.prevalent=0.05", "letermovir.adherence=1")
