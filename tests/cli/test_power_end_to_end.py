@@ -162,8 +162,10 @@ def test_a_simulated_study_put_through_estimate_equals_its_replicate_in_power(tm
 
 
 def test_estimates_of_a_halved_schedule_fall_and_the_latent_estimand_stays(tmp_path: Path) -> None:
+    # CMV disease is treated at loads below any limit, for as long as results say: with it visits act on a few loads
+    rest = ("--set", "cmv.disease.hazard=1e-12", *SMALL)
     for name, change in (("weekly", ()), ("halved", ("--set", "monitoring.schedule=[{every=14,to=84},{at=90}]"))):
-        done = cmvsim("power", "cmv-cart", "-n", 100, *SMALL, *change, "--jobs", 2, "-o", name, cwd=tmp_path)
+        done = cmvsim("power", "cmv-cart", "-n", 100, *rest, *change, "--jobs", 2, "-o", name, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     weekly, halved = results(tmp_path / "weekly"), results(tmp_path / "halved")
     value = {
