@@ -1,0 +1,141 @@
+"""A patient's story as named entries, from either engine, so that the two can be laid side by side."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmvsim.models.history import Episodes, History
+from cmvsim.models.treatment import ANTIVIRALS
+from cmvsim.models.windows import Windows
+from cmvsim.simulation.pathway.facts import Window
+from cmvsim.simulation.pathway.records import PatientHistory
+
+Told = dict[str, float | int | str]
+"""Entries by name ("sample 3 result"): a float is a time, a load or a quantity, anything else must be the same."""
+RESULTS = ("none", "not detected", "below the limit", "quantified")
+
+
+def told_by_pathway(story: PatientHistory) -> Told:
+    """The entries of a story of the pathway engine."""
+    told: Told = {}
+    for k, e in enumerate(story.episodes):
+        _entries(told, f"episode {k}", onset=e.onset, cleared=e.cleared, peak=e.peak, plateau_end=e.plateau_end)
+        told[f"episode {k} decay"] = e.decay
+        for j, (time, log10, slope) in enumerate(e.knots):
+            _entries(told, f"knot {k}.{j}", time=time, log10=log10, slope=slope)
+    for i, s in enumerate(sorted(story.samples, key=lambda s: s.time)):
+        told[f"sample {i} time"] = s.time
+        told[f"sample {i} planned"] = "test" if s.planned is None else str(s.planned)
+        told[f"sample {i} result"] = RESULTS[s.reported]
+        told[f"sample {i} extra"] = int(s.extra)
+        _entries(told, f"sample {i}", load=s.load)
+    for i, course in enumerate(story.treatment.courses):
+        _entries(told, f"treatment {i}", start=course.start, stop=course.stop)
+    for i, spell in enumerate(story.treatment.spells):
+        told[f"spell {i} drug"] = spell.drug
+        _entries(told, f"spell {i}", start=spell.start, stop=spell.stop)
+    _window(told, "neutropenia on treatment", story.treatment.neutropenia)
+    _entries(told, "kidney injury", start=story.treatment.kidney_injury)
+    _entries(told, "disease", start=story.disease)
+    told["disease organ"] = story.organ
+    _window(told, "letermovir", story.letermovir)
+    for k, infection in enumerate(story.bacterial):
+        _infection(told, f"bacterial {k}", infection.start, infection.stop, infection.severe)
+    if story.fungal is not None:
+        _infection(told, "fungal", story.fungal.start, story.fungal.stop, story.fungal.severe)
+    f = story.follow_up
+    _entries(told, "follow-up", relapse=f.relapse, new_therapy=f.new_therapy, hct=f.hct, withdrawn=f.withdrawn, lost=f.lost)
+    _entries(told, "death", time=story.death)
+    return told
+
+
+def told_by_cohort(history: History, patient: int, replicate: int) -> Told:
+    """The entries of one patient of a history of the cohort engine."""
+    told: Told = {}
+    at = (replicate, patient)
+    row = patient * history.replicates + replicate
+    if history.episodes is not None:
+        _episodes(told, history.episodes, at)
+    _samples(told, history, at)
+    _treatment(told, history, at)
+    if history.disease is not None:
+        _entries(told, "disease", start=float(history.disease.time[at]))
+        told["disease organ"] = int(history.disease.organ[at])
+    if history.prophylaxis is not None:
+        _window(told, "letermovir", Window(float(history.prophylaxis.start[row]), float(history.prophylaxis.stop[row])))
+    if history.infections is not None:
+        i = history.infections
+        for k in range(len(i.bacterial.start)):
+            _infection(told, f"bacterial {k}", *_of(i.bacterial, (k, row)), bool(i.bacterial_severe[k, row]))
+        _infection(told, "fungal", *_of(i.fungal, row), bool(i.fungal_severe[row]))
+    o = history.observation
+    names = ("relapse", "new_therapy", "hct", "withdrawn", "lost")
+    _entries(told, "follow-up", **{name: float(getattr(o, name)[at]) for name in names})
+    _entries(told, "death", time=float(history.death[at]))
+    return told
+
+
+def _episodes(told: Told, e: Episodes, at: tuple[int, int]) -> None:
+    for k in range(e.onset.shape[-1]):
+        here = (*at, k)
+        if not math.isfinite(e.onset[here]):
+            continue
+        _entries(told, f"episode {k}", onset=float(e.onset[here]), cleared=float(e.clear[here]), peak=float(e.peak[here]))
+        _entries(told, f"episode {k}", plateau_end=float(e.plateau_end[here]), decay=float(e.decay[here]))
+        mine = np.flatnonzero(e.knot_episode[at] == k)
+        for j, knot in enumerate(mine):
+            told[f"knot {k}.{j} time"] = float(e.knot_time[at][knot])
+            told[f"knot {k}.{j} log10"] = float(e.knot_log10[at][knot])
+            told[f"knot {k}.{j} slope"] = float(e.knot_slope[at][knot])
+
+
+def _samples(told: Told, history: History, at: tuple[int, int]) -> None:
+    samples = history.samples
+    if samples is None:
+        return
+    times = samples.time[at]
+    taken = [int(v) for v in np.argsort(times, kind="stable") if math.isfinite(times[v])]
+    for i, v in enumerate(taken):
+        nominal = samples.nominal[v]
+        told[f"sample {i} time"] = float(times[v])
+        told[f"sample {i} planned"] = "test" if math.isnan(nominal) else str(int(nominal))
+        told[f"sample {i} result"] = RESULTS[int(samples.result[at][v])]
+        told[f"sample {i} extra"] = int(samples.extra[at][v])
+        _entries(told, f"sample {i}", load=float(samples.load[at][v]))
+
+
+def _treatment(told: Told, history: History, at: tuple[int, int]) -> None:
+    t = history.treatment
+    if t is None:
+        return
+    for i in np.flatnonzero(np.isfinite(t.start[at])):
+        _entries(told, f"treatment {i}", start=float(t.start[at][i]), stop=float(t.stop[at][i]))
+    for i in np.flatnonzero(t.drug[at] > 0):
+        told[f"spell {i} drug"] = ANTIVIRALS[int(t.drug[at][i]) - 1]
+        _entries(told, f"spell {i}", start=float(t.drug_start[at][i]), stop=float(t.drug_stop[at][i]))
+    _window(told, "neutropenia on treatment", Window(float(t.neutropenia[at]), float(t.neutropenia_stop[at])))
+    _entries(told, "kidney injury", start=float(t.kidney_injury[at]))
+
+
+def _of(windows: Windows, at: int | tuple[int, int]) -> tuple[float, float]:
+    start: NDArray[np.float64] = windows.start
+    return float(start[at]), float(windows.stop[at])
+
+
+def _entries(told: Told, what: str, **values: float) -> None:
+    """Entries of what happened; what did not has none."""
+    told.update({f"{what} {name}": value for name, value in values.items() if math.isfinite(value)})
+
+
+def _window(told: Told, what: str, window: Window) -> None:
+    if window.exists:
+        _entries(told, what, start=window.start, stop=window.stop)
+
+
+def _infection(told: Told, what: str, start: float, stop: float, severe: bool) -> None:
+    if math.isfinite(start):
+        _entries(told, what, start=start, stop=stop)
+        told[f"{what} severe"] = int(severe)
