@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cmvsim.simulation.model import Model
-from cmvsim.simulation.pathway.clock import Appointment, Clock, Rank, on_the_grid
+from cmvsim.simulation.pathway.clock import Appointment, Clock, Rank
 from cmvsim.simulation.pathway.conditions import Condition, Conditions
 from cmvsim.simulation.pathway.disease import CmvDisease
 from cmvsim.simulation.pathway.episode import Episode, new_episode
@@ -46,7 +46,7 @@ class Replication:
         self.disease = disease
         self.episodes: list[Episode] = []
         self.hazard = OnsetHazard(model, facts)
-        self.lag = on_the_grid(float(model.cmv.load.treated.lag))
+        self.lag = float(model.cmv.load.treated.lag)
         self.on_antiviral = False
         self.first_spell = False
         self._left: float | None = None  # of the exponential of the episode waited for; None: not waiting

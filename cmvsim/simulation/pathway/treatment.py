@@ -72,8 +72,8 @@ class PreemptiveTherapy:
             self._decide(self.clock.now, sample.episode, sample.load)
 
     def cmv_disease(self, episode: int) -> None:
-        """CMV disease is treated, whatever the results."""
-        if self.treated or self._pending or self.clock.now > self.facts.follow_up.monitoring_end:
+        """CMV disease is treated whatever the results, and also when nobody samples any more."""
+        if self.treated or self._pending:
             return
         self._decide(next_on_grid(self.clock.now), episode, math.inf)
 
