@@ -96,12 +96,17 @@ def _held(history: History):  # type: ignore[no-untyped-def]
         absent += ["episode ", "knot "]
     if history.infections is None:
         absent += ["bacterial ", "fungal "]
-    return lambda name: not name.startswith(tuple(absent))
+    if history.sequencing is None:
+        absent += ["resistance ", "strain ", "sequencing "]
+    if history.stays is None:
+        absent += ["stay ", "icu stay ", "planned stay "]
+    no_ledger = history.ledger is None
+    return lambda name: not name.startswith(tuple(absent)) and not (no_ledger and "(" in name)
 
 
 def kind_of(name: str) -> str:
     """The entry's name without its numbers."""
-    return re.sub(r" [\d.]+ ", " ", name)
+    return re.sub(r" \d+[^ ]* ", " ", name)
 
 
 def _count(result: Comparison, name: str, cohort: Told, pathway: Told, tolerance: float) -> bool:

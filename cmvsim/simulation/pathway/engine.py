@@ -12,8 +12,11 @@ from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.pathway.episode import Episode
 from cmvsim.simulation.pathway.facts import Chance, Shared
+from cmvsim.simulation.pathway.ledger import ledger_of
 from cmvsim.simulation.pathway.patient import Patient
 from cmvsim.simulation.pathway.records import EpisodeRecord, PatientHistory
+from cmvsim.simulation.pathway.stays import Illness, end_of_use, stays_of
+from cmvsim.simulation.pathway.strain import strain_of
 
 
 def simulate_pathway(
@@ -71,23 +74,32 @@ def _plans(model: Model, strategy: str | Sequence[str] | None) -> tuple[Strategy
 
 
 def story_of(person: Patient, patient: int, replicate: int) -> PatientHistory:
-    """The record of what happened."""
-    chance, spec = person.chance, person.model.cmv.load
+    """The record of what happened, and what is made of it when all is known: resistance, stays, resource use."""
+    model, facts, chance = person.model, person.facts, person.chance
+    episodes = tuple(_episode(e) for e in person.replication.episodes)
+    samples, treatment, letermovir = tuple(person.laboratory.samples), person.treatment.record, person.letermovir.course
+    bacterial, fungal = tuple(person.infections.bacterial), person.infections.fungal
+    end = end_of_use(model, person.death.time)
+    strain = strain_of(model, facts, chance, episodes, treatment.spells, letermovir, samples)
+    stays = stays_of(model, facts, chance, Illness(treatment, person.disease.time, bacterial, fungal), end)
     return PatientHistory(
         patient=patient,
         replicate=replicate,
-        growth=LOG10_2 / chance.of(spec.doubling_time, "cmv.doubling_time"),
+        growth=LOG10_2 / chance.of(model.cmv.load.doubling_time, "cmv.doubling_time"),
         offset=person.laboratory.offset,
-        follow_up=person.facts.follow_up,
-        episodes=tuple(_episode(e) for e in person.replication.episodes),
-        samples=tuple(person.laboratory.samples),
-        treatment=person.treatment.record,
+        follow_up=facts.follow_up,
+        episodes=episodes,
+        samples=samples,
+        treatment=treatment,
         disease=person.disease.time,
         organ=person.disease.organ,
-        letermovir=person.letermovir.course,
-        bacterial=tuple(person.infections.bacterial),
-        fungal=person.infections.fungal,
+        letermovir=letermovir,
+        bacterial=bacterial,
+        fungal=fungal,
         death=person.death.time,
+        strain=strain,
+        stays=stays,
+        ledger=ledger_of(model, facts, stays, samples, strain, treatment, letermovir, end),
     )
 
 

@@ -104,7 +104,7 @@ class StayRecord:
     planned: Window
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class LedgerRow:
     """A span with a rate per day, or an occasion with a count (start = stop)."""
 
@@ -116,24 +116,32 @@ class LedgerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SequencedRecord:
+    """A sample sent for sequencing, and the changes seen: class and gene."""
+
+    time: float
+    succeeded: bool
+    shows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StrainRecord:
-    """Resistance and what sequencing saw of it.
+    """Resistance and what sequencing saw of it; genes in the order of :data:`cmvsim.models.resistance.GENES`.
 
     Attributes
     ----------
     known
-        By gene, then episode: time from which it bears known resistance, +inf: never.
+        By episode, then gene: time from which it bears known resistance, +inf: never.
     polymorphism, unknown
-        By gene.
-    sent, sequenced
-        Times of the samples.
+        By gene: changes of the patient's strain.
+    sent
+        Samples sent for sequencing.
     """
 
     known: tuple[tuple[float, ...], ...]
     polymorphism: tuple[bool, ...]
     unknown: tuple[bool, ...]
-    sent: tuple[float, ...]
-    sequenced: tuple[float, ...]
+    sent: tuple[SequencedRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +172,6 @@ class PatientHistory:
     bacterial: tuple[InfectionRecord, ...]
     fungal: InfectionRecord | None
     death: float
+    strain: StrainRecord
+    stays: StayRecord
+    ledger: tuple[LedgerRow, ...]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cmvsim.core.ledger import Component, Item, Ledger
 from cmvsim.models.history import Episodes, History
+from cmvsim.models.resistance import CLASSES, GENES
 from cmvsim.models.treatment import ANTIVIRALS
 from cmvsim.models.windows import Windows
 from cmvsim.simulation.pathway.facts import Window
@@ -49,7 +52,23 @@ def told_by_pathway(story: PatientHistory) -> Told:
     f = story.follow_up
     _entries(told, "follow-up", relapse=f.relapse, new_therapy=f.new_therapy, hct=f.hct, withdrawn=f.withdrawn, lost=f.lost)
     _entries(told, "death", time=story.death)
+    _strain(told, story)
+    for name, windows in (("stay", story.stays.hospital), ("icu stay", story.stays.icu), ("planned stay", (story.stays.planned,))):
+        for i, window in enumerate(windows):
+            _window(told, f"{name} {i}", window)
+    _rows(told, [(r.item, r.component, r.start, r.stop, r.rate) for r in story.ledger])
     return told
+
+
+def _strain(told: Told, story: PatientHistory) -> None:
+    for k, times in enumerate(story.strain.known):
+        for gene, time in zip(GENES, times, strict=True):
+            _entries(told, f"resistance {k}.{gene}", since=time)
+    told["strain polymorphism"] = str(story.strain.polymorphism)
+    told["strain unknown"] = str(story.strain.unknown)
+    for i, sent in enumerate(story.strain.sent):
+        told[f"sequencing {i} time"] = sent.time
+        told[f"sequencing {i} shows"] = ", ".join(" ".join(change) for change in sent.shows) if sent.succeeded else "failed"
 
 
 def told_by_cohort(history: History, patient: int, replicate: int) -> Told:
@@ -75,7 +94,67 @@ def told_by_cohort(history: History, patient: int, replicate: int) -> Told:
     names = ("relapse", "new_therapy", "hct", "withdrawn", "lost")
     _entries(told, "follow-up", **{name: float(getattr(o, name)[at]) for name in names})
     _entries(told, "death", time=float(history.death[at]))
+    _resistance(told, history, at, row)
+    if history.stays is not None:
+        stays = history.stays
+        for name, several in (("stay", stays.in_hospital), ("icu stay", stays.in_icu), ("planned stay", stays.planned)):
+            windows = zip(np.atleast_2d(several.start)[:, row], np.atleast_2d(several.stop)[:, row], strict=True)
+            for i, (start, stop) in enumerate(sorted((a, b) for a, b in windows if a < b)):
+                _window(told, f"{name} {i}", Window(float(start), float(stop)))
+    if history.ledger is not None:
+        _rows(told, _ledger_rows(history.ledger, row))
     return told
+
+
+def _resistance(told: Told, history: History, at: tuple[int, int], row: int) -> None:
+    r, q, samples = history.resistance, history.sequencing, history.samples
+    if r is None or q is None or samples is None:
+        return
+    for g, gene in enumerate(GENES):
+        for k in range(r.known.shape[1]):
+            _entries(told, f"resistance {k}.{gene}", since=float(r.known[g, k, row]))
+    told["strain polymorphism"] = str(tuple(bool(x) for x in r.polymorphism[:, row]))
+    told["strain unknown"] = str(tuple(bool(x) for x in r.unknown[:, row]))
+    sent = np.flatnonzero(q.sent[:, row])
+    for i, v in enumerate(sent[np.argsort(samples.time[at][sent], kind="stable")]):
+        told[f"sequencing {i} time"] = float(samples.time[at][v])
+        shows = sorted((CLASSES[c], GENES[g]) for c, g in zip(*np.nonzero(q.seen[:, :, v, row]), strict=True))
+        told[f"sequencing {i} shows"] = ", ".join(" ".join(x) for x in shows) if q.sequenced[v, row] else "failed"
+
+
+Row = tuple[str, str, float, float, float]
+
+
+def _ledger_rows(ledger: Ledger, row: int) -> list[Row]:
+    items, components = tuple(Item), tuple(Component)
+    mine = np.flatnonzero(ledger.patient == row)
+    return [
+        (
+            items[ledger.item[i]].value,
+            components[ledger.component[i]].value,
+            float(ledger.start[i]),
+            float(ledger.stop[i]),
+            float(ledger.rate[i]),
+        )
+        for i in mine
+    ]
+
+
+def _rows(told: Told, rows: list[Row]) -> None:
+    """Ledger rows in order; spans that touch are one, since how a stay is cut into rows has no meaning."""
+    joined: list[Row] = []
+    for row in sorted(rows):
+        item, component, start, stop, rate = row
+        last = joined[-1] if joined else None
+        if last is not None and start < stop and last[2] < last[3] and (*last[:2], last[3], last[4]) == (*row[:3], rate):
+            joined[-1] = (item, component, last[2], stop, rate)
+        else:
+            joined.append(row)
+    count: Counter[str] = Counter()
+    for item, component, start, stop, rate in joined:
+        what = f"{item} ({component})"
+        _entries(told, f"{what} {count[what]}", start=start, stop=stop, rate=rate)
+        count[what] += 1
 
 
 def _episodes(told: Told, e: Episodes, at: tuple[int, int]) -> None:
