@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cmvsim.core.ledger import Component, Item
 from cmvsim.models.resources import INTRAVENOUS
@@ -25,15 +26,19 @@ def ledger_of(
     letermovir: Window,
     end: float,
 ) -> tuple[LedgerRow, ...]:
-    """All rows, cut at `end`."""
-    rows = [
+    """All rows: spans up to `end`, occasions at or before it."""
+    spans = [
         *_hospital_days(facts, stays),
-        *_tests(samples, strain),
-        *_drugs(facts, letermovir),
-        *(row for spell in treatment.spells for row in _outpatient_care(model, stays, spell, end)),
-        *_support(model, facts, treatment),
+        *_days_on_drugs(facts, letermovir, treatment.spells),
+        *_growth_factor(model, treatment.neutropenia),
     ]
-    return tuple(sorted(cut for row in rows if (cut := _cut(row, end)) is not None))
+    occasions = [
+        *_tests(samples, strain),
+        *(row for spell in treatment.spells for row in _outpatient_care(model, stays, spell, end)),
+        *_tocilizumab(model, facts),
+    ]
+    cut = [replace(span, stop=min(span.stop, end)) for span in spans]
+    return tuple(sorted([span for span in cut if span.start < span.stop] + [row for row in occasions if row.start <= end]))
 
 
 def _span(item: Item, component: Component, window: Window, rate: float = 1.0) -> LedgerRow:
@@ -42,14 +47,6 @@ def _span(item: Item, component: Component, window: Window, rate: float = 1.0) -
 
 def _occasion(item: Item, component: Component, time: float, count: float = 1.0) -> LedgerRow:
     return _span(item, component, Window(time, time), count)
-
-
-def _cut(row: LedgerRow, end: float) -> LedgerRow | None:
-    """A span up to `end`; an occasion at or before it."""
-    if row.start == row.stop:
-        return row if row.start <= end else None
-    stop = min(row.stop, end)
-    return LedgerRow(row.item, row.component, row.start, stop, row.rate) if row.start < stop else None
 
 
 def _hospital_days(facts: Facts, stays: StayRecord) -> Iterator[LedgerRow]:
@@ -76,9 +73,8 @@ def _tests(samples: tuple[SampleRecord, ...], strain: StrainRecord) -> Iterator[
 
 
 def _outpatient_care(model: Model, stays: StayRecord, spell: SpellRecord, end: float) -> Iterator[LedgerRow]:
-    """A spell of a drug against CMV: its days, and what an outpatient on it needs."""
+    """What an outpatient on a drug against CMV needs."""
     spec = model.resources.outpatient
-    yield _span(Item(f"{spell.drug}_day"), Component.TREATMENTS, Window(spell.start, spell.stop))
     by_vein = spell.drug in INTRAVENOUS
     sessions = (
         (Item.DAY_HOSPITAL if by_vein else Item.CONSULTATION, spec.day_hospital_every if by_vein else spec.consultation_every),
@@ -92,22 +88,24 @@ def _outpatient_care(model: Model, stays: StayRecord, spell: SpellRecord, end: f
             j += 1
 
 
-def _drugs(facts: Facts, letermovir: Window) -> Iterator[LedgerRow]:
-    """Letermovir, corticosteroids and anakinra by the day."""
-    if letermovir.exists and facts.letermovir is not None:
+def _days_on_drugs(facts: Facts, letermovir: Window, spells: tuple[SpellRecord, ...]) -> Iterator[LedgerRow]:
+    """Drugs that are counted by the day."""
+    for spell in spells:
+        yield _span(Item(f"{spell.drug}_day"), Component.TREATMENTS, Window(spell.start, spell.stop))
+    if facts.letermovir is not None:
         yield _span(Item.LETERMOVIR_DAY, Component.PROPHYLAXIS, letermovir, facts.letermovir.adherence)
     for item, drug in ((Item.STEROID_DAY, "corticosteroids"), (Item.ANAKINRA_DAY, "anakinra")):
-        if facts.drugs[drug].exists:
-            yield _span(item, Component.OTHER, facts.drugs[drug])
+        yield _span(item, Component.OTHER, facts.drugs[drug])
 
 
-def _support(model: Model, facts: Facts, treatment: TreatmentRecord) -> Iterator[LedgerRow]:
-    """Growth factor for neutropenia on ganciclovir; tocilizumab by the dose."""
-    spec, neutropenia = model.resources.support, treatment.neutropenia
-    if neutropenia.exists:
-        until = min(neutropenia.stop, neutropenia.start + on_the_grid(float(spec.gcsf_days)))
-        if until > neutropenia.start:
-            yield _span(Item.GCSF_DAY, Component.TREATMENTS, Window(neutropenia.start, until))
+def _growth_factor(model: Model, neutropenia: Window) -> Iterator[LedgerRow]:
+    """For the first days of a neutropenia on ganciclovir."""
+    until = min(neutropenia.stop, neutropenia.start + on_the_grid(float(model.resources.support.gcsf_days)))
+    yield _span(Item.GCSF_DAY, Component.TREATMENTS, Window(neutropenia.start, until))
+
+
+def _tocilizumab(model: Model, facts: Facts) -> Iterator[LedgerRow]:
+    """Doses, all at the start of the course."""
     start = facts.drugs["tocilizumab"].start
     if math.isfinite(start):
-        yield _occasion(Item.TOCILIZUMAB_DOSE, Component.OTHER, start, float(spec.tocilizumab_doses))
+        yield _occasion(Item.TOCILIZUMAB_DOSE, Component.OTHER, start, float(model.resources.support.tocilizumab_doses))
