@@ -149,9 +149,7 @@ class Spending:
         The event falls on the next point of the grid of operational times.
     """
 
-    def __init__(
-        self, clock: Clock, rank: Rank, exponential: float, action: Action, *, whole_steps: bool = False
-    ) -> None:
+    def __init__(self, clock: Clock, rank: Rank, exponential: float, action: Action, *, whole_steps: bool = False) -> None:
         self.clock = clock
         self.rank = rank
         self.left = exponential

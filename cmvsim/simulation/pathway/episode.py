@@ -126,9 +126,7 @@ class Episode:
         return sorted({*corners, *crossings})
 
 
-def new_episode(
-    model: Model, facts: Facts, chance: Chance, number: int, onset: float, letermovir_shift: float
-) -> Episode:
+def new_episode(model: Model, facts: Facts, chance: Chance, number: int, onset: float, letermovir_shift: float) -> Episode:
     """The episode that begins at `onset`; what it will be is settled now."""
     law = model.cmv.load
     v0 = float(law.start_log10)
@@ -138,9 +136,7 @@ def new_episode(
     steroids: Window = facts.drugs["corticosteroids"]
     if steroids.start < onset + max(set_point - v0, 0.0) / growth:
         set_point += float(law.set_point_shift.corticosteroids)
-    log_odds = special.logit(float(law.self_limited.share)) + float(law.self_limited.slope) * (
-        set_point - law.set_point.centre
-    )
+    log_odds = special.logit(float(law.self_limited.share)) + float(law.self_limited.slope) * (set_point - law.set_point.centre)
     peak = max(set_point, v0)
     plateau_end = math.inf
     if chance("cmv.self_limited", number) < special.expit(log_odds):

@@ -138,9 +138,7 @@ def standing_factors(model: Model, facts: Facts) -> tuple[Factor, ...]:
         return Factor(Window(since, math.inf), log_ratio)
 
     severe = float(spec.severe_toxicity_washout)
-    drugs = [
-        fading(facts.drugs[drug], float(getattr(r, drug)), float(getattr(model.toxicity, drug).washout)) for drug in DRUGS
-    ]
+    drugs = [fading(facts.drugs[drug], float(getattr(r, drug)), float(getattr(model.toxicity, drug).washout)) for drug in DRUGS]
     return (
         *drugs,
         fading(facts.severe_crs, float(r.severe_crs), severe),

@@ -34,9 +34,7 @@ class Patient:
         self.conditions = Conditions()
         self.letermovir = LetermovirCourse(model, facts)
         self.disease = CmvDisease(model, chance, self.clock, self.letermovir, self._falls_ill)
-        self.replication = Replication(
-            model, facts, chance, self.clock, self.conditions, self.letermovir, self.disease
-        )
+        self.replication = Replication(model, facts, chance, self.clock, self.conditions, self.letermovir, self.disease)
         self.laboratory = Laboratory(model, facts, chance, self.clock, self.replication, self._result)
         self.treatment = PreemptiveTherapy(model, facts, chance, self.clock, self.replication, self.conditions)
         self.infections = Infections(model, facts, chance, self.clock, self.conditions)

@@ -107,8 +107,7 @@ def _for_infections(model: Model, facts: Facts, chance: Chance, illness: Illness
     for i, infection in numbered:
         start = on_the_grid(infection.start)
         admitted = infection.severe or (
-            not facts.planned_stay.contains(start)
-            and chance("resources.infection_admission", i) < float(spec.admission)
+            not facts.planned_stay.contains(start) and chance("resources.infection_admission", i) < float(spec.admission)
         )
         if admitted:
             days = on_the_grid(chance.of(spec.days, "resources.infection_days", i))

@@ -53,7 +53,11 @@ def told_by_pathway(story: PatientHistory) -> Told:
     _entries(told, "follow-up", relapse=f.relapse, new_therapy=f.new_therapy, hct=f.hct, withdrawn=f.withdrawn, lost=f.lost)
     _entries(told, "death", time=story.death)
     _strain(told, story)
-    for name, windows in (("stay", story.stays.hospital), ("icu stay", story.stays.icu), ("planned stay", (story.stays.planned,))):
+    for name, windows in (
+        ("stay", story.stays.hospital),
+        ("icu stay", story.stays.icu),
+        ("planned stay", (story.stays.planned,)),
+    ):
         for i, window in enumerate(windows):
             _window(told, f"{name} {i}", window)
     _rows(told, [(r.item, r.component, r.start, r.stop, r.rate) for r in story.ledger])

@@ -48,12 +48,8 @@ class PreemptiveTherapy:
         self._set_by = 0
         self._last_day: Appointment | None = None
         toxicity = self.spec.toxicity
-        self._marrow = Spending(
-            clock, Rank.TOXICITY, chance("treatment.neutropenia"), self._marrow_fails, whole_steps=True
-        )
-        self._kidney = Spending(
-            clock, Rank.TOXICITY, chance("treatment.kidney_injury"), self._kidney_fails, whole_steps=True
-        )
+        self._marrow = Spending(clock, Rank.TOXICITY, chance("treatment.neutropenia"), self._marrow_fails, whole_steps=True)
+        self._kidney = Spending(clock, Rank.TOXICITY, chance("treatment.kidney_injury"), self._kidney_fails, whole_steps=True)
         self._hazards = (toxicity.neutropenia.hazard, toxicity.kidney_injury.hazard)
 
     # Decisions --------------------------------------------------------------------------------------------------------
@@ -178,5 +174,3 @@ class PreemptiveTherapy:
     def record(self) -> TreatmentRecord:
         """What was given."""
         return TreatmentRecord(tuple(self.courses), tuple(self.spells), self.neutropenia, self.kidney_injury)
-
-
