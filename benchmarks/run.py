@@ -1,14 +1,14 @@
-"""Prints the benchmark table: `python -m benchmarks.run`. Ratios are against a peer timed in the same run."""
+"""Prints the benchmark tables: `python -m benchmarks.run`. Ratios are against a peer timed in the same run."""
 
 from __future__ import annotations
 
 import platform
 
-from benchmarks import engine, estimators, regressions
+from benchmarks import engine, estimators, model, regressions
 
 
 def main() -> None:
-    """Measure everything and print one table."""
+    """Measure everything and print two tables."""
     rows = [*estimators.rows(), *regressions.rows(), *engine.rows()]
     width = max(len(row.name) for row in rows)
     peer_width = max(len(row.peer or "") for row in rows)
@@ -18,6 +18,8 @@ def main() -> None:
         peer = f"{row.peer_us:>10.2f}  {row.ratio:>8.1f}" if row.peer_us is not None and row.ratio is not None else " " * 20
         rate = 1e6 / row.per_trial_us
         print(f"{row.name:<{width}}  {row.per_trial_us:>10.3f}  {rate:>12,.0f}  {row.peer or '':<{peer_width}}  {peer}")
+    print("\nThe whole model, by process: draws included, ratios against the foundation of this run.\n")
+    print(model.table())
 
 
 if __name__ == "__main__":

@@ -184,8 +184,10 @@ class RunFolder:
                 if found.get("format") != FORMAT:
                     raise InputError(f"{file} was not written by cmvsim; choose another output folder")
                 if found.get("request_digest") != self.request.digest:
+                    version, own = found.get("request", {}).get("numbers_version"), self.request.numbers_version
+                    other = "another request" if version in (None, own) else f"numbers version {version} (now {own})"
                     raise InputError(
-                        f"{self.path} holds the {state} run of another request ({_named(found)}); "
+                        f"{self.path} holds the {state} run of {other} ({_named(found)}); "
                         "choose another output folder or remove this one"
                     )
                 return state

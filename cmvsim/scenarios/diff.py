@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from cmvsim.core.errors import shown
 from cmvsim.core.spec import key_path
 from cmvsim.core.value import Between, Stated, Value
-from cmvsim.scenarios.inputs import inputs
+from cmvsim.scenarios.inputs import all_inputs
 from cmvsim.scenarios.scenario import ResolvedScenario
 from cmvsim.scenarios.words import in_words
 
@@ -69,7 +69,7 @@ _NOTHING = _Leaf(ABSENT, ABSENT, "")
 
 
 def _leaves(scenario: ResolvedScenario) -> dict[str, _Leaf]:
-    words = {item.path: in_words(item) for item in inputs(scenario.spec)}
+    words = {item.path: in_words(item) for item in all_inputs(scenario.spec)}
     return {
         key_path(path): _leaf(value, words.get(key_path(path)))
         for path, value in _walk(scenario.spec, ())

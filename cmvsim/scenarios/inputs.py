@@ -12,6 +12,7 @@ from cmvsim.core.quantities import Unit
 from cmvsim.core.spec import key_path
 from cmvsim.core.value import Between, Stated, Value
 from cmvsim.models.cmv import CmvSpec, TargetSpec
+from cmvsim.scenarios.relevance import Idle
 from cmvsim.scenarios.scenario import Scenario
 
 
@@ -47,8 +48,15 @@ class Input:
 def inputs(scenario: Scenario) -> tuple[Input, ...]:
     """All inputs that carry provenance, each once.
 
-    What a target repeats (``measured_by = "same"``) is no input, and what the scenario is only held against neither.
+    What a target repeats (``measured_by = "same"``) is no input, what the scenario is only held against neither, nor what
+    concerns nobody and nothing in it (:mod:`cmvsim.scenarios.relevance`).
     """
+    idle = Idle.of(scenario)
+    return tuple(item for item in all_inputs(scenario) if item.path not in idle)
+
+
+def all_inputs(scenario: Scenario) -> tuple[Input, ...]:
+    """The same with what concerns nothing."""
     return tuple(_walk(scenario, (), ""))
 
 

@@ -89,7 +89,6 @@ class Scenario(Spec):
         problems += self.resources.initial_stay.check(self.population, where)
         problems += self.quality_of_life.check(strata, float(self.study.horizon), value_sets(), where)
         problems += self.kinetics.check(self.population, where) + self.toxicity.check(self.population, where)
-        problems = self.follow_up.check(strata, where) + self.toxicity.check(self.population, where)
         problems += self.virome.check(min(float(self.study.inclusion), 0.0), where)
         problems += [
             Problem(f"there is no endpoint '{name}'", where, "analysis.endpoints", did_you_mean(name, ENDPOINTS))

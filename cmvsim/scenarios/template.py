@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cmvsim.scenarios.inputs import inputs
+from cmvsim.scenarios.inputs import all_inputs
 from cmvsim.scenarios.load import load_tree
 from cmvsim.scenarios.resolve import resolve
 from cmvsim.scenarios.scenario import FORMAT
@@ -44,7 +44,7 @@ def new(from_id: str, new_id: str = "my-study", *, base: str | None = None) -> s
     """
     scenario = resolve(from_id)
     tree = load_tree(from_id)
-    words = {item.path: in_words(item) for item in inputs(scenario.spec)}
+    words = {item.path: in_words(item) for item in all_inputs(scenario.spec)}
     plan = {**scenario.spec.analysis.human(), **tree["analysis"]}
     lines = [
         f"# Extends {scenario.id}: everything not named here is as there; a section replaces key by key.",

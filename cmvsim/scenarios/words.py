@@ -56,7 +56,7 @@ def interval(value: Value, scale: float = 1.0, unit: str = "") -> str:
     if value.uncertain is None:
         return ""
     low, high = (scale * x for x in value.uncertain.interval95())
-    digits = ".0f" if high >= 10 else ".1f"
+    digits = ".0f" if high >= 10 else ".1f" if high >= 1 else ".2g"
     return f" ({low:{digits}} to {high:{digits}}{unit})"
 
 

@@ -102,13 +102,14 @@ def simulate_cmv(
     factors = onset_factors(model, background)
     rate = onset_rates(model, background)
     onset = first_onset_times(model, draws, rate, factors)
-    # an episode after the last sample leaves no other trace
-    ever = np.flatnonzero(onset < np.inf if episodes else onset <= samples.last)
+    ever = np.flatnonzero(onset < np.inf)
     offset, noise = matrix_offset(model, draws, background), assay_noise(model, draws)
     bound = rate_bound(model, rate, factors)
     disease = disease_clock(model, draws, background, ever, bound)
     if not episodes:
-        seen = may_be_seen(model, draws, background, ever, bound, offset, noise) | (disease < np.inf)
+        # an episode after the last sample, or below detection, leaves no trace unless it brings disease
+        seen = may_be_seen(model, draws, background, ever, bound, offset, noise) & (onset[ever] <= samples.last[ever])
+        seen |= disease < np.inf
         ever, disease = ever[seen], disease[seen]
     parameters = kernel_parameters(model, factors)
     traits = course_traits(model, draws, background, ever, rate, bound, onset, offset, factors)

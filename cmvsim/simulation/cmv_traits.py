@@ -13,6 +13,7 @@ from cmvsim.simulation.background import Background
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.kernels import layout as at
 from cmvsim.simulation.model import Model
+from cmvsim.simulation.monitoring import follow_up_every
 from cmvsim.simulation.onset import Factors, grid_days
 
 
@@ -101,6 +102,7 @@ def course_traits(
         (at.NEUTROPENIA_FROM, toxicity.neutropenia.start),
         (at.NEUTROPENIA_TO, toxicity.neutropenia.stop),
         (at.MONITORED_UNTIL, background.monitored_until),
+        (at.FOLLOW_UP_EVERY, follow_up_every(model, background)),
         (at.NEUTROPENIA_CLOCK, draws("treatment.neutropenia")),
         (at.KIDNEY_CLOCK, draws("treatment.kidney_injury")),
     ):
@@ -158,7 +160,6 @@ def kernel_parameters(model: Model, factors: Factors) -> FloatArray:
     p[at.VALGANCICLOVIR_BELOW] = float(first_line["valganciclovir"])
     p[at.GANCICLOVIR_BELOW] = float(first_line["valganciclovir"]) + float(first_line["ganciclovir"])
     p[at.NEUTROPENIA_HAZARD], p[at.KIDNEY_HAZARD] = care.toxicity.neutropenia.hazard, care.toxicity.kidney_injury.hazard
-    p[at.FOLLOW_UP_EVERY] = grid_days(plan.clinical.follow_up_every) if plan.clinical is not None else np.inf
     p[at.HORIZON], p[at.ORIGIN] = model.horizon, model.inclusion_day
     p[at.SCALE] = model.baseline.onset_median / math.log(2.0) ** (1 / shape)
     p[at.SHAPE], p[at.RE_EPISODE], p[at.ANTIVIRAL] = shape, float(onset.re_episode), float(onset.ratios.antiviral)

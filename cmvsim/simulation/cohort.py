@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from cmvsim.core.records import IntArray
 from cmvsim.models.history import History, Process
 from cmvsim.models.strategies import StrategySpec
-from cmvsim.simulation.aftermath import Aftermath, unfold
+from cmvsim.simulation.aftermath import unfold
 from cmvsim.simulation.background import Background
 from cmvsim.simulation.cmv import simulate_cmv
 from cmvsim.simulation.draws import ChunkDraws
@@ -75,15 +73,8 @@ def simulate(
     if Process.CMV in runs:
         whole = (Process.INFECTIONS in runs and cmv_acts_on_infections(model)) or Process.RESISTANCE in runs
         course = simulate_cmv(model, draws, background, episodes=whole, path=path, full_attendance=never_lost, cmv=cmv)
-    after = unfold(model, draws, background, course, runs) if runs & _AFTER else Aftermath(death=_never(draws))
+    after = unfold(model, draws, background, course, runs)
     return history_of(model, draws, background, course, after, path=path)
-
-
-_AFTER = frozenset({Process.RESISTANCE, Process.INFECTIONS, Process.DEATH, Process.QUALITY_OF_LIFE, Process.RESOURCES})
-
-
-def _never(draws: ChunkDraws) -> np.ndarray:
-    return np.full(draws.patients * draws.replicates, np.inf)
 
 
 def _plans(model: Model, strategy: str | Sequence[str] | None) -> tuple[StrategySpec, ...]:

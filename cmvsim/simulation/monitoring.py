@@ -123,6 +123,15 @@ def _plan_clinical(testing: ClinicalTesting, draws: ChunkDraws, background: Back
     )
 
 
+def follow_up_every(model: Model, background: Background) -> FloatArray:
+    """(P,) days from one test to the next in follow-up; +inf for patients whom clinicians do not test."""
+    clinical, retrospective = model.monitoring.clinical, background.population.retrospective
+    if clinical is None:
+        return np.full(retrospective.shape, np.inf)
+    every = float(clinical.follow_up_every)
+    return np.where(retrospective | clinical.between_visits, every, np.inf)
+
+
 def assay_noise(model: Model, draws: ChunkDraws) -> FloatArray:
     """(V + D, P) noise of the samples, standard normal."""
     days, clinical = model.monitoring.days, model.monitoring.clinical_days(model.inclusion_day)

@@ -14,6 +14,8 @@ def required(model: Model, needs: frozenset[Process]) -> frozenset[Process]:
     runs = set(needs)
     if runs & {Process.RESOURCES, Process.QUALITY_OF_LIFE}:
         runs |= {Process.CMV, Process.INFECTIONS, Process.DEATH}
+    if Process.RESOURCES in runs:
+        runs.add(Process.RESISTANCE)  # samples are sequenced
     ratios = model.follow_up.death_ratios
     if Process.DEATH in runs:
         if float(ratios.severe_infection) != 1:

@@ -67,9 +67,17 @@ def _samples(history: History) -> Samples:
     time, result, load = s.time.T, s.result.T, s.load.T
     day, kept, value = np.empty_like(time), np.empty_like(result), np.empty_like(load)
     until_death(time, result, load, history.death.T, day, kept, value)
-    return Samples(
-        nominal=np.broadcast_to(s.nominal, s.time.shape), day=day.T, result=kept.T, load=value.T, matrix=s.matrix, lloq=s.lloq
-    )
+    return Samples(nominal=_nominal(history), day=day.T, result=kept.T, load=value.T, matrix=s.matrix, lloq=s.lloq)
+
+
+def _nominal(history: History) -> FloatArray:
+    """Planned days (R, N, V); none for the retrospective part, which has no protocol visits to miss."""
+    assert history.samples is not None
+    planned = np.broadcast_to(history.samples.nominal, history.samples.time.shape)
+    if float(history.population.spec.retrospective_share) == 0:
+        return planned
+    late = np.asarray(history.view(history.population.retrospective), dtype=bool)
+    return np.where(late[..., None], np.nan, planned)
 
 
 def _disposition(history: History) -> tuple[Disposition, FloatArray]:

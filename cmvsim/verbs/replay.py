@@ -15,6 +15,7 @@ from cmvsim.core.records import NUMBERS_VERSION, Request
 from cmvsim.runs.folder import changed_files, read_run, request_of
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.verbs import power as power_verb
+from cmvsim.verbs import simulate as simulate_verb
 from cmvsim.verbs.place import Place, read_results
 from cmvsim.verbs.running import FolderWork, scratch
 from cmvsim.verbs.ui import Ui
@@ -85,7 +86,10 @@ def _power(scenario: ResolvedScenario, request: Request, work: FolderWork) -> st
     return str(files["results.json"])
 
 
-REPLAYED: dict[str, Callable[[ResolvedScenario, Request, FolderWork], str]] = {"power": _power}
+REPLAYED: dict[str, Callable[[ResolvedScenario, Request, FolderWork], str]] = {
+    "power": _power,
+    "simulate": simulate_verb.again,
+}
 
 
 def compare(before: Any, after: Any, at: str = "") -> Iterator[tuple[str, bool]]:

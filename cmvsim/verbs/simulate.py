@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cmvsim.calibration import calibrate
+from cmvsim.calibration.quality_of_life import convert
 from cmvsim.core.canonical import pretty_json
 from cmvsim.core.errors import InputError, Problem, did_you_mean
 from cmvsim.core.records import Request
 from cmvsim.core.streams import CHUNK_REPLICATES, Role, check_seed
 from cmvsim.data import write_study
 from cmvsim.endpoints import write_analysis
+from cmvsim.models.strategies import reference_strategy
 from cmvsim.planning.sizes import LARGEST
-from cmvsim.runs.folder import OpenRun, RunFolder, RunState
+from cmvsim.runs.folder import RunFolder, RunState
+from cmvsim.runs.provenance import sha256_file
 from cmvsim.scenarios import ResolvedScenario, resolve
+from cmvsim.simulation.cohort import ALL, FOUNDATION
 from cmvsim.simulation.cohort import simulate as simulate_chunk
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.history_tables import history_tables
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.recording import record
 from cmvsim.verbs.place import Place, RunOutcome, read_results
-from cmvsim.verbs.ui import Ui
+from cmvsim.verbs.running import FolderWork
+from cmvsim.verbs.ui import Tick, Ui
 
 
 @dataclass(frozen=True, slots=True)
 class SimulateOptions:
-    """What the user typed."""
+    """What the user typed.
+
+    Attributes
+    ----------
+    strategy
+        Id; by default the reference, which gives no drug.
+    history
+        Also what truly happened.
+    cmv
+        False: the same patients, nobody's CMV replicating.
+    """
 
     scenario: str
     overrides: tuple[str, ...] = ()
@@ -34,6 +50,7 @@ class SimulateOptions:
     replicates: int = 1
     strategy: str | None = None
     history: bool = False
+    cmv: bool = True
     seed: int = 1
 
 
@@ -49,38 +66,52 @@ def simulate(options: SimulateOptions, place: Place, ui: Ui) -> RunOutcome:
         If scenario or options hold a mistake; nothing is written then.
     """
     scenario = resolve(options.scenario, options.overrides)
-    n = options.patients if options.patients is not None else scenario.spec.study.patients
-    _check(scenario, options, n)
-    content = {"patients": n, "replicates": options.replicates, "history": options.history, "set": list(scenario.overrides)}
-    request = Request("simulate", scenario.id, scenario.digest, content, options.seed)
+    request = request_of(scenario, options)
     folder = RunFolder(request, output=place.output, name=scenario.id)
     if folder.state is RunState.FINISHED and not place.force:
         return RunOutcome(folder.path, read_results(folder.path), found=True)
-    model = Model.of(scenario.spec, calibrate(scenario).baseline)
+    model = model_of(scenario, request)
     with folder.open(force=place.force) as run:
-        with ui.progress(f"simulating {options.replicates} x {n} patients") as tick:
-            for first in range(0, options.replicates, CHUNK_REPLICATES):
-                count = min(CHUNK_REPLICATES, options.replicates - first)
-                _write_chunk(run, scenario, model, options, n, first, count)
-                tick(first + count, options.replicates)
+        with ui.progress(_label(request)) as tick:
+            results = produce(scenario, model, request, run.path, tick)
         run.write("scenario.resolved.json", pretty_json(scenario.as_dict()))
-        run.write(
-            "results.json",
-            pretty_json(
-                {
-                    "format": 1,
-                    "verb": "simulate",
-                    "scenario": scenario.id,
-                    "digest": request.digest,
-                    "request": request.as_dict(),
-                    "seed": options.seed,
-                    "patients": n,
-                    "replicates": options.replicates,
-                }
-            ),
-        )
+        run.write("results.json", results)
         run.finish()
     return RunOutcome(folder.path, read_results(folder.path), found=False)
+
+
+def request_of(scenario: ResolvedScenario, options: SimulateOptions) -> Request:
+    """The request whose digest names the run; every mistake in the options is found here."""
+    n = options.patients if options.patients is not None else scenario.spec.study.patients
+    _check(scenario, options, n)
+    content = {
+        "patients": n,
+        "replicates": options.replicates,
+        "strategy": options.strategy or reference_strategy(scenario.spec.strategies),
+        "history": options.history,
+        "cmv": options.cmv,
+        "set": list(scenario.overrides),
+    }
+    return Request("simulate", scenario.id, scenario.digest, content, options.seed)
+
+
+def model_of(scenario: ResolvedScenario, request: Request) -> Model:
+    """The solved model; quality of life is converted where it is simulated."""
+    spec = scenario.spec
+    health = convert(spec.quality_of_life) if request.content["history"] else None
+    return Model.of(spec, calibrate(scenario).baseline, health)
+
+
+def again(scenario: ResolvedScenario, request: Request, work: FolderWork) -> str:
+    """``results.json`` of the same request, computed once more in a folder of its own."""
+    folder = work.chunks / "tables"
+    folder.mkdir()
+    with work.progress(_label(request)) as tick:
+        return produce(scenario, model_of(scenario, request), request, folder, tick)
+
+
+def _label(request: Request) -> str:
+    return f"simulating {request.content['replicates']} x {request.content['patients']} patients"
 
 
 def _check(scenario: ResolvedScenario, options: SimulateOptions, n: int) -> None:
@@ -100,16 +131,52 @@ def _check(scenario: ResolvedScenario, options: SimulateOptions, n: int) -> None
         raise InputError(Problem(f"{options.replicates} replicates", "--replicates", allowed=f"1 to {LARGEST:,}"))
 
 
-def _write_chunk(
-    run: OpenRun, scenario: ResolvedScenario, model: Model, options: SimulateOptions, n: int, first: int, count: int
-) -> None:
-    draws = ChunkDraws(options.seed, Role.STUDY, first // CHUNK_REPLICATES, n)
-    history = simulate_chunk(model, draws, path=options.history)
+def produce(scenario: ResolvedScenario, model: Model, request: Request, folder: Path, tick: Tick) -> str:
+    """Write the tables of all replicates below `folder` and return ``results.json``: the request, and hashes of the tables."""
+    replicates = int(request.content["replicates"])
+    for first in range(0, replicates, CHUNK_REPLICATES):
+        count = min(CHUNK_REPLICATES, replicates - first)
+        _write_chunk(scenario, model, request, folder, first, count)
+        tick(first + count, replicates)
+    return pretty_json(
+        {
+            "format": 1,
+            "verb": "simulate",
+            "scenario": scenario.id,
+            "digest": request.digest,
+            "request": request.as_dict(),
+            "seed": request.seed,
+            "patients": request.content["patients"],
+            "replicates": replicates,
+            "strategy": request.content["strategy"],
+            "cmv": request.content["cmv"],
+            "tables": dict(_hashes(folder)),
+        }
+    )
+
+
+def _hashes(folder: Path) -> Iterator[tuple[str, str]]:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in {".csv", ".toml"}:
+            yield path.relative_to(folder).as_posix(), sha256_file(path)
+
+
+def _write_chunk(scenario: ResolvedScenario, model: Model, request: Request, folder: Path, first: int, count: int) -> None:
+    asked = request.content
+    draws = ChunkDraws(request.seed, Role.STUDY, first // CHUNK_REPLICATES, int(asked["patients"]))
+    history = simulate_chunk(
+        model,
+        draws,
+        needs=ALL if asked["history"] else FOUNDATION,
+        path=asked["history"],
+        strategy=asked["strategy"],
+        cmv=asked["cmv"],
+    )
     study = record(history)
     for r in range(count):
-        place: Path = run.path if options.replicates == 1 else run.path / f"replicate-{first + r:04d}"
+        place = folder if asked["replicates"] == 1 else folder / f"replicate-{first + r:04d}"
         write_study(study, r, place)
         write_analysis(scenario.spec.analysis, place / "analysis.toml")
-        if options.history:
+        if asked["history"]:
             for name, table in history_tables(history, r).items():
                 table.to_csv(place / f"{name}.csv", index=False, lineterminator="\n", float_format="%.12g")

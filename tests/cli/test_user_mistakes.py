@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from cli_runner import cmvsim, cmvsim_here, files
 
+from cmvsim.core.records import NUMBERS_VERSION, Request
+from cmvsim.runs.folder import RunFolder
+
+TOP = Path(__file__).resolve().parents[2]
 MISTAKES = {
     "a misspelt key": (["power", "cmv-cart", "--set", "monitoring.atendance=0.9"], ["atendance", "did you mean 'attendance'?"]),
     "a probability of 1.3": (
@@ -67,6 +71,19 @@ def test_one_clear_message_and_nothing_written(name: str, place: Path) -> None:
     assert done.stdout == ""
     assert files(place) == before
     assert (place / "mine" / "thesis.txt").read_text(encoding="utf-8") == "years of work"
+
+
+def test_a_run_of_older_numbers_is_not_replayed_and_the_reason_is_told(tmp_path: Path) -> None:
+    """Its numbers would differ because the model did, not because something is wrong."""
+    old = Request("power", "cmv-cart", "0" * 64, {"replicates": 64}, seed=1, numbers_version=NUMBERS_VERSION - 1)
+    with RunFolder(old, output=tmp_path / "run").open() as opened:
+        opened.write("results.json", "{}")
+        opened.finish()
+    done = cmvsim_here("replay", "run", "--check", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    for text in (f"numbers version {NUMBERS_VERSION - 1}", f"this software {NUMBERS_VERSION}", "CHANGELOG", "other numbers"):
+        assert text in done.stderr
+    assert f"Numbers version {NUMBERS_VERSION}" in (TOP / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_several_mistakes_in_one_scenario_are_told_together(tmp_path: Path) -> None:

@@ -36,10 +36,15 @@ CHANGES = (
 COHORTS = {"usual": 0.6, "nobody reactivates": 1e-12, "everybody does": 1000.0}
 
 
+def _baseline(amplitude: float) -> Baseline:
+    """Given hazards; severe infections act on death."""
+    return Baseline(amplitude, 13.0, (2.8e-4,) * 3, (4e-3,) * 3, (0.0036, 0.0011), (0.0003, 0.00018))
+
+
 @cache
 def _cohort(amplitude: float) -> tuple[History, Study, AnalysisSpec]:
     spec = resolve("cmv-cart").spec
-    model = Model.of(spec, Baseline(amplitude, 13.0, (2.8e-4,) * 3, (4e-3,) * 3))
+    model = Model.of(spec, _baseline(amplitude))
     h = simulate(model, ChunkDraws(2, Role.STUDY, 0, N), path=True)
     return h, record(h, complete=False), spec.analysis
 
@@ -117,7 +122,7 @@ def test_latent_is_one_zero_or_outside(name: str, cohort: str) -> None:
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_latent_needs_the_path(name: str) -> None:
     spec = resolve("cmv-cart").spec
-    model = Model.of(spec, Baseline(0.6, 13.0, (2.8e-4,) * 3, (4e-3,) * 3))
+    model = Model.of(spec, _baseline(0.6))
     with pytest.raises(ValueError, match="path"):
         endpoint(name).latent(simulate(model, ChunkDraws(2, Role.STUDY, 0, 3)), spec.analysis)
 

@@ -15,8 +15,9 @@ from scipy import stats
 from cmvsim.calibration.joint import cohorts
 from cmvsim.core.streams import Role
 from cmvsim.evidence import parameter
+from cmvsim.models.kinetics import Kinetics
 from cmvsim.models.population import Population
-from cmvsim.models.toxicity import courses
+from cmvsim.models.toxicity import Toxicity
 from cmvsim.scenarios import Scenario, catalogue_ids, resolve
 from cmvsim.simulation.draws import ChunkDraws
 
@@ -133,7 +134,8 @@ def test_lin_has_two_thirds_on_steroids_and_the_published_contrast() -> None:
     assert values["treated share"] == pytest.approx(10 / 95, abs=0.01)
     draws = ChunkDraws(3, Role.STUDY, 0, 512)
     population = Population(s.population, draws)
-    given = np.isfinite(courses(s.toxicity, "corticosteroids", population, draws).start).mean()
+    toxicity = Toxicity(s.toxicity, population, Kinetics(s.kinetics, population, draws), draws)
+    given = np.isfinite(toxicity.course("corticosteroids").start).mean()
     assert given == pytest.approx((31 / 95 - 0.21) / 0.18, abs=4 * math.sqrt(0.25 / (512 * 64)))
 
 

@@ -15,9 +15,10 @@ from cmvsim.core.streams import Role
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.monitoring import ScheduleItem, nominal_days
 from cmvsim.scenarios import resolve
-from cmvsim.simulation.cmv import visit_times
+from cmvsim.simulation.background import Background
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
+from cmvsim.simulation.monitoring import planned_samples
 
 
 def _items(*items: dict[str, int]) -> tuple[ScheduleItem, ...]:
@@ -67,9 +68,13 @@ def test_a_schedule_that_cannot_be_followed_is_refused(override: str, says: str)
 
 
 def _visits(*overrides: str, full: bool = False, until: float = math.inf) -> tuple[Model, np.ndarray]:
+    """(P, V) times of the visits; monitoring of everybody ends at `until`."""
     model = Model.of(resolve("cmv-cart", overrides).spec, Baseline(0.6, 13.0, (0.0,) * 3, (0.0,) * 3))
     draws = ChunkDraws(1, Role.STUDY, 0, 500)
-    return model, visit_times(model, draws, np.full(500 * 64, until), full)
+    background = Background(model, draws)
+    background.__dict__["monitored_until"] = np.full(500 * 64, until)
+    planned = planned_samples(model, draws, background, full_attendance=full)
+    return model, planned.time[: len(model.monitoring.days)].T
 
 
 def test_visits_keep_their_order_and_their_days() -> None:

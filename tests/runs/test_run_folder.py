@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,16 @@ def test_foreign_folder_is_refused_and_untouched(tmp_path: Path, content: str, *
     before = tree(tmp_path)
     with pytest.raises(InputError), RunFolder(REQUEST, output=path).open(force=force):
         pass
+    assert tree(tmp_path) == before
+
+
+def test_a_run_of_older_numbers_is_not_continued_and_said_to_be_one(tmp_path: Path) -> None:
+    old = replace(REQUEST, numbers_version=REQUEST.numbers_version - 1)
+    with RunFolder(old, output=tmp_path / "run").open():
+        pass
+    before = tree(tmp_path)
+    with pytest.raises(InputError, match=rf"numbers version {old.numbers_version} \(now {REQUEST.numbers_version}\)"):
+        RunFolder(REQUEST, output=tmp_path / "run")
     assert tree(tmp_path) == before
 
 

@@ -18,12 +18,15 @@ from cmvsim.scenarios import catalogue_ids, resolve
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.diff import ABSENT, as_text, diff
 from cmvsim.scenarios.explain import explain
-from cmvsim.scenarios.inputs import inputs
+from cmvsim.scenarios.inputs import all_inputs, inputs
 from cmvsim.scenarios.template import inline, new
 from cmvsim.scenarios.words import interval, percent, quantity, visits
 from cmvsim.verbs import scenarios as verbs
 
-SECTIONS = ["ASSUMED", "WHO", "COURSE", "SEEN", "TREATED", "ASKED", "PLAN", "SOURCES"]
+SECTIONS = [
+    *("ASSUMED", "WHO", "TOXICITY", "COURSE", "VIROME", "SEEN", "TREATED", "PROPHYLAXIS", "INFECTIONS", "OUTCOME"),
+    *("QUALITY OF LIFE", "RESOURCES", "ASKED", "PLAN", "SOURCES"),
+]
 IDS = catalogue_ids()
 EXAMPLES = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
 
@@ -38,9 +41,13 @@ def flat(text: str) -> str:
 @pytest.mark.parametrize("name", IDS)
 @pytest.mark.parametrize("show_all", [False, True])
 def test_sections_stand_in_order(name, show_all):
-    text = explain(resolve(name), show_all=show_all)
-    heads = [line.split(",")[0].split()[0] for line in text.splitlines()[1:] if line and not line.startswith(" ")]
-    assert heads == SECTIONS
+    scenario = resolve(name)
+    text = explain(scenario, show_all=show_all)
+    heads = [line for line in text.splitlines()[1:] if line and not line.startswith(" ")]
+    gives = any(strategy.prophylaxis == "letermovir" for strategy in scenario.spec.strategies.values())
+    expected = [section for section in SECTIONS if section != "PROPHYLAXIS" or gives]
+    assert len(heads) == len(expected)
+    assert all(re.match(rf"{section}[ ,]", head) for head, section in zip(heads, expected, strict=True))
     assert max(len(line) for line in text.splitlines()[1:]) <= 118
 
 
@@ -48,7 +55,8 @@ def test_assumptions_that_a_protocol_can_change_come_first_and_the_rest_is_count
     scenario = resolve("cmv-cart")
     assumed = [item.path for item in inputs(scenario.spec) if item.assumed is not None]
     short, long = explain(scenario), explain(scenario, show_all=True)
-    assert f"({len(assumed)} of {len(inputs(scenario.spec))} inputs; change them first)" in short
+    whole = len(inputs(scenario.spec))
+    assert f"({len(assumed)} of {whole} inputs, {percent(len(assumed) / whole)}; change them first)" in short
     rows = re.findall(r"^  ([a-z]\S+)", short, re.MULTILINE)
     assert rows[0] == "monitoring.matrix"
     assert all(row.startswith(("monitoring.", "preemptive_therapy.", "study.")) for row in rows)
@@ -81,7 +89,48 @@ def test_course_is_the_scenarios():
         ("cmv.load.set_point_shift.corticosteroids=-0.5", "0.5 log10 IU/mL (3.2 times) lower"),
         ("follow_up.death_by_90.dlbcl=0.21", "DLBCL: 21% die"),
         ("follow_up.relapse_by_90.dlbcl=0.31", "31% relapse"),
-        ("follow_up.death_ratios.clinically_significant=1.7", "multiplies the rate of death without relapse by 1.7"),
+        (
+            "follow_up.death_ratios.clinically_significant=1.7",
+            "multiplies the rate of death without relapse by 1.7 from then on",
+        ),
+        (
+            "follow_up.death_ratios.disease=4.2",
+            "CMV disease multiplies the rate of death without relapse by 4.2 from its onset",
+        ),
+        (
+            "follow_up.death_ratios.disease=1",
+            "CMV itself does not change the risk of death; only the infections that come with",
+        ),
+        ("follow_up.death_ratios.severe_infection=7", "a severe infection, while it lasts, × 7"),
+        ("follow_up.death_ratios.score=1.4", "each standard deviation of immunosuppression × 1.4"),
+        ("population.retrospective_share=0.4", "40% of them retrospectively"),
+        ("population.aciclovir_share=0.5", "(val)aciclovir in 50%"),
+        ("population.strata.dlbcl.hematotox_high=0", "high CAR-HEMATOTOX in 12%"),
+        ("toxicity.crs.severe.lymphoma.axicabtagene=0", "CRS in 76% (grade 3 or more: 5.3%)"),
+        ("toxicity.icans.per_crs_grade=0", "(correlation 0.35). Fewer than 500 neutrophils"),
+        ("toxicity.neutropenia.duration_high=20", "with a high CAR-HEMATOTOX 20 days"),
+        ("toxicity.anakinra.use.lymphoma.axicabtagene=0.5", "anakinra in 29%"),
+        ("cmv.onset.ratios.tocilizumab=1.4", "tocilizumab × 1.4 (14 days)"),
+        ("cmv.onset.ratios.severe_icans=2.5", "severe ICANS × 2.5 (42 days)"),
+        ("cmv.onset.ratios.high_anellovirus=1.9", "from then on: a TTV load of 3.45 log10 × 1.9"),
+        ("cmv.onset.ratios.expansion=1.6", "each doubling of the CAR-T peak × 1.6"),
+        ("cmv.onset.ratios.leukaemia=1.8", "leukaemia against lymphoma × 1.8"),
+        ("cmv.onset.severe_toxicity_washout=10", "severe CRS × 1.5 (0.8 to 3.0; 10 days)"),
+        ("cmv.load.self_limited.share=0.4", "Untreated, 40% of average episodes clear by themselves"),
+        ("cmv.disease.hazard=0.01", "CMV disease: 30 per 100 patients and month with 1,000 IU/mL"),
+        ("cmv.disease.slope=1", "(10 times as many at a tenfold load)"),
+        ("virome.pegivirus.baseline.blood=0.2", "human pegivirus, blood: 20% and 3%"),
+        ("preemptive_therapy.confirmations=1", "from 250 IU/mL of plasma and 1 more in a row"),
+        ("preemptive_therapy.refractory_after=21", "if the load is not lower after 21 days"),
+        ("preemptive_therapy.toxicity.neutropenia.probability=0.5", "On (val)ganciclovir 50% become neutropenic"),
+        ("cmv.load.treated.refractory=0.3", "30% of episodes are refractory to the first drug"),
+        ("cmv.load.treated.regrowth=0.7", "before clearance, 70% grow again"),
+        ("infections.bacterial.early=0.4", "bacterial infection in 40% by day 28"),
+        ("infections.fungal.ratios.cmv=2", "What multiplies that of fungal ones: while CMV replicates × 2,"),
+        ("quality_of_life.changes.cmv_disease=-0.4", "CMV disease -0.4"),
+        ("quality_of_life.visits=[-6,60]", "EQ-5D questionnaires on days -6, 60"),
+        ("resources.initial_stay.severe_toxicity_days=9", "9 more with toxicity of grade 3 or more"),
+        ("resources.cmv.admission.foscarnet=0.5", "50% (foscarnet)"),
         ("monitoring.attendance=0.81", "81% of the 10 after infusion made"),
         ("monitoring.lloq=77", "quantified from 77 IU/mL"),
         ("monitoring.jitter=0", "56, 70, 84, 90), 93%"),
@@ -143,8 +192,109 @@ def test_ready_to_edit_files_are_good_and_short(path):
 
 
 def test_a_stratum_without_share_is_not_spoken_of():
-    text = explain(resolve(str(next(path for path in EXAMPLES if path.stem == "lymphoma-only"))))
-    assert "B-ALL" not in text.split("WHO")[1]
+    scenario = resolve(str(next(path for path in EXAMPLES if path.stem == "lymphoma-only")))
+    assert "B-ALL" not in explain(scenario).split("WHO")[1]
+    named = [item.path for item in inputs(scenario.spec)]
+    assert [path for path in named if "ball_" in path] == [
+        "population.strata.ball_child.share",
+        "population.strata.ball_adult.share",
+    ]
+    assert not [path for path in named if ".leukaemia." in path]
+    assert [path for path in named if path == "follow_up.death_by_90.dlbcl"]
+
+
+def test_null_says_that_nothing_acts_and_confounded_where_cmv_does_not():
+    null, confounded = (flat(explain(resolve(name))) for name in ("null", "null-confounded"))
+    for says in (
+        "Corticosteroids (in 38% of patients) leave the rate of onset as it is. An episode starts",
+        "None of it acts on CMV.",
+        "Nothing multiplies that rate.",
+        "CMV itself does not change the risk of death. QUALITY",
+    ):
+        assert says in null
+    assert "CMV itself does not change the risk of death;" in confounded
+    assert "while CMV replicates" not in confounded
+
+
+def test_death_is_said_to_depend_on_cmv_where_a_ratio_acts():
+    text = flat(explain(resolve("cmv-cart")))
+    assert "CMV itself does not change the risk of death" not in text
+    assert "CMV disease multiplies the rate of death without relapse by 3 " in text
+
+
+def test_strategies_are_read_back():
+    text = flat(explain(resolve("letermovir-strategies")))
+    for says in (
+        "universal: letermovir 480 mg a day to all, from day 0 for 90 days",
+        "with at least 1 of lymphocytes below 0.35 x 10^9/L and a prior allogeneic transplant, from day 0",
+        "steroid_triggered: letermovir 480 mg a day to all, from the first dose of corticosteroids and 1 day for 28 days",
+        "with a measured TTV load of at least 4 log10 copies/mL on day 14 (known after 3 days), from the result and 1 day",
+        "the hazard ratio of any DNAemia is 0.6 (0.37 to 0.98) and of clinically significant infection 0.25",
+    ):
+        assert says in text
+    given = ["letermovir.effect=given", "letermovir.given={ onset_ratio = 0.7, set_point_shift = -0.5 }"]
+    assert "multiplies the rate of onset by 0.7 and shifts the plateau of episodes that begin on it by -0.5 log10" in flat(
+        explain(resolve("letermovir-strategies", given))
+    )
+    none = flat(explain(resolve("letermovir-strategies", ["letermovir.effect=none"])))
+    assert "The drug is taken and changes nothing." in none
+    assert "Afterwards" not in none
+
+
+def test_clinicians_tests_are_read_back(tmp_path):
+    (tmp_path / "clinic.toml").write_text(
+        'extends = "cmv-cart"\n[population]\nretrospective_share = 0.5\n[monitoring.clinical]\n'
+        "phases = [{ start = -10, odds = 0.25 }, { start = 29, odds = 0.05 }]\ninpatient = 3\ncorticosteroids = 2\ncrs = 1\n"
+        "neutropenia = 1\nscore = 1\nfollow_up_every = 4\nbetween_visits = false\n"
+    )
+    scenario = resolve(str(tmp_path / "clinic.toml"))
+    text = flat(explain(scenario))
+    assert (
+        "Clinicians test when they have a reason, in the retrospective patients: outpatients on 20% of days from day -10"
+        in text
+    )
+    assert "after a detected result every 4 days until two in a row are negative" in text
+    assert "Odds ratios of a clinician's test: inpatients × 3 and corticosteroids × 2." in flat(
+        explain(scenario, show_all=True)
+    )
+
+
+# ---- inputs that concern nothing
+
+
+def test_a_drug_that_no_strategy_gives_is_no_input():
+    base = {item.path for item in inputs(resolve("cmv-cart").spec)}
+    trial = {item.path for item in inputs(resolve("letermovir-trial").spec)}
+    assert not [path for path in base if "letermovir" in path]
+    assert {"letermovir.adherence", "letermovir.targets.any_dnaemia", "resistance.letermovir"} <= trial
+    assert "Marty 2017" not in cite(resolve("cmv-cart")).as_text()
+    none = {item.path for item in inputs(resolve("letermovir-trial", ["letermovir.effect=none"]).spec)}
+    assert trial - none == {
+        "resistance.letermovir",
+        "letermovir.disease_ratio",
+        *(f"letermovir.targets.{name}" for name in ("any_dnaemia", "clinically_significant")),
+        *(f"letermovir.rebound.{name}" for name in ("ratio", "days", "step")),
+    }
+
+
+def test_what_is_not_sampled_is_no_input():
+    plasma = {item.path for item in inputs(resolve("cmv-cart").spec)}
+    blood = {item.path for item in inputs(resolve("cmv-cart-whole-blood").spec)}
+    assert "cmv.matrices.whole_blood.offset" not in plasma
+    assert "cmv.matrices.whole_blood.offset" in blood
+    assert "virome.redondovirus.baseline.oropharynx" in plasma
+    assert "virome.redondovirus.baseline.blood" not in plasma
+    sampled = resolve("cmv-cart", ["virome.redondovirus.sampled=blood"])
+    assert "virome.redondovirus.baseline.blood" in {item.path for item in inputs(sampled.spec)}
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_what_is_left_out_is_still_shown_and_compared(name):
+    scenario = resolve(name)
+    left_out = {item.path for item in all_inputs(scenario.spec)} - {item.path for item in inputs(scenario.spec)}
+    assert left_out
+    changed = resolve("cmv-cart", ["letermovir.adherence=0.5"])
+    assert [row.path for row in diff(resolve("cmv-cart"), changed)] == ["letermovir.adherence"]
 
 
 def test_words():

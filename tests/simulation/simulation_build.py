@@ -9,17 +9,22 @@ import numpy as np
 from cmvsim.core.streams import Role
 from cmvsim.core.value import Value
 from cmvsim.models.baseline import Baseline
+from cmvsim.models.follow_up import DeathRatios
 from cmvsim.models.history import History
 from cmvsim.models.population import StratumSpec
+from cmvsim.models.reactivation import OnsetRatios
 from cmvsim.scenarios import resolve
 from cmvsim.simulation.cohort import simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 
-PLAIN_BASELINE = Baseline(0.6, 13.0, (2.8e-4,) * 3, (4e-3,) * 3)
+INFECTIONS = ((0.0036, 0.0011), (0.0003, 0.00018))
+"""Hazards of bacterial and fungal infections, early and late: in the base case severe ones act on death."""
+PLAIN_BASELINE = Baseline(0.6, 13.0, (2.8e-4,) * 3, (4e-3,) * 3, *INFECTIONS)
 
 NO_RATIOS = (
-    "cmv.onset.ratios={ corticosteroids = 1, tocilizumab = 1, prior_allogeneic_hct = 1, score = 1, antiviral = 1 }",
+    *(f"cmv.onset.ratios.{name}=1" for name in OnsetRatios.model_fields),
+    *(f"follow_up.death_ratios.{name}=1" for name in DeathRatios.model_fields),
     "cmv.load.set_point_shift={ corticosteroids = 0, score = 0 }",
 )
 NOBODY_LEAVES = (
@@ -30,6 +35,7 @@ NOBODY_LEAVES = (
     "follow_up.lost_by_90=0",
     "follow_up.withdrawn_by_90=0",
 )
+NO_DISEASE = ("cmv.disease.hazard=1e-12",)  # CMV disease is treated whatever was seen and accepted
 FULL_ATTENDANCE = ("monitoring.jitter=0", "monitoring.attendance=1")
 
 STRESS = (
@@ -50,7 +56,7 @@ STRESS = (
     "preemptive_therapy.accepted=0.5",
     "preemptive_therapy.stop_after={ negatives = 1, minimum_days = 3, maximum_days = 12 }",
 )
-STRESS_BASELINE = Baseline(4.0, 20.0, (1e-3,) * 3, (8e-3,) * 3)
+STRESS_BASELINE = Baseline(4.0, 20.0, (1e-3,) * 3, (8e-3,) * 3, (0.02, 0.01), (0.004, 0.002))
 
 
 def model(*overrides: str, baseline: Baseline = PLAIN_BASELINE, scenario: str = "cmv-cart") -> Model:
@@ -65,7 +71,7 @@ def history(of: Model, patients: int, *, seed: int = 1, chunk: int = 0, path: bo
 
 def lone(hazard: float = 0.0, after: float = 0.0, amplitude: float = 1.0, median: float = 20.0) -> Baseline:
     """Baseline of a scenario with one stratum."""
-    return Baseline(amplitude, median, (hazard,), (after,))
+    return Baseline(amplitude, median, (hazard,), (after,), *INFECTIONS)
 
 
 def single(*overrides: str, baseline: Baseline, **rates: float) -> Model:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from infections_build import twin
 from scipy import integrate, optimize
 from scipy import stats as laws
-from simulation_build import binomial_se, history, lone, single
+from simulation_build import NO_DISEASE, binomial_se, history, lone, single
 
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.follow_up import DeathRatios, RelapseLaw, follow_up
@@ -140,6 +140,7 @@ def test_clinically_significant_cmv_raises_mortality_by_its_ratio() -> None:
         "cmv.load.doubling_time=0.01",
         "cmv.load.set_point=5",
         "cmv.load.self_limited.share=0",
+        *NO_DISEASE,
         "monitoring.jitter=0",
         "monitoring.attendance=1",
         "monitoring.turnaround=1",
@@ -149,7 +150,7 @@ def test_clinically_significant_cmv_raises_mortality_by_its_ratio() -> None:
         baseline=lone(hazard, 0.0, amplitude=1e-9),
     )
     got = history(of, PATIENTS, path=False)
-    assert np.all(got.antiviral_start[..., 0] == 3.0), "sampled on day 0, reported on day 1, started on day 3"
+    assert np.all(got.treatment.start[..., 0] == 3.0), "sampled on day 0, reported on day 1, started on day 3"
     expected = -math.expm1(-(hazard * 3 + hazard * ratio * 87))
     share = float((got.death <= 90).mean())
     assert abs(share - expected) < 4 * binomial_se(expected, N)

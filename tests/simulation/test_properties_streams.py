@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulation_build import STRESS, STRESS_BASELINE, model
+from simulation_build import NO_DISEASE, STRESS, STRESS_BASELINE, model
 
 from cmvsim.core.errors import InputError
 from cmvsim.core.streams import MAX_SEED, STREAMS, Kind, Role, day_index, generator, stable_hash
-from cmvsim.models.history import History, Process
+from cmvsim.models.history import History
 from cmvsim.simulation.cohort import simulate
 from cmvsim.simulation.draws import ChunkDraws
 
-N, SMALL = 40, 12
+N = 40
 
 
 def _ask(order: list[tuple[str, int]], patients: int = 30) -> dict[tuple[str, int], bytes]:
@@ -106,8 +106,8 @@ def _arrays(h: History, patients: int) -> dict[str, np.ndarray]:
     assert h.samples is not None
     found = {
         "death": h.death,
-        "start": h.antiviral_start,
-        "stop": h.antiviral_stop,
+        "start": h.treatment.start,
+        "stop": h.treatment.stop,
         "onset": h.episodes.onset,
         "clear": h.episodes.clear,
         "code": h.samples.result,
@@ -118,15 +118,6 @@ def _arrays(h: History, patients: int) -> dict[str, np.ndarray]:
         "hct": h.observation.hct,
     }
     return {name: np.ascontiguousarray(array[:, :patients]) for name, array in found.items()}
-
-
-@pytest.mark.parametrize("stress", [False, True])
-def test_sixty_patients_are_the_first_sixty_of_two_hundred(stress: bool) -> None:
-    of = model(*STRESS, baseline=STRESS_BASELINE) if stress else model()
-    few = _arrays(simulate(of, ChunkDraws(1, Role.STUDY, 0, 60), path=True), 60)
-    many = _arrays(simulate(of, ChunkDraws(1, Role.STUDY, 0, 200), path=True), 60)
-    for name, array in few.items():
-        assert array.tobytes() == many[name].tobytes(), name
 
 
 def test_a_history_does_not_depend_on_what_the_draws_were_asked_before() -> None:
@@ -182,7 +173,7 @@ def _stage(h: History, stage: str) -> bytes:
             h.observation.withdrawn,
         ),
         "visits": (h.samples.time,),
-        "course": (h.episodes.onset, h.episodes.clear, h.samples.result, h.samples.load, h.antiviral_start),
+        "course": (h.episodes.onset, h.episodes.clear, h.samples.result, h.samples.load, h.treatment.start),
     }
     return b"".join(np.ascontiguousarray(array).tobytes() for array in parts[stage])
 
@@ -200,10 +191,10 @@ def test_a_change_leaves_what_is_upstream_untouched(change: str) -> None:
 
 
 def test_attendance_only_removes_samples() -> None:
-    """Until the first treatment, the samples still taken say the same."""
+    """Where nobody is treated, the samples still taken say the same."""
     full, thin = (
-        _run("monitoring.attendance=1", "preemptive_therapy.accepted=0"),
-        _run("monitoring.attendance=0.5", "preemptive_therapy.accepted=0"),
+        _run("monitoring.attendance=1", "preemptive_therapy.accepted=0", *NO_DISEASE),
+        _run("monitoring.attendance=0.5", "preemptive_therapy.accepted=0", *NO_DISEASE),
     )
     assert full.samples is not None
     assert thin.samples is not None
@@ -211,24 +202,3 @@ def test_attendance_only_removes_samples() -> None:
     assert 0.3 < taken.mean() < 0.7
     assert np.array_equal(thin.samples.result[taken], full.samples.result[taken])
     assert np.array_equal(thin.samples.load[taken], full.samples.load[taken], equal_nan=True)
-
-
-@pytest.mark.parametrize("off", [Process.DEATH, Process.CMV])
-def test_switching_a_process_off_shifts_no_other(off: Process) -> None:
-    of, keep = model(*STRESS, baseline=STRESS_BASELINE), frozenset(Process) - {off}
-    whole = simulate(of, ChunkDraws(4, Role.STUDY, 0, SMALL), path=True)
-    part = simulate(of, ChunkDraws(4, Role.STUDY, 0, SMALL), path=True, needs=keep)
-    assert _stage_of(whole, "population") == _stage_of(part, "population")
-    assert whole.observation.relapse.tobytes() == part.observation.relapse.tobytes()
-    if off is Process.DEATH:
-        assert _stage(whole, "course") == _stage(part, "course")
-        assert np.isinf(part.death).all()
-        assert np.isfinite(whole.death).any()
-    else:  # ratio 1: CMV has no effect on death
-        assert part.samples is None
-        assert np.array_equal(whole.death, part.death)
-
-
-def _stage_of(h: History, stage: str) -> bytes:
-    assert stage == "population"
-    return h.population.stratum.tobytes() + h.population.score.tobytes()

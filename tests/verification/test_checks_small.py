@@ -12,8 +12,10 @@ import pytest
 from cmvsim.core.records import FloatArray
 from cmvsim.core.streams import Role, generator
 from cmvsim.montecarlo.experiment import FIELDS
+from cmvsim.simulation.draws import ChunkDraws
+from cmvsim.simulation.model import Model
 from tests.planning import planning_twins
-from tests.verification import checks, test_checks_long, write_report
+from tests.verification import checks, comparisons, test_checks_long, whole_model, write_report
 from tests.verification.checks import CHECKS, LONG, SMALL, CheckRow, Size, check, near, within
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +51,7 @@ def test_enumeration_by_hand() -> None:
 
 # --- each check fails on a package that is wrong ---------------------------------------------------------------------
 
-WRONG = Size("small", replicates=512, truth_chunks=7, repetitions=40)
+WRONG = Size("small", replicates=512, truth_chunks=7, repetitions=40, cohort=SMALL.cohort, chunks=3)
 """Another number of chunks than any tier's, so that nothing wrong stays in a cache."""
 
 
@@ -81,20 +83,20 @@ def higher(values: FloatArray) -> None:
 
 
 def missed_targets(patch: pytest.MonkeyPatch) -> None:
-    honest = checks.calibrate
+    honest = checks.solved
 
     def wrong(*args: object) -> object:
         solved = honest(*args)  # type: ignore[arg-type]
-        return replace(solved, targets=tuple(replace(t, achieved=1.05 * t.achieved) for t in solved.targets))
+        return replace(solved, targets=tuple(replace(t, achieved=1.1 * t.achieved) for t in solved.targets))
 
-    patch.setattr(checks, "calibrate", wrong)
+    patch.setattr(checks, "solved", wrong)
 
 
 def latent_seen(patch: pytest.MonkeyPatch) -> None:
     honest = checks.truth
 
-    def wrong(name: str, overrides: tuple[str, ...], chunks: int) -> dict[str, object]:
-        made = honest(name, overrides, chunks)
+    def wrong(*args: object) -> dict[str, object]:
+        made = honest(*args)  # type: ignore[arg-type]
         return {"latent": made["protocol"], "protocol": made["protocol"]}
 
     patch.setattr(checks, "truth", wrong)
@@ -103,6 +105,82 @@ def latent_seen(patch: pytest.MonkeyPatch) -> None:
 def deadlier(patch: pytest.MonkeyPatch) -> None:
     honest = checks.death_probability
     patch.setattr(checks, "death_probability", lambda t, h, after, relapse, shape: honest(t, h, 1.1 * after, relapse, shape))
+
+
+def more_infections(patch: pytest.MonkeyPatch) -> None:
+    """A fifth more than was solved."""
+    honest = whole_model.model_of
+
+    def wrong(*args: object) -> Model:
+        made = honest(*args)  # type: ignore[arg-type]
+        hazard = tuple(1.2 * h for h in made.baseline.bacterial_hazard)
+        return replace(made, baseline=replace(made.baseline, bacterial_hazard=hazard))
+
+    patch.setattr(whole_model, "model_of", wrong)
+
+
+def more_toxicity(patch: pytest.MonkeyPatch) -> None:
+    honest = whole_model.counted
+    patch.setattr(whole_model, "counted", lambda *args: {key: (1.1 * x, n) for key, (x, n) in honest(*args).items()})
+
+
+def higher_loads(patch: pytest.MonkeyPatch) -> None:
+    honest = whole_model.load_at
+    patch.setattr(whole_model, "load_at", lambda *args: honest(*args) + 0.3)
+
+
+def worse_health(patch: pytest.MonkeyPatch) -> None:
+    honest = whole_model.index_of_adults
+
+    def wrong(*args: object) -> Iterator[tuple[object, ...]]:
+        yield from ((*key, index - 0.03) for *key, index in honest(*args))  # type: ignore[arg-type]
+
+    patch.setattr(whole_model, "index_of_adults", wrong)
+
+
+def stronger_drug(patch: pytest.MonkeyPatch) -> None:
+    honest = comparisons.solved
+
+    def wrong(*args: object) -> object:
+        found = honest(*args)  # type: ignore[arg-type]
+        if found.letermovir is None:
+            return found
+        effect = replace(found.letermovir.effect, onset_ratio=0.7 * found.letermovir.effect.onset_ratio)
+        return replace(found, letermovir=replace(found.letermovir, effect=effect))
+
+    patch.setattr(comparisons, "solved", wrong)
+
+
+def half_of_all(patch: pytest.MonkeyPatch) -> None:
+    honest = comparisons.Bench.rows
+
+    def wrong(self: object) -> list[object]:
+        rows = honest(self)  # type: ignore[arg-type]
+        return [replace(row, figure=replace(row.figure, achieved=0.5 * row.figure.achieved)) for row in rows]
+
+    patch.setattr(comparisons.Bench, "rows", wrong)
+
+
+def no_censoring(patch: pytest.MonkeyPatch) -> None:
+    """Monitoring goes on after relapse, whatever is asked for."""
+    honest = comparisons.simulated
+
+    def wrong(name: str, overrides: tuple[str, ...], *args: object) -> object:
+        kept = tuple(item for item in overrides if item != comparisons.FOLLOWED_ON)
+        return honest(name, (*kept, comparisons.FOLLOWED_ON), *args)  # type: ignore[arg-type]
+
+    patch.setattr(comparisons, "simulated", wrong)
+
+
+def other_patients(patch: pytest.MonkeyPatch) -> None:
+    honest = comparisons.simulate
+
+    def wrong(model: Model, draws: ChunkDraws, **more: object) -> object:
+        if "cmv" in more or "strategy" in more:
+            draws = ChunkDraws(draws.seed + 1, draws.role, draws.chunk, draws.patients)
+        return honest(model, draws, **more)  # type: ignore[arg-type]
+
+    patch.setattr(comparisons, "simulate", wrong)
 
 
 def one_stream(patch: pytest.MonkeyPatch) -> None:
@@ -136,6 +214,14 @@ def too_sure(patch: pytest.MonkeyPatch) -> None:
         ("bias", altered(higher)),
         ("sample-size interval", too_sure),
         ("death", deadlier),
+        ("targets of the whole model", more_infections),
+        ("toxicity and virome", more_toxicity),
+        ("CMV disease", higher_loads),
+        ("quality of life", worse_health),
+        ("letermovir", stronger_drug),
+        ("published cohorts", half_of_all),
+        ("dependent censoring", no_censoring),
+        ("pairing", other_patients),
         ("streams", one_stream),
     ],
 )

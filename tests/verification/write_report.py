@@ -64,7 +64,8 @@ def report(found: dict[str, list[CheckRow]], size: Size, commit: str) -> str:
         "",
         f"Date {datetime.now(UTC):%Y-%m-%d}; commit {commit}; cmvsim {software_version()}; {versions}.",
         "",
-        f"{tier} {size.replicates:,} replicates of each study; estimand values from {size.truth_chunks * 4096:,} patients"
+        f"{tier} {size.replicates:,} replicates of each study; estimand values from {size.truth_chunks * 4096:,} patients; "
+        f"targets solved on {size.cohort:,} patients; the whole model in {size.chunks * 16_000:,}"
         + (f"; {size.repetitions:,} repetitions of a search" if size.repetitions else "")
         + ".",
         "",

@@ -101,7 +101,8 @@ def run_patients(
 ) -> None:
     """Run all patients who ever have an episode.
 
-    Without `episodes` these are the patients with an episode by their last visit: later ones leave no trace.
+    Without `episodes` these are the patients with an episode by their last visit, or whom disease may befall: others
+    leave no trace.
     `rows` (A,) says which of all P patients they are. Theirs alone, in their order: `traits` (T, A) and the outputs
     `courses` (A, C, 2) start and stop of treatments, `spells` (A, S, 3) drug, start, stop, `events` (A, 3) disease,
     neutropenia on ganciclovir, kidney injury on foscarnet, `episodes` (A, K, 5) and `knots` (A, J, 4), each of these two
@@ -203,7 +204,7 @@ def run_patients(
             if row == last_row:
                 break
             if row >= visits and not due[row - visits, i]:
-                follows = s[at.FOLLOW_UP] > 0.0 and until - s[at.LAST_SAMPLE] >= p[at.FOLLOW_UP_EVERY]
+                follows = s[at.FOLLOW_UP] > 0.0 and until - s[at.LAST_SAMPLE] >= x[at.FOLLOW_UP_EVERY]
                 if not follows or until > x[at.MONITORED_UNTIL]:
                     continue
                 time[row, i], code[row, i] = until, at.NOT_DETECTED

@@ -23,7 +23,6 @@ from __future__ import annotations
     NEUTROPENIA_HAZARD,
     KIDNEY_HAZARD,
     TURNAROUND,
-    FOLLOW_UP_EVERY,
     HORIZON,
     ORIGIN,
     SCALE,
@@ -47,8 +46,8 @@ from __future__ import annotations
     DISEASE_REFERENCE,
     FIRST_EPISODE,
     ENDS_LETERMOVIR,
-) = range(38)
-PARAMETERS = 38
+) = range(37)
+PARAMETERS = 37
 
 # A patient's traits: these, then four of each factor on the onset hazard, then those of each episode
 (
@@ -61,13 +60,14 @@ PARAMETERS = 38
     NEUTROPENIA_TO,
     FIRST_ONSET,
     MONITORED_UNTIL,
+    FOLLOW_UP_EVERY,
     LETERMOVIR_SHIFT,
     LETERMOVIR_DISEASE,
     NEUTROPENIA_CLOCK,
     KIDNEY_CLOCK,
     DISEASE_CLOCK,
-) = range(14)
-FACTORS = 14  # where the traits of factor 0 begin
+) = range(15)
+FACTORS = 15  # where the traits of factor 0 begin
 F_START, F_STOP, F_LOG, F_AFTER = range(4)
 TRAITS_PER_FACTOR = 4
 LETERMOVIR_FROM, LETERMOVIR_TO = FACTORS + F_START, FACTORS + F_STOP  # letermovir is factor 0

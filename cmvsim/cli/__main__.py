@@ -1,0 +1,5 @@
+"""``python -m cmvsim.cli``."""
+
+from cmvsim.cli import main
+
+main()

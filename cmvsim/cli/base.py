@@ -1,0 +1,69 @@
+"""What all commands share: the group, common options, printing, exit codes."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cmvsim.app import run
+from cmvsim.core.errors import ExitCode
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(package_name="cmvsim")
+def cli() -> None:
+    """Simulation and sample-size planning for CMV reactivation after CAR-T cell infusion.
+
+    Start with `cmvsim scenarios explain cmv-cart`, then `cmvsim power cmv-cart -n 250`.
+    """
+
+
+def finish(work: Callable[[], ExitCode | None], *, resume: bool = False) -> None:
+    """Run the work and exit with its code."""
+    again = shlex.join(["cmvsim", *sys.argv[1:]]) if resume and "--force" not in sys.argv else ""
+    sys.exit(run(work, resume=again))
+
+
+def say(text: str) -> None:
+    """Print to stdout."""
+    click.echo(text)
+
+
+def say_json(tree: Any) -> None:
+    """Print JSON to stdout."""
+    click.echo(json.dumps(tree, indent=2, ensure_ascii=False))
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the scenario; repeatable."
+)
+seed_option = click.option("--seed", type=int, default=1, show_default=True, help="Seed of the random streams.")
+output_option = click.option("-o", "--output", type=click.Path(path_type=Path), help="Run folder [default: under outputs/].")
+force_option = click.option("--force", is_flag=True, help="Compute afresh; the old results are replaced at the end.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the results as JSON on stdout.")
+quiet_option = click.option("--quiet", is_flag=True, help="No progress and notes; the answer stays.")
+jobs_option = click.option("--jobs", type=click.IntRange(min=-1), default=-1, help="Worker processes [default: all cores].")
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(["loky", "threading"]),
+    default="loky",
+    show_default=True,
+    help="Kind of workers; the numbers do not depend on it.",
+)
+scenario_argument = click.argument("scenario")

@@ -1,0 +1,223 @@
+"""Commands that work on studies: power, simulate, estimate, replay, formula."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cmvsim.app import Terminal
+from cmvsim.cli.base import (
+    backend_option,
+    cli,
+    finish,
+    force_option,
+    jobs_option,
+    json_option,
+    output_option,
+    quiet_option,
+    say,
+    say_json,
+    scenario_argument,
+    seed_option,
+    set_option,
+    shown,
+)
+from cmvsim.core.errors import ExitCode
+
+
+@cli.command()
+@scenario_argument
+@set_option
+@click.option("--design", help="Design of the scenario [default: its first].")
+@click.option("--endpoint", "endpoints", multiple=True, help="Endpoint id; repeatable [default: those of the analysis].")
+@click.option("-n", "sizes", metavar="N", help="Patients: 250, or 100,150, or 60:300:10 [default: the scenario's].")
+@click.option("--half-width", type=float, help="Find the smallest N with this half-width of the confidence interval.")
+@click.option("--probability", type=float, help="... reached with this probability [default: 0.8].")
+@click.option("--replicates", type=int, default=10_000, show_default=True, help="Simulated studies (the maximum with --mcse).")
+@click.option("--mcse", type=float, help="Stop when the criterion's Monte Carlo standard error is this small.")
+@click.option("--sensitivity", is_flag=True, help="All estimators of each endpoint, not only the primary one.")
+@seed_option
+@jobs_option
+@backend_option
+@output_option
+@force_option
+@json_option
+@quiet_option
+def power(
+    scenario: str,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    jobs: int,
+    backend: Any,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Feasibility, precision and sample size of SCENARIO (a catalogue id or a TOML file)."""
+
+    def work() -> None:
+        from cmvsim.report import power_text
+        from cmvsim.verbs.place import Place
+        from cmvsim.verbs.power import PowerOptions
+        from cmvsim.verbs.power import power as verb
+
+        terminal = Terminal(quiet=quiet)
+        outcome = verb(PowerOptions(scenario, overrides, **options), Place(output, jobs or -1, backend, force), terminal)
+        if as_json:
+            say_json(outcome.results)
+            return
+        say(power_text.sentence(outcome.results))
+        if not quiet:
+            say("\n" + power_text.plain_table(power_text.table(outcome.results, brief=True)))
+            say("\n" + "\n".join(power_text.truth_lines(outcome.results)))
+            say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
+
+    finish(work, resume=True)
+
+
+@cli.command()
+@scenario_argument
+@set_option
+@click.option("-n", "patients", type=int, help="Patients per study [default: the scenario's].")
+@click.option("--replicates", type=int, default=1, show_default=True, help="Studies to simulate.")
+@click.option("--strategy", metavar="ID", help="Strategy of the scenario [default: the one without a drug].")
+@click.option("--history", is_flag=True, help="Also write what truly happened, one history_*.csv per topic.")
+@click.option("--no-cmv", is_flag=True, help="The same patients with nobody's CMV replicating: the counterfactual.")
+@seed_option
+@output_option
+@force_option
+@json_option
+@quiet_option
+def simulate(
+    scenario: str,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    no_cmv: bool,
+    **options: Any,
+) -> None:
+    """Simulate studies of SCENARIO: tables as the study would record them, with analysis.toml.
+
+    The same seed gives the same patients under every strategy, and without CMV.
+    """
+
+    def work() -> None:
+        from cmvsim.verbs.place import Place
+        from cmvsim.verbs.simulate import SimulateOptions
+        from cmvsim.verbs.simulate import simulate as verb
+
+        asked = SimulateOptions(scenario, overrides, cmv=not no_cmv, **options)
+        outcome = verb(asked, Place(output, force=force), Terminal(quiet=quiet))
+        if as_json:
+            say_json(outcome.results)
+        else:
+            say(
+                f"{outcome.results['replicates']} simulated stud{'y' if outcome.results['replicates'] == 1 else 'ies'} of "
+                f"{outcome.results['patients']} patients in {shown(outcome.folder)}"
+            )
+
+    finish(work)
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--analysis", type=click.Path(path_type=Path), help="Analysis file [default: analysis.toml beside the tables].")
+@click.option("--endpoint", "endpoints", multiple=True, help="Endpoint id; repeatable [default: those of the analysis].")
+@output_option
+@force_option
+@json_option
+@quiet_option
+def estimate(
+    folder: Path,
+    analysis: Path | None,
+    endpoints: tuple[str, ...],
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Estimate the endpoints on the study tables in DIR, real or simulated."""
+
+    def work() -> None:
+        from cmvsim.report import estimate_text, power_text
+        from cmvsim.verbs.estimate import EstimateOptions
+        from cmvsim.verbs.estimate import estimate as verb
+        from cmvsim.verbs.place import Place
+
+        outcome = verb(EstimateOptions(folder, analysis, endpoints), Place(output, force=force))
+        if as_json:
+            say_json(outcome.results)
+            return
+        say(estimate_text.estimate_sentence(outcome.results))
+        for warning in outcome.results["warnings"]:
+            say(f"Note: {warning}")
+        if not quiet:
+            say("\n" + power_text.plain_table(estimate_text.estimate_table(outcome.results)))
+            say(f"\nRun folder: {shown(outcome.folder)}")
+
+    finish(work)
+
+
+@cli.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--check", is_flag=True, help="Exit with 3 when a number differs by more than 1e-9.")
+@jobs_option
+@backend_option
+@json_option
+@quiet_option
+def replay(folder: Path, check: bool, jobs: int, backend: Any, as_json: bool, quiet: bool) -> None:
+    """Compute the finished run in RUN again and compare its numbers; RUN is not touched."""
+
+    def work() -> ExitCode:
+        from cmvsim.verbs.place import Place
+        from cmvsim.verbs.replay import replay as verb
+
+        outcome = verb(folder, Place(jobs=jobs or -1, backend=backend), Terminal(quiet=quiet))
+        if as_json:
+            say_json(
+                {
+                    "run": str(outcome.folder),
+                    "verdict": outcome.verdict,
+                    "differences": list(outcome.differences),
+                    "edited": list(outcome.edited),
+                }
+            )
+        else:
+            say(f"{shown(outcome.folder)}: {outcome.verdict}")
+            for line in outcome.differences:
+                say(f"  {line}")
+            for name in outcome.edited:
+                say(f"  {name} was changed after the run")
+        failed = outcome.verdict == "different" or bool(outcome.edited)
+        return ExitCode.VERDICT_NO if check and failed else ExitCode.OK
+
+    finish(work)
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.argument("values", nargs=-1, metavar="[KEY=VALUE]...")
+@json_option
+def formula(name: str | None, values: tuple[str, ...], as_json: bool) -> None:
+    """Closed forms and exact methods: NAME KEY=VALUE...; without NAME their list, with NAME alone its parameters."""
+
+    def work() -> None:
+        from cmvsim.verbs import formula as verb
+
+        if name is None:
+            say(verb.listing())
+        elif not values:
+            say(verb.describe(name))
+        else:
+            result = verb.formula(name, verb.read_pairs(values))
+            if as_json:
+                say_json(result.as_dict())
+            else:
+                say(result.text())
+
+    finish(work)

@@ -1,0 +1,98 @@
+"""How patients feel, what is asked of the tables, and with what design."""
+
+from __future__ import annotations
+
+from cmvsim.models.quality_of_life import ADULT_FROM, YOUTH_FROM
+from cmvsim.scenarios.explain.sentences import Section, joined, spread
+from cmvsim.scenarios.scenario import Scenario
+from cmvsim.scenarios.words import number, percent, quantity, visits
+
+COUNTS = {
+    "detected": "first detectable sample",
+    "quantifiable": "first quantifiable sample",
+    "at_least": "first sample of",
+    "clinically_significant": "first treatment for CMV, or CMV disease,",
+}
+
+STATE_WORDS = {
+    "icu": "intensive care",
+    "severe_crs": "severe CRS",
+    "severe_icans": "severe ICANS",
+    "cmv_treatment": "treatment for CMV",
+    "cmv_disease": "CMV disease",
+    "antiviral_toxicity": "toxicity of an antiviral",
+}
+
+
+def quality_of_life(spec: Scenario) -> Section:
+    """Questionnaires, the mean index and what changes it."""
+    law = spec.quality_of_life
+    strata = [name for name, s in spec.population.strata.items() if float(s.share) > 0]
+    means = [
+        f"{spread([float(law.mean_index[name][index]) for name in strata], '.2g')} on day {day}"
+        for index, day in enumerate(law.days.value)
+    ]
+    changes = [(STATE_WORDS.get(name, name.replace("_", " ")), float(value)) for name, value in law.changes]
+    felt = joined([f"{name} {value:+.2g}" for name, value in changes if value])
+    none = joined([name for name, value in changes if not value])
+    missing = joined([percent(float(share)) for share in law.missing.share])
+    odds = law.missing.odds_ratios
+    brief = [
+        (
+            f"EQ-5D questionnaires on {visits(law.visits.value)} (5L from {ADULT_FROM:g} years, the youth version from "
+            f"{YOUTH_FROM:g}); mean index {joined(means)} in patients to whom nothing happens."
+        ),
+        f"Changes while they last: {felt}." if felt else "",
+        "It acts on nothing.",
+    ]
+    more = [
+        f"No change: {none}." if none else "",
+        (
+            f"Index of the value set {law.value_set.value}; standard deviation between patients {float(law.spread.sd):.2g}; "
+            f"CMV disease is felt for {quantity(float(law.cmv_disease_days), 'days')}."
+        ),
+        (
+            f"Not filled in: {missing}; odds {float(odds.hospital):.2g} times higher in hospital and {float(odds.relapse):.2g} times "
+            "after relapse."
+        ),
+    ]
+    return Section("QUALITY OF LIFE", brief, more)
+
+
+def asked(spec: Scenario) -> Section:
+    """The endpoints and how they are read off the tables."""
+    plan = spec.analysis
+    event = COUNTS[plan.definition.name] + (f" {plan.definition}" if plan.definition.level is not None else "")
+    competing = [
+        "death",
+        *(["transplantation"] if plan.hct == "competing" else []),
+        *(["relapse"] if plan.relapse == "competing" else []),
+    ]
+    censored = [*(["transplantation"] if plan.hct == "censor" else []), *(["relapse"] if plan.relapse == "censor" else [])]
+    handling = [
+        f"{joined(competing)} competing",
+        f"censored at {joined(censored)}" if censored else "",
+        "relapse followed through" if plan.relapse == "treatment_policy" else "",
+        "DNAemia at infusion left out" if plan.prevalent == "exclude" else "DNAemia at infusion counted at day 0",
+        f"{percent(plan.level)} CI ({plan.interval})",
+    ]
+    rest = f" The same for {', '.join(plan.endpoints[1:])}." if len(plan.endpoints) > 1 else ""
+    text = f"{plan.primary}: {event} on days 1-{plan.window}, {', '.join(part for part in handling if part)}.{rest}"
+    return Section(
+        "ASKED", [text], [f"A visit planned for day {number(plan.window)} counts up to {plan.closing_window} days late."]
+    )
+
+
+def plan_(spec: Scenario) -> Section:
+    """The designs."""
+    found = []
+    for name, design in spec.designs.items():
+        goal = (
+            f"half-width at most {100 * design.target.half_width:g} points with {percent(design.target.probability)} "
+            f"probability"
+            if design.target is not None
+            else "no target"
+        )
+        title = design.kind if name in design.kind else f"{name} ({design.kind})"
+        found.append(f"{title}: {goal}.")
+    return Section("PLAN", found)
