@@ -80,8 +80,10 @@ def cmv(c: Chooser) -> list[str]:
         f"cmv.load.plateau={{ median = {c.between(1, 15)}, varies = {{ sdlog = 0.8 }} }}",
         f"cmv.load.decay_half_life={{ median = {c.between(0.5, 4)}, varies = {{ sdlog = 0.6 }} }}",
         f"cmv.load.self_limited={{ share = {c.between(0.1, 0.9)}, slope = {c.between(-2, 1)} }}",
-        f"cmv.load.treated={{ lag = {c.one_of(0, 1, 2.3, 6)}, half_life = {{ median = {c.between(0.5, 4)}, "
-        f"varies = {{ sdlog = 0.5 }} }}, regrowth = {c.between(0, 1)}, refractory = {c.between(0, 0.8)} }}",
+        (
+            f"cmv.load.treated={{ lag = {c.one_of(0, 1, 2.3, 6)}, half_life = {{ median = {c.between(0.5, 4)}, "
+            f"varies = {{ sdlog = 0.5 }} }}, regrowth = {c.between(0, 1)}, refractory = {c.between(0, 0.8)} }}"
+        ),
         f"cmv.disease.hazard={c.one_of(0.0005, 0.01, 0.05)}",
         f"cmv.disease.slope={c.one_of(0, 0.3, 0.9)}",
     ]
@@ -120,10 +122,14 @@ def care(c: Chooser) -> list[str]:
         f"preemptive_therapy.delay={c.one_of(0, 0.5, 1, 4)}",
         f"preemptive_therapy.first_line={c.one_of(*FIRST_LINES)}",
         f"preemptive_therapy.refractory_after={c.one_of(1, 4, 10, 14)}",
-        f"preemptive_therapy.stop_after={{ negatives = {c.one_of(0, 1, 1, 2)}, minimum_days = {c.one_of(1, 5, 14)}, "
-        f"maximum_days = {c.one_of(14, 20, 60)} }}",
-        f"preemptive_therapy.toxicity.neutropenia={{ probability = {c.between(0.05, 0.9)}, days = 14, "
-        f"duration = {{ median = 7, varies = {{ sdlog = 0.6 }} }} }}",
+        (
+            f"preemptive_therapy.stop_after={{ negatives = {c.one_of(0, 1, 1, 2)}, minimum_days = {c.one_of(1, 5, 14)}, "
+            f"maximum_days = {c.one_of(14, 20, 60)} }}"
+        ),
+        (
+            f"preemptive_therapy.toxicity.neutropenia={{ probability = {c.between(0.05, 0.9)}, days = 14, "
+            f"duration = {{ median = 7, varies = {{ sdlog = 0.6 }} }} }}"
+        ),
         f"preemptive_therapy.toxicity.kidney_injury={{ probability = {c.between(0.05, 0.9)}, days = 14 }}",
     ]
 
@@ -151,8 +157,10 @@ def aftermath(c: Chooser) -> list[str]:
         f"follow_up.monitoring_stop={c.table(STRATA, lambda: c.between(0, 1))}",
         f"follow_up.hct_by_90={c.table(STRATA, lambda: c.between(0, 0.3))}",
         f"follow_up.lost_by_90={c.between(0, 0.2)}",
-        f"follow_up.death_ratios={{ clinically_significant = {c.ratio(3)}, disease = {c.ratio(8)}, "
-        f"severe_infection = {c.ratio(30)}, severe_toxicity = {c.ratio(10)}, score = {c.ratio(2)} }}",
+        (
+            f"follow_up.death_ratios={{ clinically_significant = {c.ratio(3)}, disease = {c.ratio(8)}, "
+            f"severe_infection = {c.ratio(30)}, severe_toxicity = {c.ratio(10)}, score = {c.ratio(2)} }}"
+        ),
         f"resources.initial_stay.severe_toxicity_days={c.one_of(0, 4.3, 10)}",
         f"resources.cmv.prolongation_days={{ median = {c.between(1, 20)}, varies = {{ sdlog = 0.8 }} }}",
         f"resources.cmv.admission={c.table(DRUGS, lambda: c.between(0, 1))}",
@@ -166,7 +174,8 @@ def aftermath(c: Chooser) -> list[str]:
         f"resistance.aciclovir={{ change = {c.between(0, 0.6)}, ul54 = 0 }}",
         f"resistance.ganciclovir={{ change = {c.between(0, 0.9)}, exposure = {c.one_of(7, 21)} }}",
         f"resistance.letermovir={c.between(0, 1)}",
-        f"resistance.sequencing={{ send_at = {c.one_of(40, 500)}, per_episode = {c.one_of(1, 2)}, half_load = 2.5, slope = 3 }}",
+        f"resistance.sequencing.send_at={c.one_of(40, 500)}",
+        f"resistance.sequencing.per_episode={c.one_of(1, 2)}",
     ]
 
 
@@ -193,8 +202,10 @@ def letermovir(c: Chooser) -> list[str]:
         "letermovir.adherence={ mean = 0.8, varies = { sd = 0.2, low = 0, high = 1 } }",
         f"letermovir.discontinued_by_90={c.between(0, 0.7)}",
         f"letermovir.stopped_by={c.one_of(*STOPPED_BY)}",
-        f'strategies.drug={{ label = "Letermovir", prophylaxis = "letermovir", who = {who}, start = {start}, '
-        f"duration = {c.one_of(10, 30, 90)}, dose = 480 }}",
+        (
+            f'strategies.drug={{ label = "Letermovir", prophylaxis = "letermovir", who = {who}, start = {start}, '
+            f"duration = {c.one_of(10, 30, 90)}, dose = 480 }}"
+        ),
     ]
 
 

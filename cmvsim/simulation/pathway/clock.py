@@ -50,7 +50,7 @@ class Rank(IntEnum):
     DEATH = auto()
 
 
-class SimultaneousEvents(RuntimeError):
+class SimultaneousEventsError(RuntimeError):
     """Two events of the same kind at the same time: nothing says which comes first."""
 
 
@@ -86,7 +86,7 @@ class Clock(Environment):
         ------
         ValueError
             If the time is over.
-        SimultaneousEvents
+        SimultaneousEventsError
             If another event of that rank is expected at that time.
         """
         event = Appointment(self, time, rank)
@@ -95,10 +95,10 @@ class Clock(Environment):
         if time > self.horizon:
             return event
         if (time, rank) in self._expected:
-            raise SimultaneousEvents(f"two of {rank.name} at {time!r}")
+            raise SimultaneousEventsError(f"two of {rank.name} at {time!r}")
         self._expected.add((time, rank))
         event._ok, event._value = True, None  # noqa: SLF001  # as SimPy's own Timeout does
-        heappush(self._queue, (time, rank, next(self._eid), event))  # type: ignore[misc]  # SimPy names priorities NewType
+        heappush(self._queue, (time, rank, next(self._eid), event))
         return event
 
     def book(self, time: float, rank: Rank, action: Action) -> Appointment:

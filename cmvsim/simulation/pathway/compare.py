@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from cmvsim.core.ledger import Item
 from cmvsim.models.history import History
 from cmvsim.simulation.pathway.records import PatientHistory
 from cmvsim.simulation.pathway.told import Told, told_by_cohort, told_by_pathway
@@ -49,10 +51,10 @@ class Comparison:
     def table(self) -> str:
         """What was compared, in lines."""
         rows = [
-            f"{name:<28} {kind.compared:>9,} {kind.different:>9,} {kind.largest:>11.2g}"
+            f"{name:<44} {kind.compared:>9,} {kind.different:>9,} {kind.largest:>11.2g}"
             for name, kind in sorted(self.kinds.items())
         ]
-        head = f"{'entry':<28} {'compared':>9} {'different':>9} {'largest':>11}"
+        head = f"{'entry':<44} {'compared':>9} {'different':>9} {'largest':>11}"
         return "\n".join([f"{self.patients:,} patients, {len(self.mismatches):,} differ", head, *rows])
 
     def add(self, other: Comparison) -> None:
@@ -75,13 +77,14 @@ def compare(history: History, stories: Iterable[PatientHistory], tolerance: floa
         Of the same model, draws, strategy and switches; what it does not hold is not compared.
     stories
         From :func:`cmvsim.simulation.pathway.engine.simulate_pathway`.
+    tolerance
+        Days; for numbers above 1,000, relative to a thousandth of them.
     """
     result = Comparison()
+    absent = absent_from(history)
     for story in stories:
         cohort = told_by_cohort(history, story.patient, story.replicate)
-        pathway = told_by_pathway(story)
-        held = _held(history)
-        pathway = {name: value for name, value in pathway.items() if held(name)}
+        pathway = {name: value for name, value in told_by_pathway(story).items() if not absent(name)}
         different = [name for name in sorted({*cohort, *pathway}) if _count(result, name, cohort, pathway, tolerance)]
         result.patients += 1
         if different:
@@ -89,19 +92,17 @@ def compare(history: History, stories: Iterable[PatientHistory], tolerance: floa
     return result
 
 
-def _held(history: History):  # type: ignore[no-untyped-def]
-    """Whether an entry is of what the history holds."""
-    absent = []
-    if history.episodes is None:
-        absent += ["episode ", "knot "]
-    if history.infections is None:
-        absent += ["bacterial ", "fungal "]
-    if history.sequencing is None:
-        absent += ["resistance ", "strain ", "sequencing "]
-    if history.stays is None:
-        absent += ["stay ", "icu stay ", "planned stay "]
-    no_ledger = history.ledger is None
-    return lambda name: not name.startswith(tuple(absent)) and not (no_ledger and "(" in name)
+def absent_from(history: History) -> Callable[[str], bool]:
+    """Whether an entry is of what the history does not hold."""
+    parts = (
+        (history.episodes, ("episode ", "knot ")),
+        (history.infections, ("bacterial ", "fungal ")),
+        (history.sequencing, ("resistance ", "strain ", "sequencing ")),
+        (history.stays, ("stay ", "icu stay ", "planned stay ")),
+        (history.ledger, tuple(f"{item.value} (" for item in Item)),
+    )
+    prefixes = tuple(prefix for part, names in parts if part is None for prefix in names)
+    return lambda name: name.startswith(prefixes) if prefixes else False
 
 
 def kind_of(name: str) -> str:
@@ -125,27 +126,23 @@ def _count(result: Comparison, name: str, cohort: Told, pathway: Told, tolerance
 
 
 def side_by_side(story: PatientHistory, cohort: Told, pathway: Told, different: list[str]) -> str:
-    """Both stories in words, what differs marked."""
-    lines = [f"patient {story.patient} of replicate {story.replicate}: {len(different)} entries differ"]
-    lines.append(f"  {'':<30} {'cohort engine':>24} {'pathway engine':>24}")
+    """Both stories in words, in order of time; what differs is marked."""
+    both = {**cohort, **pathway}
 
-    def when(name: str) -> float:
-        value = pathway.get(name, cohort.get(name))
-        return value if isinstance(value, float) else 0.0
+    def begins(name: str) -> float:
+        """When what an entry is of began."""
+        subject = name.rsplit(" ", 1)[0]
+        found = (both.get(f"{subject} {first}") for first in ("onset", "start", "time"))
+        return next((value for value in found if isinstance(value, float)), -math.inf)
 
-    for name in sorted({*cohort, *pathway}, key=lambda name: (_subject_time(name, cohort, pathway, when), name)):
+    lines = [
+        f"patient {story.patient} of replicate {story.replicate}: {len(different)} entries differ",
+        f"  {'':<44} {'cohort engine':>24} {'pathway engine':>24}",
+    ]
+    for name in sorted(both, key=lambda name: (begins(name), name)):
         mark = "!" if name in different else " "
-        lines.append(f"{mark} {name:<30} {_shown(cohort.get(name)):>24} {_shown(pathway.get(name)):>24}")
+        lines.append(f"{mark} {name:<44} {_shown(cohort.get(name)):>24} {_shown(pathway.get(name)):>24}")
     return "\n".join(lines)
-
-
-def _subject_time(name: str, cohort: Told, pathway: Told, when) -> float:  # type: ignore[no-untyped-def]
-    """When what an entry is of began, so that a story reads in order of time."""
-    subject = name.rsplit(" ", 1)[0]
-    for first in ("onset", "start", "time"):
-        if f"{subject} {first}" in pathway or f"{subject} {first}" in cohort:
-            return float(when(f"{subject} {first}"))
-    return float("-inf")
 
 
 def _shown(value: float | int | str | None) -> str:

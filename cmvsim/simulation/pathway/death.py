@@ -23,7 +23,7 @@ class Death:
         ratios = model.follow_up.death_ratios
         self.clock = clock
         self.conditions = conditions
-        self.base = model.baseline.non_relapse_hazard[facts.stratum] * float(ratios.score) ** facts.score
+        self.base = model.baseline.non_relapse_hazard[facts.stratum] * math.pow(float(ratios.score), facts.score)
         self.by_state = {
             Condition.CLINICALLY_SIGNIFICANT: float(ratios.clinically_significant),
             Condition.DISEASE: float(ratios.disease),

@@ -1,7 +1,8 @@
-"""One CMV episode: the natural course of the load, the course that treatment imposes, and the smaller of the two (model.md 6)."""
+"""One CMV episode: its natural load, the load that treatment imposes, and the smaller of the two (model.md 6)."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -119,7 +120,7 @@ class Episode:
             return corners
         crossings = []
         edges = [t, *corners, until]
-        for a, b in zip(edges, edges[1:], strict=False):
+        for a, b in itertools.pairwise(edges):
             gap, closing = self.natural(a) - line.at(a), line.slope - self.natural_slope(a)
             if closing != 0 and a < a + gap / closing < b:
                 crossings.append(a + gap / closing)

@@ -73,7 +73,7 @@ class OnsetHazard:
 
     def mass(self, t: float) -> float:
         """F(t) of the Weibull law, written so that the upper tail keeps its digits: minus the log of 1 - F."""
-        return (max(t - self.inclusion, 0.0) / self.scale) ** self.shape
+        return math.pow(max(t - self.inclusion, 0.0) / self.scale, self.shape)
 
     def spent(self, start: float, stop: float, also: Iterable[Factor], ratio: float) -> float:
         """Cumulative hazard from `start` to `stop`."""
@@ -123,7 +123,7 @@ def baseline_ratio(model: Model, facts: Facts) -> float:
         (r.child, facts.age < ADULT),
         (r.lymphopenia, facts.lymphocytes < float(spec.lymphopenia_below)),
     )
-    return math.prod(float(ratio) for ratio, so in applies if so) * float(r.score) ** facts.score
+    return math.prod(float(ratio) for ratio, so in applies if so) * math.pow(float(r.score), facts.score)
 
 
 def standing_factors(model: Model, facts: Facts) -> tuple[Factor, ...]:

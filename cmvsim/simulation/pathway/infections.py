@@ -23,7 +23,7 @@ class InfectionHazard:
     def __init__(
         self, hazards: tuple[float, ...], ratios: InfectionRatios, facts: Facts, clock: Clock, conditions: Conditions
     ) -> None:
-        constant = float(ratios.score) ** facts.score * (float(ratios.leukaemia) if facts.leukaemia else 1.0)
+        constant = math.pow(float(ratios.score), facts.score) * (float(ratios.leukaemia) if facts.leukaemia else 1.0)
         self.hazards = [hazard * constant for hazard in hazards]
         self.by_state = {
             Condition.CMV: float(ratios.cmv),
@@ -39,8 +39,7 @@ class InfectionHazard:
     @property
     def now(self) -> float:
         """Per day."""
-        ratio = math.prod(ratio for state, ratio in self.by_state.items() if state in self.conditions)
-        return self.hazards[self.late] * ratio
+        return self.hazards[self.late] * math.prod(r for state, r in self.by_state.items() if state in self.conditions)
 
     def changed(self) -> None:
         """The patient's state changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -57,7 +58,7 @@ def _hospital_days(facts: Facts, stays: StayRecord) -> Iterator[LedgerRow]:
         edges = {stay.start, stay.stop, planned.start, planned.stop}
         edges |= {edge for icu in stays.icu for edge in (icu.start, icu.stop)}
         times = sorted(t for t in edges if stay.start <= t <= stay.stop)
-        for a, b in zip(times, times[1:], strict=False):
+        for a, b in itertools.pairwise(times):
             intensive = any(icu.contains(a) for icu in stays.icu)
             component = Component.INITIAL_STAY_PLANNED if planned.contains(a) else after
             yield _span(Item.ICU_DAY if intensive else Item.WARD_DAY, component, Window(a, b))

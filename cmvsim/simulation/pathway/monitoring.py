@@ -152,5 +152,5 @@ class ClinicianTesting:
         for ratio, window in states:
             if window.contains(t):
                 odds *= float(ratio)
-        odds *= float(spec.score) ** facts.score
+        odds *= math.pow(float(spec.score), facts.score)
         return odds / (1 + odds)

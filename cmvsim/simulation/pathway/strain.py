@@ -1,4 +1,4 @@
-"""Antiviral resistance of a patient's episodes, and what sequencing sees of it (model.md 10). It follows CMV and acts on nothing."""
+"""Antiviral resistance, which follows CMV and acts on nothing, and what sequencing sees of it (model.md 10)."""
 
 from __future__ import annotations
 

@@ -90,10 +90,11 @@ def told_by_cohort(history: History, patient: int, replicate: int) -> Told:
     if history.prophylaxis is not None:
         _window(told, "letermovir", Window(float(history.prophylaxis.start[row]), float(history.prophylaxis.stop[row])))
     if history.infections is not None:
-        i = history.infections
-        for k in range(len(i.bacterial.start)):
-            _infection(told, f"bacterial {k}", *_of(i.bacterial, (k, row)), bool(i.bacterial_severe[k, row]))
-        _infection(told, "fungal", *_of(i.fungal, row), bool(i.fungal_severe[row]))
+        infections = history.infections
+        for k in range(len(infections.bacterial.start)):
+            severe = bool(infections.bacterial_severe[k, row])
+            _infection(told, f"bacterial {k}", *_of(infections.bacterial, (k, row)), severe)
+        _infection(told, "fungal", *_of(infections.fungal, row), bool(infections.fungal_severe[row]))
     o = history.observation
     names = ("relapse", "new_therapy", "hct", "withdrawn", "lost")
     _entries(told, "follow-up", **{name: float(getattr(o, name)[at]) for name in names})
