@@ -84,7 +84,7 @@ def cmv(c: Chooser) -> list[str]:
             f"cmv.load.treated={{ lag = {c.one_of(0, 1, 2.3, 6)}, half_life = {{ median = {c.between(0.5, 4)}, "
             f"varies = {{ sdlog = 0.5 }} }}, regrowth = {c.between(0, 1)}, refractory = {c.between(0, 0.8)} }}"
         ),
-        f"cmv.disease.hazard={c.one_of(0.0005, 0.01, 0.05)}",
+        f"cmv.disease.hazard={c.one_of(0.003, 0.03, 0.1)}",
         f"cmv.disease.slope={c.one_of(0, 0.3, 0.9)}",
     ]
 
@@ -156,7 +156,7 @@ def aftermath(c: Chooser) -> list[str]:
         f"follow_up.relapse_ratios={{ score = {c.one_of(1, 1.6)} }}",
         f"follow_up.monitoring_stop={c.table(STRATA, lambda: c.between(0, 1))}",
         f"follow_up.hct_by_90={c.table(STRATA, lambda: c.between(0, 0.3))}",
-        f"follow_up.lost_by_90={c.between(0, 0.2)}",
+        f"follow_up.lost_by_90={c.between(0, 0.6)}",
         (
             f"follow_up.death_ratios={{ clinically_significant = {c.ratio(3)}, disease = {c.ratio(8)}, "
             f"severe_infection = {c.ratio(30)}, severe_toxicity = {c.ratio(10)}, score = {c.ratio(2)} }}"
@@ -215,7 +215,6 @@ def avoiding(overrides: tuple[str, ...], departures: frozenset[str], seed: int) 
     slow = float(value["monitoring.turnaround"]) > float(value["preemptive_therapy.delay"])
     keep_away = {
         "death_of_disease": ["follow_up.death_ratios.clinically_significant=1"],
-        "follow_up_between_visits": ["monitoring.clinical.between_visits=true"] if "monitoring.clinical" in value else [],
         "falls_without_drug": ["cmv.load.treated.regrowth=1" if seed % 2 else "cmv.load.treated.refractory=0"],
         "result_before_onset": ["cmv.disease.hazard=1e-9"] if slow else [],
         "failed_sequencing": ["resistance.sequencing.half_load=-20"],
