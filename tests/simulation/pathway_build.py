@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable
 
+from cmvsim.calibration.quality_of_life import convert
 from cmvsim.core.streams import Role
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.history import Process
@@ -18,7 +19,8 @@ from cmvsim.simulation.pathway.compare import Comparison, compare
 from cmvsim.simulation.pathway.engine import simulate_pathway
 from cmvsim.simulation.pathway.records import PatientHistory, Reported
 
-NEEDS = ALL - {Process.QUALITY_OF_LIFE}
+NEEDS = ALL
+WITHOUT_HEALTH = ALL - {Process.QUALITY_OF_LIFE}
 
 
 def given_baseline(strata: int, amplitude: float) -> Baseline:
@@ -37,7 +39,7 @@ def given_baseline(strata: int, amplitude: float) -> Baseline:
 def catalogue_model(scenario: str, *overrides: str, amplitude: float = 2.0) -> Model:
     """A catalogue scenario with given hazards."""
     spec = resolve(scenario, overrides).spec
-    return Model.of(spec, given_baseline(len(spec.population.strata), amplitude))
+    return Model.of(spec, given_baseline(len(spec.population.strata), amplitude), convert(spec.quality_of_life))
 
 
 def both_engines(
@@ -52,7 +54,8 @@ def both_engines(
 ) -> tuple[Comparison, list[PatientHistory]]:
     """Run both engines on all patients of a small chunk and compare them."""
     draws = ChunkDraws(seed, Role.STUDY, 0, patients, replicates)
-    history = simulate(model, draws, needs=NEEDS, path=True, strategy=strategy, never_lost=never_lost, cmv=cmv)
+    needs = WITHOUT_HEALTH if model.latent_health is None else NEEDS
+    history = simulate(model, draws, needs=needs, path=True, strategy=strategy, never_lost=never_lost, cmv=cmv)
     stories = [
         story
         for replicate in range(replicates)

@@ -12,7 +12,7 @@ from enum import IntEnum, auto
 from heapq import heappush
 
 from simpy import Environment
-from simpy.events import Event, Timeout
+from simpy.events import Event, EventPriority, Timeout
 
 from cmvsim.models.time_grid import STEPS_PER_DAY
 
@@ -98,7 +98,7 @@ class Clock(Environment):
             raise SimultaneousEventsError(f"two of {rank.name} at {time!r}")
         self._expected.add((time, rank))
         event._ok, event._value = True, None  # noqa: SLF001  # as SimPy's own Timeout does
-        heappush(self._queue, (time, rank, next(self._eid), event))
+        heappush(self._queue, (time, EventPriority(rank), next(self._eid), event))
         return event
 
     def book(self, time: float, rank: Rank, action: Action) -> Appointment:
@@ -129,7 +129,7 @@ class Clock(Environment):
         while self._queue:
             self.step()
 
-    def timeout(self, delay: float = 0, value: object = None) -> Timeout:  # type: ignore[override]
+    def timeout(self, delay: float = 0, value: object = None) -> Timeout:
         """Refused: a relative delay."""
         raise TypeError(f"a delay of {delay!r} from now ({value!r}): events are booked at absolute times")
 

@@ -99,6 +99,7 @@ def absent_from(history: History) -> Callable[[str], bool]:
         (history.infections, ("bacterial ", "fungal ")),
         (history.sequencing, ("resistance ", "strain ", "sequencing ")),
         (history.stays, ("stay ", "icu stay ", "planned stay ")),
+        (history.questionnaires, ("questionnaire ",)),
         (history.ledger, tuple(f"{item.value} (" for item in Item)),
     )
     prefixes = tuple(prefix for part, names in parts if part is None for prefix in names)
@@ -107,7 +108,7 @@ def absent_from(history: History) -> Callable[[str], bool]:
 
 def kind_of(name: str) -> str:
     """The entry's name without its numbers."""
-    return re.sub(r" \d+[^ ]* ", " ", name)
+    return re.sub(r" -?\d+[^ ]* ", " ", name)
 
 
 def _count(result: Comparison, name: str, cohort: Told, pathway: Told, tolerance: float) -> bool:

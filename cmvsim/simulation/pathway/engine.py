@@ -12,6 +12,7 @@ from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.pathway.episode import Episode
 from cmvsim.simulation.pathway.facts import Chance, Shared
+from cmvsim.simulation.pathway.health import Life, questionnaires_of
 from cmvsim.simulation.pathway.ledger import ledger_of
 from cmvsim.simulation.pathway.patient import Patient
 from cmvsim.simulation.pathway.records import EpisodeRecord, PatientHistory
@@ -81,7 +82,8 @@ def story_of(person: Patient, patient: int, replicate: int) -> PatientHistory:
     bacterial, fungal = tuple(person.infections.bacterial), person.infections.fungal
     end = end_of_use(model, person.death.time)
     strain = strain_of(model, facts, chance, episodes, treatment.spells, letermovir, samples)
-    stays = stays_of(model, facts, chance, Illness(treatment, person.disease.time, bacterial, fungal), end)
+    illness = Illness(treatment, person.disease.time, bacterial, fungal)
+    stays = stays_of(model, facts, chance, illness, end)
     return PatientHistory(
         patient=patient,
         replicate=replicate,
@@ -100,6 +102,7 @@ def story_of(person: Patient, patient: int, replicate: int) -> PatientHistory:
         strain=strain,
         stays=stays,
         ledger=ledger_of(model, facts, stays, samples, strain, treatment, letermovir, end),
+        questionnaires=questionnaires_of(model, facts, chance, Life(illness, stays, person.death.time)),
     )
 
 

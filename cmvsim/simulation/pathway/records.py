@@ -145,6 +145,17 @@ class StrainRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionnaireRecord:
+    """A questionnaire that was due; without levels it was not filled in."""
+
+    day: int
+    instrument: str
+    proxy: bool
+    levels: tuple[int, ...]
+    vas: float
+
+
+@dataclass(frozen=True, slots=True)
 class PatientHistory:
     """What happened to one patient; CMV, treatment and infections unfold to the horizon, death cuts what is made of them.
 
@@ -175,3 +186,4 @@ class PatientHistory:
     strain: StrainRecord
     stays: StayRecord
     ledger: tuple[LedgerRow, ...]
+    questionnaires: tuple[QuestionnaireRecord, ...]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cmvsim.core.ledger import Component, Item, Ledger
 from cmvsim.models.history import Episodes, History
+from cmvsim.models.quality_of_life import Instrument
 from cmvsim.models.resistance import CLASSES, GENES
 from cmvsim.models.treatment import ANTIVIRALS
 from cmvsim.models.windows import Windows
@@ -61,7 +62,15 @@ def told_by_pathway(story: PatientHistory) -> Told:
         for i, window in enumerate(windows):
             _window(told, f"{name} {i}", window)
     _rows(told, [(r.item, r.component, r.start, r.stop, r.rate) for r in story.ledger])
+    for q in story.questionnaires:
+        _questionnaire(told, q.day, q.instrument, q.proxy, q.levels, q.vas)
     return told
+
+
+def _questionnaire(told: Told, day: int, instrument: str, proxy: bool, levels: tuple[int, ...], vas: float) -> None:
+    told[f"questionnaire {day} instrument"] = f"{instrument}{' by proxy' * proxy}"
+    told[f"questionnaire {day} levels"] = "".join(map(str, levels)) or "missing"
+    _entries(told, f"questionnaire {day}", vas=vas)
 
 
 def _strain(told: Told, story: PatientHistory) -> None:
@@ -100,6 +109,18 @@ def told_by_cohort(history: History, patient: int, replicate: int) -> Told:
     _entries(told, "follow-up", **{name: float(getattr(o, name)[at]) for name in names})
     _entries(told, "death", time=float(history.death[at]))
     _resistance(told, history, at, row)
+    _use(told, history, row)
+    if history.questionnaires is not None:
+        q = history.questionnaires
+        for v, day in enumerate(q.days):
+            due = Instrument(int(q.instrument[v, row]))
+            levels = tuple(int(level) for level in q.levels[v, :, row] if level > 0)
+            if due is not Instrument.NONE:
+                _questionnaire(told, int(day), due.name.lower(), bool(q.proxy[v, row]), levels, float(q.vas[v, row]))
+    return told
+
+
+def _use(told: Told, history: History, row: int) -> None:
     if history.stays is not None:
         stays = history.stays
         for name, several in (("stay", stays.in_hospital), ("icu stay", stays.in_icu), ("planned stay", stays.planned)):
@@ -108,7 +129,6 @@ def told_by_cohort(history: History, patient: int, replicate: int) -> Told:
                 _window(told, f"{name} {i}", Window(float(start), float(stop)))
     if history.ledger is not None:
         _rows(told, _ledger_rows(history.ledger, row))
-    return told
 
 
 def _resistance(told: Told, history: History, at: tuple[int, int], row: int) -> None:
