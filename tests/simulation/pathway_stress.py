@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cmvsim.calibration.quality_of_life import convert
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.strategies import LetermovirEffect
 from cmvsim.scenarios import resolve
@@ -171,6 +172,9 @@ def aftermath(c: Chooser) -> list[str]:
         f"resources.infections.severe_icu_share={c.one_of(0, 0.4, 1)}",
         f"resources.outpatient.day_hospital_every={c.one_of(0.5, 1, 2.3)}",
         f"resources.outpatient.consultation_every={c.one_of(0.7, 7)}",
+        f"quality_of_life.visits={c.one_of('[-4, 28, 90]', '[-6, 7, 20, 33, 60, 90]')}",
+        f"quality_of_life.cmv_disease_days={c.one_of(20, 60)}",
+        f"quality_of_life.correlation={c.between(0, 0.8)}",
         f"resistance.aciclovir={{ change = {c.between(0, 0.6)}, ul54 = 0 }}",
         f"resistance.ganciclovir={{ change = {c.between(0, 0.9)}, exposure = {c.one_of(7, 21)} }}",
         f"resistance.letermovir={c.between(0, 1)}",
@@ -219,8 +223,20 @@ def avoiding(overrides: tuple[str, ...], departures: frozenset[str], seed: int) 
         "result_before_onset": ["cmv.disease.hazard=1e-9"] if slow else [],
         "failed_sequencing": ["resistance.sequencing.half_load=-20"],
         "occasion_at_the_end": ["study.horizon=125.3"],
+        "questionnaire_after_monitoring": [
+            "follow_up.monitoring_stop={ ball_child = 0, ball_adult = 0, dlbcl = 0 }",
+            "follow_up.hct_by_90={ ball_child = 0, ball_adult = 0, dlbcl = 0 }",
+        ]
+        if asks(seed)
+        else [],
+        "health_with_kidney_injury": ["resources.cmv.kidney_injury_days=0"] if asks(seed) else [],
     }
     return tuple(override for name in sorted(departures) for override in keep_away[name])
+
+
+def asks(seed: int) -> bool:
+    """Whether quality of life is simulated in a set: the departures in it cost branches."""
+    return seed % 3 == 0
 
 
 def stress_set(seed: int, departures: frozenset[str] = frozenset()) -> StressSet:
@@ -240,4 +256,6 @@ def stress_set(seed: int, departures: frozenset[str] = frozenset()) -> StressSet
         letermovir=LetermovirEffect(0.5, -0.5),
     )
     strategy = str(c.one_of("preemptive", "drug", "drug"))
-    return StressSet(Model.of(resolve(scenario, overrides).spec, baseline), strategy, overrides)
+    spec = resolve(scenario, overrides).spec
+    health = convert(spec.quality_of_life) if asks(seed) else None
+    return StressSet(Model.of(spec, baseline, health), strategy, overrides)

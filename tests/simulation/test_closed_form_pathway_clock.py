@@ -13,7 +13,7 @@ from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.pathway.clock import Clock, Rank, SimultaneousEventsError, Spending
 from cmvsim.simulation.pathway.compare import compare
 from cmvsim.simulation.pathway.engine import simulate_pathway
-from tests.simulation.pathway_build import NEEDS, catalogue_model
+from tests.simulation.pathway_build import WITHOUT_HEALTH, catalogue_model
 
 PAGE = ("RESULT", "STOP", "TOXICITY", "START", "DRUG_ACTS", "CLEARANCE", "DISEASE", "ONSET", "SAMPLE")
 
@@ -68,7 +68,7 @@ def test_an_exponential_is_spent_at_the_rates_that_held() -> None:
 def test_a_comparison_sees_what_differs() -> None:
     model = catalogue_model("cmv-cart", "resistance.sequencing.half_load=-20")
     draws = ChunkDraws(1, Role.STUDY, 0, 30, 1)
-    history = simulate(model, draws, needs=NEEDS, path=True)
+    history = simulate(model, draws, needs=WITHOUT_HEALTH, path=True)
     stories = simulate_pathway(model, draws, patients=slice(None), replicate=0)
     ill = next(story for story in stories if story.episodes and story.samples)
     assert not compare(history, stories).mismatches

@@ -21,6 +21,8 @@ DEPARTURES = {
     "result_before_onset": (28, "a result of a sample from before the first onset is not counted during treatment"),
     "failed_sequencing": (2, "sequencing is counted in the ledger when it fails"),
     "occasion_at_the_end": (7, "visits and tests on a drug at the end itself are not counted"),
+    "questionnaire_after_monitoring": (0, "questionnaires go on after new therapy and transplantation"),
+    "health_with_kidney_injury": (0, "a kidney injury does not change health; the page does not say for how long it does"),
 }
 """Where the cohort engine is known not to follow the page: a set of random parameters that shows it, and what it is."""
 KNOWN = frozenset(DEPARTURES)
