@@ -39,7 +39,9 @@ def given_baseline(strata: int, amplitude: float) -> Baseline:
 def catalogue_model(scenario: str, *overrides: str, amplitude: float = 2.0, health: bool = False) -> Model:
     """A catalogue scenario with given hazards, and with quality of life if that is asked for."""
     spec = resolve(scenario, overrides).spec
-    return Model.of(spec, given_baseline(len(spec.population.strata), amplitude), convert(spec.quality_of_life) if health else None)
+    return Model.of(
+        spec, given_baseline(len(spec.population.strata), amplitude), convert(spec.quality_of_life) if health else None
+    )
 
 
 def both_engines(

@@ -22,7 +22,7 @@ DEPARTURES = {
     "failed_sequencing": (2, "sequencing is counted in the ledger when it fails"),
     "occasion_at_the_end": (7, "visits and tests on a drug at the end itself are not counted"),
     "questionnaire_after_monitoring": (0, "questionnaires go on after new therapy and transplantation"),
-    "health_with_kidney_injury": (0, "a kidney injury does not change health; the page does not say for how long it does"),
+    "health_with_kidney_injury": (9, "a kidney injury does not change health; the page does not say for how long it does"),
 }
 """Where the cohort engine is known not to follow the page: a set of random parameters that shows it, and what it is."""
 KNOWN = frozenset(DEPARTURES)
@@ -89,7 +89,7 @@ def test_known_departure(name: str) -> None:
 @pytest.mark.verification
 def test_many_patients_agree() -> None:
     """The long tier: 10,000 patients of the catalogue's, 200 random parameter sets."""
-    result = compare_catalogue(125)
+    result = compare_catalogue(130)
     stress, seen = compare_stress(range(1000, 1200), 30)
     result.add(stress)
     assert result.patients >= 20_000
