@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from cmvsim.core.streams import Role
 from cmvsim.scenarios.load import catalogue_ids
-from cmvsim.simulation.pathway.compare import Comparison
-from tests.simulation.pathway_build import both_engines, branches, catalogue_model
+from cmvsim.simulation.cohort import simulate
+from cmvsim.simulation.draws import ChunkDraws
+from cmvsim.simulation.pathway.compare import Comparison, compare
+from cmvsim.simulation.pathway.engine import simulate_pathway
+from tests.simulation.pathway_build import WITHOUT_HEALTH, both_engines, branches, catalogue_model
 from tests.simulation.pathway_stress import stress_set
 
 DEPARTURES = {
@@ -95,3 +100,18 @@ def test_many_patients_agree() -> None:
     assert result.patients >= 20_000
     assert min(seen.values()) >= REACHED
     assert not result.mismatches, result.table() + "\n\n" + result.mismatches[0]
+
+
+def test_arms_of_a_cohort_agree_in_any_replicate_of_a_full_chunk() -> None:
+    model = catalogue_model("letermovir-strategies", *CATALOGUE, amplitude=4.0)
+    model = replace(model, horizon=model.horizon + 0.3)
+    names, draws = list(model.strategies), ChunkDraws(9, Role.STUDY, 2, 40)
+    arm = np.random.default_rng(1).integers(len(names), size=draws.patients * draws.replicates)
+    history = simulate(model, draws, needs=WITHOUT_HEALTH, path=True, strategy=names, arm=arm)
+    result = Comparison()
+    for replicate in (0, 17, 63):
+        some = range(5, 40, 2)
+        stories = simulate_pathway(model, draws, patients=some, replicate=replicate, strategy=names, arm=arm)
+        result.add(compare(history, stories))
+    assert result.kinds["letermovir start"].compared >= 10
+    assert not result.mismatches, result.mismatches[0]
