@@ -23,6 +23,7 @@ from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.infections import infections
 from cmvsim.simulation.ledger import ledger
 from cmvsim.simulation.model import Model
+from cmvsim.simulation.onset import grid_days
 from cmvsim.simulation.quality_of_life import HealthStates, disease_windows, responses
 from cmvsim.simulation.resistance import resistance, sequence
 from cmvsim.simulation.stays import Antivirals, Care, InfectionOnsets, hospital_stays
@@ -208,6 +209,12 @@ def _care(
     )
 
 
+def _antiviral_toxicity(model: Model, course: CmvOutcome) -> Windows:
+    """(2, P) neutropenia on (val)ganciclovir, and kidney injury on foscarnet for as long as it keeps in hospital."""
+    injured = course.kidney_injury + grid_days(model.resources.cmv.kidney_injury_days)
+    return Windows(np.stack([course.neutropenia, course.kidney_injury]), np.stack([course.neutropenia_stop, injured]))
+
+
 def _answers(
     model: Model,
     draws: ChunkDraws,
@@ -229,7 +236,7 @@ def _answers(
         severe_icans=t.severe_icans,
         cmv_treatment=Windows(np.where(np.isnan(course.start), np.inf, course.start), np.nan_to_num(course.stop, nan=np.inf)),
         cmv_disease=disease_windows(model.quality_of_life, course.disease),
-        antiviral_toxicity=Windows(course.neutropenia, course.neutropenia_stop),
+        antiviral_toxicity=_antiviral_toxicity(model, course),
         infection=found.any if found is not None else None,
     )
     return responses(

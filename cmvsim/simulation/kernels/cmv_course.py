@@ -154,10 +154,15 @@ def run_patients(
                     d += 1
             else:
                 d += 1
-            if until < first:  # nothing is found, and the result arrives before there is a drug to stop
+            if until < first:  # nothing is found
                 if row < visits or due[row - visits, i]:
                     last = max(until + p[at.TURNAROUND], last)
                     s[at.LAST_SAMPLE] = until
+                    if last >= first:  # it may arrive during a treatment of early disease
+                        q_time[tail], q_code[tail], q_value[tail], q_episode[tail] = last, at.NOT_DETECTED, math.nan, -1
+                        if head == tail:
+                            t_result = last
+                        tail += 1
                 if row == last_row:
                     break
                 continue
