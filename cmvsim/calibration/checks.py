@@ -84,7 +84,8 @@ def measure(scenario: Scenario, baseline: Baseline, figures: Sequence[Figure], d
     """
     asked = frozenset((_definition(figure), int(float(figure.day))) for figure in figures)
     model = Model.of(scenario, baseline)
-    patients = Patients.joined([_patients(record(simulate(model, chance)), scenario.analysis, asked) for chance in draws])
+    last = float(scenario.monitoring.days[-1])
+    patients = Patients.joined([_patients(record(simulate(model, chance)), scenario.analysis, asked, last) for chance in draws])
     return [estimate(figure, patients, scenario.monitoring) for figure in figures]
 
 
@@ -138,7 +139,7 @@ def _definition(figure: Figure) -> Definition:
     return figure.definition if figure.measure in (*BY_DEFINITION, *PEAKS) else DETECTED
 
 
-def _patients(study: Study, plan: AnalysisSpec, asked: frozenset[Question]) -> Patients:
+def _patients(study: Study, plan: AnalysisSpec, asked: frozenset[Question], last: float) -> Patients:
     """Reduce a chunk's tables."""
     endpoint = Reactivation("check", "", "")
 
@@ -150,7 +151,6 @@ def _patients(study: Study, plan: AnalysisSpec, asked: frozenset[Question]) -> P
     seen_before = ((samples.result >= Result.BELOW_LLOQ) & (samples.day <= 0)).any(axis=-1).ravel()
     entered = np.ones(seen_before.shape, dtype=bool) if plan.prevalent == "count" else ~seen_before
     followed = {question: follow(question) for question in asked}
-    last = np.nanmax(samples.nominal)
     left = np.isin(end.reason, [EndReason.LOST, EndReason.WITHDRAWN, EndReason.COMPLETED])
     return Patients(
         entered=entered,

@@ -186,7 +186,7 @@ def studies(name: str) -> tuple[Scenario, list[Patients]]:
     parts = []
     for chunk in range(8):
         study = record(simulate(Model.of(scenario.spec, baseline), ChunkDraws(7, Role.STUDY, chunk, 512)))
-        whole = _patients(study, scenario.spec.analysis, asked)
+        whole = _patients(study, scenario.spec.analysis, asked, float(scenario.spec.monitoring.days[-1]))
         parts += [_part(whole, slice(512 * r, 512 * (r + 1))) for r in range(64)]
     return scenario.spec, parts
 

@@ -69,8 +69,8 @@ def test_course_is_the_scenarios():
     text = flat(explain(resolve("cmv-cart")))
     assert "The hazard is solved so that 30% (95% interval 21 to 41) have quantifiable CMV DNA by day 90 under weekly" in text
     assert "half of them by day 19" in text
-    assert "multiply the rate of onset by 1.3 (0.7 to 2.3) from the first dose to the last, fading over 42 days" in text
-    assert "0.8 log10 IU/mL (6.3 times) higher" in text
+    assert "multiply the rate of onset by 1.8 (1.0 to 3.2) from the first dose to the last, fading over 42 days" in text
+    assert "1 log10 IU/mL (10 times) higher" in text
     assert "DLBCL: 13% (9 to 18) die, 2.5% without relapse, and 40% relapse" in text
 
 

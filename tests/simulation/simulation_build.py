@@ -76,7 +76,7 @@ def lone(hazard: float = 0.0, after: float = 0.0, amplitude: float = 1.0, median
 
 def single(*overrides: str, baseline: Baseline, **rates: float) -> Model:
     """The model with a single stratum, everybody identical unless overrides say otherwise, nobody leaving."""
-    full = model(*NO_RATIOS, *overrides, baseline=baseline)
+    full = model(*NO_RATIOS, "resources.initial_stay.admission=0", *overrides, baseline=baseline)
     stratum = StratumSpec.parse(
         {
             "label": "only",

@@ -86,7 +86,9 @@ def stress(
     *overrides: str, strategies: tuple[str, ...] = (), never_lost: bool = False, baseline: Baseline = BASELINE
 ) -> Stress:
     """The base set with overrides; limits and acceptance are the set's own, so that either matrix may be sampled."""
-    return Stress(model(*OWN_LIMITS, *BASE, *(LETERMOVIR if strategies else ()), *overrides, baseline=baseline), strategies, never_lost)
+    return Stress(
+        model(*OWN_LIMITS, *BASE, *(LETERMOVIR if strategies else ()), *overrides, baseline=baseline), strategies, never_lost
+    )
 
 
 LETERMOVIR_FOR_ALL = ("cmv.onset.prevalent=0.05", "letermovir.adherence=1")

@@ -184,7 +184,8 @@ def test_self_limited_is_logistic_in_the_set_point() -> None:
         p, spec = kernel_parameters(of, Factors(())), of.cmv.load
         for set_point in (0.2, 1.2, 2.5, 4.0):
             logit = p[at.SELF_LOGIT] + p[at.SELF_SLOPE] * (set_point - p[at.SELF_CENTRE])
-            expected = special.expit(special.logit(share) - 1.0 * (set_point - 1.2))
+            slope, centre = float(spec.self_limited.slope), spec.set_point.centre
+            expected = special.expit(special.logit(share) + slope * (set_point - centre))
             assert special.expit(logit) == pytest.approx(expected, abs=1e-14)
             for u in (0.0, 0.1, 0.5, 0.9, 0.999):
                 assert bool(is_self_limited(spec, np.array(set_point), np.array(u))) == (u < expected)

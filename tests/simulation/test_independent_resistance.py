@@ -245,7 +245,11 @@ def _by_row(a: FloatArray) -> FloatArray:
 
 
 def _cohort(scenario: str, *overrides: str) -> tuple[Sequencing, Resistance]:
-    of = model(*overrides, scenario=scenario, baseline=Baseline(0.657, 12.83, (3e-4,) * 3, (6e-3,) * 3))
+    of = model(
+        *overrides,
+        scenario=scenario,
+        baseline=Baseline(0.657, 12.83, (3e-4,) * 3, (6e-3,) * 3, (0.0036, 0.0011), (3e-4, 1.8e-4)),
+    )
     draws = ChunkDraws(5, Role.STUDY, 0, 250)
     h = simulate(of, draws, path=True)
     assert h.episodes is not None
@@ -256,7 +260,7 @@ def _cohort(scenario: str, *overrides: str) -> tuple[Sequencing, Resistance]:
         np.ones(250 * 64, dtype=bool),
         _by_row(h.episodes.onset),
         _by_row(h.episodes.clear),
-        Windows(_by_row(h.antiviral_start), _by_row(h.antiviral_stop)),
+        Windows(_by_row(h.treatment.start), _by_row(h.treatment.stop)),
         None,
         of.horizon,
     )

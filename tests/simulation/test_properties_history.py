@@ -24,6 +24,7 @@ CLINICAL = (
     "{ phases = [{ start = -5, odds = 0.02 }, { start = 30, odds = 0.01 }], inpatient = 3, corticosteroids = 2, crs = 2, "
     "neutropenia = 1.5, score = 1.5, between_visits = true, follow_up_every = 7 }"
 )
+RETROSPECTIVE = ("population.retrospective_share=0.5", f"monitoring.clinical={CLINICAL}")
 SOME = settings(max_examples=40, deadline=None)
 
 
@@ -55,8 +56,7 @@ def models(draw: st.DrawFn) -> tuple[tuple[str, ...], Baseline]:
         f"preemptive_therapy.refractory_after={pick(st.sampled_from([3, 14]))}",
         f"preemptive_therapy.toxicity.neutropenia.probability={pick(st.sampled_from([0, 0.3, 0.99]))}",
         f"preemptive_therapy.toxicity.kidney_injury.probability={pick(st.sampled_from([0, 0.3, 0.99]))}",
-        f"population.retrospective_share={pick(st.sampled_from([0, 0.5]))}",
-        *pick(st.sampled_from([(), (f"monitoring.clinical={CLINICAL}",)])),
+        *pick(st.sampled_from([(), (f"monitoring.clinical={CLINICAL}",), RETROSPECTIVE])),
     )
     return overrides, replace(
         STRESS_BASELINE,

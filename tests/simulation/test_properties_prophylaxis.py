@@ -10,10 +10,11 @@ import pytest
 
 from cmvsim.core.streams import Role
 from cmvsim.models.follow_up import FollowUp, follow_up
+from cmvsim.models.kinetics import Kinetics
 from cmvsim.models.population import Population
 from cmvsim.models.strategies import LetermovirEffect, LetermovirSpec, StrategySpec, reference_strategy
 from cmvsim.models.time_grid import STEPS_PER_DAY
-from cmvsim.models.toxicity import courses
+from cmvsim.models.toxicity import Toxicity
 from cmvsim.models.windows import Windows
 from cmvsim.scenarios import resolve
 from cmvsim.simulation.draws import ChunkDraws
@@ -216,7 +217,8 @@ def cohort(plans, arm=None, patients=500, scenario="letermovir-strategies"):
     spec = resolve(scenario).spec
     draws = ChunkDraws(5, Role.STUDY, 0, patients)
     population = Population(spec.population, draws)
-    steroids = courses(spec.toxicity, "corticosteroids", population, draws)
+    toxicity = Toxicity(spec.toxicity, population, Kinetics(spec.kinetics, population, draws), draws)
+    steroids = toxicity.courses["corticosteroids"]
     strata = tuple(spec.population.strata)
     times = follow_up(spec.follow_up, population.stratum, strata, draws)
 
