@@ -17,7 +17,7 @@ from cmvsim.models.history import History, Process
 from cmvsim.simulation.cohort import simulate
 from cmvsim.simulation.draws import ChunkDraws
 
-PATIENTS = 32  # x 8 replicates
+PATIENTS = 52  # x 8 replicates
 AT_LEAST = 30
 BRANCHES = (
     "acts",
