@@ -17,6 +17,10 @@ from cmvsim.simulation.monitoring import follow_up_every
 from cmvsim.simulation.onset import Factors, grid_days
 
 
+MARGIN = 0.05
+"""Log10 below the limit of detection from which a sample might still be rounded up to it, and much more."""
+
+
 def rate_bound(model: Model, rate: FloatArray, factors: Factors) -> FloatArray:
     """(P,) the amplitude of a further episode is never above it."""
     onset = model.cmv.onset
@@ -72,7 +76,7 @@ def may_be_seen(
     highest = noise.max(axis=0)[rows] if noise.size else np.zeros(rows.size)
     peak = _highest_set_point(model, draws, background, rows, bound)
     seen = peak + offset[rows] + float(model.monitoring.assay_sd_log10) * highest
-    return np.asarray(seen > math.log10(float(model.monitoring.lod)) - 0.05)
+    return np.asarray(seen > math.log10(float(model.monitoring.lod)) - MARGIN)
 
 
 def course_traits(
