@@ -17,7 +17,7 @@ from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.pathway.compare import Comparison, compare
 from cmvsim.simulation.pathway.engine import simulate_pathway
-from cmvsim.simulation.pathway.records import PatientHistory, Reported
+from cmvsim.simulation.pathway.records import EpisodeRecord, PatientHistory, Reported, SpellRecord, TreatmentRecord
 
 NEEDS = ALL
 WITHOUT_HEALTH = ALL - {Process.QUALITY_OF_LIFE}
@@ -84,6 +84,7 @@ def branches(stories: Iterable[PatientHistory], model: Model) -> Counter[str]:
 
 def _of_cmv(story: PatientHistory, model: Model) -> set[str]:
     seen, course, letermovir = set(), story.treatment.courses, story.letermovir
+    later = [b for a, b in itertools.pairwise(story.treatment.spells) if a.course == b.course]
     for k, e in enumerate(story.episodes):
         slopes = [slope for _, _, slope in e.knots]
         by_itself = e.plateau_end + (e.peak - float(model.cmv.load.start_log10)) / e.decay
@@ -96,6 +97,7 @@ def _of_cmv(story: PatientHistory, model: Model) -> set[str]:
             "clears by itself": abs(e.cleared - by_itself) < 1e-6,
             "clears on treatment": e.cleared < by_itself - 1e-6,
             "runs at the horizon": e.cleared > model.horizon,
+            "later drug on a load that falls after a stop": any(_falls_after_a_stop(e, story.treatment, s) for s in later),
             "refractory and treated": e.refractory and any(c.start < e.cleared and c.stop > e.onset for c in course),
             "breakthrough on letermovir": letermovir.contains(e.onset),
             "onset after letermovir": e.onset >= letermovir.stop,
@@ -104,12 +106,22 @@ def _of_cmv(story: PatientHistory, model: Model) -> set[str]:
     return seen
 
 
+def _falls_after_a_stop(episode: EpisodeRecord, treatment: TreatmentRecord, spell: SpellRecord) -> bool:
+    """Whether the load falls on the line of an earlier treatment when the spell begins."""
+    knots = [(time, slope) for time, _, slope in episode.knots if time <= spell.start]
+    if not knots or not episode.onset <= spell.start < episode.cleared:
+        return False
+    time, slope = knots[-1]
+    return slope < 0 and time < treatment.courses[spell.course].start
+
+
 def _of_care(story: PatientHistory) -> set[str]:
     t, reported = story.treatment, {s.reported for s in story.samples}
     sizes = Counter(spell.course for spell in t.spells)
     branch = {
         "CMV disease": story.disease < float("inf"),
         "disease after the end of monitoring": story.follow_up.monitoring_end < story.disease < float("inf"),
+        "CMV disease before any treatment": story.disease < min((c.start for c in t.courses), default=float("inf")),
         "treated more than once": len(t.courses) > 1,
         "drug switched": any(n > 1 for n in sizes.values()),
         "drug switched twice": any(n > 2 for n in sizes.values()),
@@ -136,6 +148,8 @@ def _of_the_rest(story: PatientHistory) -> set[str]:
         "monitoring ends early": story.follow_up.monitoring_end < 90,
         "resistance": any(time < float("inf") for times in story.strain.known for time in times),
         "sequenced": any(sent.succeeded for sent in story.strain.sent),
+        "sequencing fails": any(not sent.succeeded for sent in story.strain.sent),
+        "asked after the end of monitoring": any(q.day > story.follow_up.monitoring_end for q in story.questionnaires),
         "further stay": len(story.stays.hospital) > 1,
         "two stays in intensive care": len(story.stays.icu) > 1,
     }

@@ -66,7 +66,7 @@ def test_an_exponential_is_spent_at_the_rates_that_held() -> None:
 
 
 def test_a_comparison_sees_what_differs() -> None:
-    model = catalogue_model("cmv-cart", "resistance.sequencing.half_load=-20")
+    model = catalogue_model("cmv-cart")
     draws = ChunkDraws(1, Role.STUDY, 0, 30, 1)
     history = simulate(model, draws, needs=WITHOUT_HEALTH, path=True)
     stories = simulate_pathway(model, draws, patients=slice(None), replicate=0)

@@ -99,6 +99,11 @@ class FollowUpTimes:
         """The first that ends visits and decisions."""
         return min(self.new_therapy, self.hct, self.withdrawn, self.lost)
 
+    @property
+    def asked_until(self) -> float:
+        """The first that ends questionnaires."""
+        return min(self.withdrawn, self.lost)
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:

@@ -20,6 +20,7 @@ from cmvsim.models.quality_of_life import (
     State,
 )
 from cmvsim.simulation.model import Model
+from cmvsim.simulation.pathway.clock import on_the_grid
 from cmvsim.simulation.pathway.facts import Chance, Facts, Window
 from cmvsim.simulation.pathway.records import QuestionnaireRecord, StayRecord
 from cmvsim.simulation.pathway.stays import Illness
@@ -42,7 +43,7 @@ def questionnaires_of(model: Model, facts: Facts, chance: Chance, life: Life) ->
     answers = []
     for day in model.quality_of_life.visits.value:
         age = facts.age + max(day, 0) / DAYS_PER_YEAR
-        if day >= life.death or day > facts.follow_up.monitoring_end or age < YOUTH_FROM:
+        if day >= life.death or day > facts.follow_up.asked_until or age < YOUTH_FROM:
             continue
         instrument = "adult" if age >= ADULT_FROM else "youth"
         proxy, states = age < SELF_FROM, states_at(model, facts, life, float(day))
@@ -58,7 +59,7 @@ def states_at(model: Model, facts: Facts, life: Life, t: float) -> set[State]:
     """The states that the patient is in."""
     illness, treatment = life.illness, life.illness.treatment
     disease_days = float(model.quality_of_life.cmv_disease_days)
-    injury_days = float(model.resources.cmv.kidney_injury_days)
+    injury_days = on_the_grid(float(model.resources.cmv.kidney_injury_days))
     infections = [*illness.bacterial, *([illness.fungal] if illness.fungal is not None else [])]
     windows: dict[State, Sequence[Window]] = {
         "hospital": life.stays.hospital,

@@ -27,7 +27,7 @@ def ledger_of(
     letermovir: Window,
     end: float,
 ) -> tuple[LedgerRow, ...]:
-    """All rows: spans up to `end`, occasions at or before it."""
+    """All rows: spans up to `end`, samples and doses at or before it, visits of a spell before it."""
     spans = [
         *_hospital_days(facts, stays),
         *_days_on_drugs(facts, letermovir, treatment.spells),
@@ -69,8 +69,7 @@ def _tests(samples: tuple[SampleRecord, ...], strain: StrainRecord) -> Iterator[
         because = Component.SURVEILLANCE_EXTRA if sample.extra else Component.SURVEILLANCE_PLANNED
         yield _occasion(Item.CMV_PCR, because, sample.time)
     for sent in strain.sent:
-        if sent.succeeded:
-            yield _occasion(Item.SEQUENCING, Component.SURVEILLANCE_EXTRA, sent.time)
+        yield _occasion(Item.SEQUENCING, Component.SURVEILLANCE_EXTRA, sent.time)
 
 
 def _outpatient_care(model: Model, stays: StayRecord, spell: SpellRecord, end: float) -> Iterator[LedgerRow]:
@@ -83,7 +82,7 @@ def _outpatient_care(model: Model, stays: StayRecord, spell: SpellRecord, end: f
     )
     for item, every in sessions:
         step, j = on_the_grid(float(every)), 0
-        while (time := spell.start + j * step) < spell.stop and time <= end:
+        while (time := spell.start + j * step) < min(spell.stop, end):
             if not any(stay.contains(time) for stay in stays.hospital):
                 yield _occasion(item, Component.TREATMENTS, time)
             j += 1

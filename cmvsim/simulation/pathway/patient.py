@@ -90,4 +90,5 @@ class Patient:
         episode = self.replication.running
         assert episode is not None
         self.conditions.begin(Condition.DISEASE)
+        self.conditions.begin(Condition.CLINICALLY_SIGNIFICANT)
         self.treatment.cmv_disease(episode.number)

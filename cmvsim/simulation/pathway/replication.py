@@ -150,10 +150,10 @@ class Replication:
             self._drug_will_act(self.clock.now + self.lag)
 
     def drug_switched(self) -> None:
-        """A later spell of the treatment begins: it acts if nothing acts nor is about to."""
+        """A later spell of the treatment begins: it acts unless the load falls under control or a drug will act."""
         self.first_spell = False
         episode = self.running
-        if episode is not None and episode.acts_from == math.inf:
+        if episode is not None and not episode.falls_under_control and episode.acts_from == math.inf:
             self._drug_will_act(self.clock.now + self.lag)
 
     def treatment_stops(self) -> None:

@@ -111,7 +111,8 @@ def _for_infections(model: Model, facts: Facts, chance: Chance, illness: Illness
         )
         if admitted:
             days = on_the_grid(chance.of(spec.days, "resources.infection_days", i))
-            intensive = on_the_grid(float(spec.severe_icu_share) * days) if infection.severe else 0.0
+            in_icu = infection.severe and chance("resources.infection_icu", i) < float(spec.severe_icu)
+            intensive = on_the_grid(float(spec.severe_icu_share) * days) if in_icu else 0.0
             stays.append((Window(start, start + days), Window(start, start + intensive)))
     return stays
 

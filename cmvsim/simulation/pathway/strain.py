@@ -38,7 +38,7 @@ def strain_of(
         known=tuple(tuple(changes[gene] for gene in GENES) for changes in known),
         polymorphism=tuple(traits[gene][0] for gene in GENES),
         unknown=tuple(traits[gene][1] for gene in GENES),
-        sent=tuple(_sent(model, chance, samples, known, traits)),
+        sent=tuple(_sent(model, chance, samples, episodes, known, traits)),
     )
 
 
@@ -84,6 +84,7 @@ def _sent(
     model: Model,
     chance: Chance,
     samples: tuple[SampleRecord, ...],
+    episodes: tuple[EpisodeRecord, ...],
     known: list[Known],
     traits: dict[Gene, tuple[bool, bool]],
 ) -> list[SequencedRecord]:
@@ -93,6 +94,8 @@ def _sent(
     sent = []
     for sample in sorted(samples, key=lambda s: s.time):
         qualifies = sample.reported is Reported.QUANTIFIED and sample.load >= float(spec.send_at)
+        # a result read at once may bring a drug that clears the episode at the very time of its sample
+        qualifies = qualifies and sample.time < episodes[sample.episode].cleared
         if not qualifies or already[sample.episode] >= float(spec.per_episode):
             continue
         already[sample.episode] += 1
