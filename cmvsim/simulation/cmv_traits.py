@@ -16,7 +16,6 @@ from cmvsim.simulation.model import Model
 from cmvsim.simulation.monitoring import follow_up_every
 from cmvsim.simulation.onset import Factors, grid_days
 
-
 MARGIN = 0.05
 """Log10 below the limit of detection from which a sample might still be rounded up to it, and much more."""
 
