@@ -7,7 +7,7 @@ so they are solved together, on a large fixed cohort that the caller simulates w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -67,6 +67,12 @@ class LetermovirSolution:
         wanted = f"{self.wanted[0]:.3g} for any DNAemia and {self.wanted[1]:.3g} for clinically significant infection"
         outcome = f"letermovir.targets are {NOT_MET[self.verdict]}: wanted {wanted}"
         return f"{outcome}; the nearest the model comes is {got}, with {found}"
+
+    @classmethod
+    def of_dict(cls, tree: Mapping[str, Any]) -> LetermovirSolution:
+        """Inverse of :meth:`as_dict`, through JSON too."""
+        wanted, achieved = ((float(pair[0]), float(pair[1])) for pair in (tree["wanted"], tree["achieved"]))
+        return cls(LetermovirEffect(**tree["effect"]), wanted, achieved, tree["evaluations"], tree["verdict"])
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

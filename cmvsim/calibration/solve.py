@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from cmvsim.calibration import cache
 from cmvsim.calibration.cohort import FRESH, PATIENTS_PER_REPLICATE, Cohort, Seen
 from cmvsim.calibration.infections import solve_infections
 from cmvsim.calibration.letermovir import needs_letermovir, solve_effect
@@ -49,6 +51,19 @@ class Calibration:
     patients: int
     checks: tuple[TargetResult, ...] = ()
     letermovir: LetermovirSolution | None = None
+
+    @classmethod
+    def of_dict(cls, tree: Mapping[str, Any]) -> Calibration:
+        """Inverse of :meth:`as_dict`."""
+        drug = tree["letermovir"]
+        return cls(
+            Baseline.of_dict(tree["baseline"]),
+            tuple(TargetResult.of_dict(row) for row in tree["targets"]),
+            tree["evaluations"],
+            tree["patients"],
+            tuple(TargetResult.of_dict(row) for row in tree["checks"]),
+            LetermovirSolution.of_dict(drug) if drug is not None else None,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form (``calibration.json``)."""
@@ -95,7 +110,16 @@ class _Key:
 
 @lru_cache(maxsize=32)
 def _calibrate(key: _Key, patients: int) -> Calibration:
-    own, basis = key.scenario.spec, basis_of(key.scenario)
+    kept = cache.read(key.scenario.digest, patients)
+    if kept is not None:
+        return Calibration.of_dict(kept)
+    solved = _solved(key.scenario, patients)
+    cache.write(key.scenario.digest, patients, solved.as_dict())
+    return solved
+
+
+def _solved(scenario: ResolvedScenario, patients: int) -> Calibration:
+    own, basis = scenario.spec, basis_of(scenario)
     chunks = max(1, round(patients / (PATIENTS_PER_REPLICATE * CHUNK_REPLICATES)))
     fresh = range(FRESH, FRESH + chunks)
     solver = Solver(basis, Cohort(basis, range(chunks)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy import special
@@ -44,6 +45,12 @@ class TargetResult:
     definition: str = ""
     day: float = float("nan")
     distance: float = float("nan")
+
+    @classmethod
+    def of_dict(cls, tree: Mapping[str, Any]) -> TargetResult:
+        """Inverse of ``dataclasses.asdict``, through JSON too."""
+        interval = tree["published"]
+        return cls(**{**tree, "published": tuple(interval) if interval is not None else None})
 
     @property
     def label(self) -> str:

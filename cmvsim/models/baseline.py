@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,6 +34,15 @@ class Baseline:
     bacterial_hazard: tuple[float, ...] = ()
     fungal_hazard: tuple[float, ...] = ()
     letermovir: LetermovirEffect | None = None
+
+    @classmethod
+    def of_dict(cls, tree: Mapping[str, Any]) -> Baseline:
+        """Inverse of :meth:`as_dict`, through JSON too."""
+        drug = tree["letermovir"]
+        whole: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list | tuple) else value for name, value in tree.items()
+        }
+        return cls(**{**whole, "letermovir": LetermovirEffect(**drug) if drug is not None else None})
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
