@@ -61,6 +61,11 @@ class _Replicate:
         end = self.end if times.ndim == 1 else self.end[:, None]
         return np.where(np.isfinite(times) & (times <= end), times, np.nan)
 
+    def ended(self, times: Array) -> Array:
+        """Ends up to the horizon, death at the latest; NaN for what goes on at the horizon."""
+        died = (self.end < self.history.horizon)[:, None]
+        return np.where(np.isfinite(times) & (times <= self.end[:, None]), times, np.where(died, self.end[:, None], np.nan))
+
     def rows(self, begun: Array, columns: Columns) -> pd.DataFrame:
         """A row for each (patient, index) that has begun, of columns (N, K) or (N,)."""
         i, k = np.nonzero(~np.isnan(begun))
@@ -174,7 +179,7 @@ def _spells(one: _Replicate) -> pd.DataFrame:
             "treatment": treatment,
             "drug": np.array(["", *ANTIVIRALS], dtype=object)[code],
             "start": start,
-            "stop": one.lived(one.mine(care.drug_stop)),
+            "stop": one.ended(one.mine(care.drug_stop)),
             "neutropenia": one.lived(one.mine(care.neutropenia)),
             "neutropenia_stop": one.lived(one.mine(care.neutropenia_stop)),
             "kidney_injury": one.lived(one.mine(care.kidney_injury)),

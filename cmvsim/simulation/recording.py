@@ -44,6 +44,7 @@ def record(history: History, *, complete: bool = True) -> Study:
     if complete:
         for drug, window in history.toxicity.courses.items():
             exposures[drug] = _flat_courses(history, window, known)
+        exposures["aciclovir"] = _flat_courses(history, _aciclovir(history), known)
     return Study(
         subjects=_subjects(history, complete),
         samples=_samples(history),
@@ -122,6 +123,12 @@ def _antivirals(history: History, known: FloatArray) -> dict[str, Courses]:
         start = np.where(mine[..., used], care.drug_start[..., used], np.nan)
         found[drug] = _courses(start, np.where(mine[..., used], care.drug_stop[..., used], np.nan), known)
     return found
+
+
+def _aciclovir(history: History) -> Windows:
+    """(Val)aciclovir, from inclusion on and not stopped."""
+    given = history.population.aciclovir
+    return Windows(np.where(given, history.virome.inclusion, np.inf), np.full(given.shape, np.inf))
 
 
 def _flat_courses(history: History, course: Windows | Prophylaxis, known: FloatArray) -> Courses:

@@ -25,7 +25,7 @@ from cmvsim.verbs import scenarios as verbs
 
 SECTIONS = [
     *("ASSUMED", "WHO", "TOXICITY", "COURSE", "VIROME", "SEEN", "TREATED", "PROPHYLAXIS", "INFECTIONS", "OUTCOME"),
-    *("QUALITY OF LIFE", "RESOURCES", "ASKED", "PLAN", "SOURCES"),
+    *("EQ-5D", "RESOURCES", "ASKED", "PLAN", "SOURCES"),
 ]
 IDS = catalogue_ids()
 EXAMPLES = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
@@ -208,10 +208,10 @@ def test_null_says_that_nothing_acts_and_confounded_where_cmv_does_not():
         "Corticosteroids (in 38% of patients) leave the rate of onset as it is. An episode starts",
         "None of it acts on CMV.",
         "Nothing multiplies that rate.",
-        "CMV itself does not change the risk of death. QUALITY",
+        "CMV itself does not change the risk of death. EQ-5D",
     ):
         assert says in null
-    assert "CMV itself does not change the risk of death;" in confounded
+    assert "CMV itself does not change the risk of death. What multiplies" in confounded
     assert "while CMV replicates" not in confounded
 
 

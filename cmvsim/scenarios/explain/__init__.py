@@ -110,7 +110,7 @@ def _assumed(scenario: ResolvedScenario, show_all: bool) -> list[str]:
 
 
 def _row(item: Input, path_width: int, value_width: int, whole: bool) -> list[str]:
-    head = f"  {item.path:<{path_width}}{in_words(item):<{value_width}}"
+    head = f"  {item.path:<{path_width}}{in_words(item):<{value_width - 2}}  "
     reason = item.assumed or ""
     if not whole:
         return [head + textwrap.shorten(reason, max(WIDTH - len(head), 30), placeholder=" ...")]

@@ -239,7 +239,8 @@ def resources(spec: Scenario) -> Section:
         ),
         (
             f"A treatment for CMV begun there prolongs the stay by about {about(cmv.prolongation_days, 'days')}; begun later it means an "
-            f"admission in {outside}. Counted in days, tests, visits and drugs, without prices; nothing here acts on patients."
+            f"admission in {outside}. Counted in days, tests, visits and drugs, without prices; in hospital clinicians test more often and "
+            "answers are worse, nothing else here acts on patients."
         ),
     ]
     more = [

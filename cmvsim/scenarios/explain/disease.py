@@ -124,7 +124,9 @@ def _factors(spec: Scenario) -> tuple[str, list[str]]:
 def _load(spec: Scenario) -> list[str]:
     load = spec.cmv.load
     start = 10 ** float(load.start_log10)
-    low, mid, high = load.set_point.of_normal(np.array([-NORMAL_95, 0.0, NORMAL_95])).tolist()
+    # an episode whose set-point is below its start stays where it starts
+    levels = load.set_point.of_normal(np.array([-NORMAL_95, 0.0, NORMAL_95]))
+    low, mid, high = np.maximum(levels, float(load.start_log10)).tolist()
     score = float(load.set_point_shift.score)
     shift = f", {score:+g} log10 per standard deviation of immunosuppression" if score else ""
     limited, slope = float(load.self_limited.share), float(load.self_limited.slope)
@@ -251,12 +253,13 @@ def _cmv_on_death(spec: Scenario) -> list[str]:
             "from its onset on."
         )
     infected = (spec.infections.bacterial.ratios, spec.infections.fungal.ratios)
+    neutropenic = float(spec.preemptive_therapy.toxicity.neutropenia.probability) > 0
     brought = [
         "it" if any(float(r.cmv) != 1 for r in infected) else "",
-        "the neutropenia of its treatment" if any(float(r.neutropenia) != 1 for r in infected) else "",
+        "the neutropenia of its treatment" if neutropenic and any(float(r.neutropenia) != 1 for r in infected) else "",
     ]
     by = " and ".join(part for part in brought if part) if float(ratios.severe_infection) != 1 else ""
     if not direct:
         only = f"; only the infections that come with {by} do" if by else ""
         return [f"CMV itself does not change the risk of death{only}."]
-    return [*direct, f"So do the infections that come with {by}." if by else ""]
+    return [*direct, f"Infections that come with {by} are a further way to death." if by else ""]

@@ -56,7 +56,7 @@ def quality_of_life(spec: Scenario) -> Section:
             "after relapse."
         ),
     ]
-    return Section("QUALITY OF LIFE", brief, more)
+    return Section("EQ-5D", brief, more)
 
 
 def asked(spec: Scenario) -> Section:
