@@ -66,17 +66,17 @@ def test_closed_form_mean_stay_is_the_published_one(disease: str, product: str, 
 
 
 def test_closed_form_intensive_care_is_given_to_15_in_100_of_a_european_mix() -> None:
-    """20% of grade 3 or more, 5% of grade 4: 15% in the European cohort."""
+    """20% of grade 3 or more, 5% of grade 4: 15% in the European cohort, of which about 2 points are for severe infections."""
     planned = stays(grades(0.20, 0.05))
     share, published = np.isfinite(planned.icu.start).mean(), parameter("icu_lbcl_eu").centre
     se = math.sqrt(published * (1 - published) / N)
-    assert abs(share - published) < 0.01 + 4 * se  # the cohort's own half-width is 4 points
-    exact = 0.05 * 0.9 + 0.15 * 0.5 + 0.8 / 3 * 0.08 + 0.8 * 2 / 3 * 0.01
+    assert abs(share + 0.02 - published) < 0.01 + 4 * se  # the cohort's own half-width is 4 points
+    exact = 0.05 * 0.9 + 0.15 * 0.4 + 0.8 / 3 * 0.08 + 0.8 * 2 / 3 * 0.01
     assert abs(share - exact) < 4.5 * se
     assert 4.5 * se < 0.005
 
 
-@pytest.mark.parametrize(("grade", "expected"), [(0, 0.01), (1, 0.01), (2, 0.08), (3, 0.50), (4, 0.90), (5, 0.90)])
+@pytest.mark.parametrize(("grade", "expected"), [(0, 0.01), (1, 0.01), (2, 0.08), (3, 0.40), (4, 0.90), (5, 0.90)])
 def test_closed_form_intensive_care_by_grade(grade: int, expected: float) -> None:
     share = np.isfinite(stays(np.full(N, grade)).icu.start).mean()
     assert abs(share - expected) < 4.5 * math.sqrt(expected * (1 - expected) / N)
