@@ -1,7 +1,8 @@
 """Solved hazards kept on disk: a derived artefact, the same for every run of the same scenario by the same sources.
 
-A file per scenario digest, in a folder named after the sources of the package and numpy's version, so that an upgrade solves
-anew. What cannot be read or written is solved again and told to nobody: nothing but time is lost.
+A file per scenario digest, in a folder named after the sources of the package and the versions of what computes, so that an
+upgrade solves anew. A replay does not read it: it recomputes. What cannot be read or written is solved again and told to
+nobody: nothing but time is lost.
 """
 
 from __future__ import annotations
@@ -9,15 +10,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 PACKAGE = Path(__file__).resolve().parents[1]
 VARIABLE = "CMVSIM_CACHE_DIR"
 """Names another folder; empty: nothing is kept."""
+COMPUTE = ("numpy", "scipy", "numba")
+_ignored: ContextVar[bool] = ContextVar("_ignored", default=False)
+
+
+@contextmanager
+def ignored() -> Iterator[None]:
+    """Solve afresh within: nothing that was kept is read."""
+    token = _ignored.set(True)
+    try:
+        yield
+    finally:
+        _ignored.reset(token)
 
 
 @cache
@@ -26,7 +41,7 @@ def folder() -> Path | None:
     place = os.environ.get(VARIABLE)
     if place == "":
         return None
-    whole = hashlib.sha256(np.__version__.encode())
+    whole = hashlib.sha256(" ".join(version(name) for name in COMPUTE).encode())
     for path in sorted(PACKAGE.rglob("*.py")):
         whole.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
     base = Path(place) if place is not None else PACKAGE / "__pycache__"
@@ -36,7 +51,7 @@ def folder() -> Path | None:
 def read(digest: str, patients: int) -> dict[str, Any] | None:
     """What was kept of a scenario, if anything readable was."""
     place = folder()
-    if place is None:
+    if place is None or _ignored.get():
         return None
     try:
         found = json.loads((place / _name(digest, patients)).read_text(encoding="utf-8"))
