@@ -42,7 +42,7 @@ def rows() -> list[Row]:
 
     kept = ChunkDraws(1, Role.STUDY, 0, PATIENTS)
     history = simulate(model, kept)
-    study = record(history, complete=False)
+    study = record(history, frozenset())
     derived = entry.derive(study, plan)
     estimate(derived, plan, (PATIENTS,))
     floor = _best(lambda: _variates(kept)) / CHUNK_REPLICATES
@@ -58,7 +58,7 @@ def rows() -> list[Row]:
             "plain-Python loop (onset and visits alone)",
             loop,
         ),
-        _row("engine, record", _best(lambda: record(history, complete=False)) / CHUNK_REPLICATES),
+        _row("engine, record", _best(lambda: record(history, frozenset())) / CHUNK_REPLICATES),
         _row("engine, derive", _best(lambda: entry.derive(study, plan)) / CHUNK_REPLICATES),
         _row("engine, estimate", _best(lambda: estimate(derived, plan, (PATIENTS,))) / CHUNK_REPLICATES),
     ]

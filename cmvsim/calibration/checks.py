@@ -23,7 +23,7 @@ from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.core.streams import CHUNK_REPLICATES
 from cmvsim.data.study import EndReason, Result, Study
 from cmvsim.endpoints.analysis import AnalysisSpec
-from cmvsim.endpoints.base import CENSORED, DEATH, EVENT, EXCLUDED
+from cmvsim.endpoints.derived import CENSORED, DEATH, EVENT, EXCLUDED
 from cmvsim.endpoints.reactivation import ANTIVIRALS, Reactivation
 from cmvsim.estimators.competing import aalen_johansen
 from cmvsim.models.baseline import Baseline
@@ -156,9 +156,9 @@ def _patients(study: Study, plan: AnalysisSpec, asked: frozenset[Question], last
         entered=entered,
         steroids=np.isfinite(_first(study, ("corticosteroids",))),
         treated=_first(study, ANTIVIRALS),
-        disease=_day(study.events["cmv_disease"]) if "cmv_disease" in study.events else None,
+        disease=_day(study.events["cmv_disease"].first) if "cmv_disease" in study.events else None,
         death=_day(end.death),
-        relapse=_day(study.events["relapse"]),
+        relapse=_day(study.events["relapse"].first),
         known=np.where(left, end.end, np.fmax(end.end, last)).ravel(),
         time={question: time for question, (time, _) in followed.items()},
         cause={question: cause for question, (_, cause) in followed.items()},

@@ -12,7 +12,7 @@ from cmvsim.core.records import FloatArray
 from cmvsim.core.streams import Role
 from cmvsim.core.value import Stated, Value
 from cmvsim.endpoints import AnalysisSpec
-from cmvsim.endpoints.base import EVENT, RELAPSE
+from cmvsim.endpoints.derived import EVENT, RELAPSE
 from cmvsim.endpoints.reactivation import Reactivation
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.cmv import TargetSpec
@@ -119,7 +119,7 @@ class Cohort:
         dead, dead_without, sizes, at_risk = np.zeros(strata), np.zeros(strata), np.zeros(strata), 0
         for draws in self.draws:
             history = simulate(model, draws, never_lost=not own)
-            derived = endpoint.derive(record(history, complete=False), plan)
+            derived = endpoint.derive(record(history, frozenset()), plan)
             for cause in range(RELAPSE + 1):
                 left = derived.time[derived.cause == cause].astype(np.int64)
                 exits[cause] += np.bincount(left, minlength=window + 1)

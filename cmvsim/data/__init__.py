@@ -3,7 +3,7 @@
 from cmvsim.data.checks import check_study
 from cmvsim.data.dictionary import DictionaryRow, dictionary
 from cmvsim.data.reading import read_study
-from cmvsim.data.study import Courses, Disposition, EndReason, Result, Samples, Study, Subjects
+from cmvsim.data.study import Courses, Disposition, EndReason, Occurrences, Result, Samples, Study, Subjects, Topic
 from cmvsim.data.writing import write_study
 
 __all__ = [
@@ -11,10 +11,12 @@ __all__ = [
     "DictionaryRow",
     "Disposition",
     "EndReason",
+    "Occurrences",
     "Result",
     "Samples",
     "Study",
     "Subjects",
+    "Topic",
     "check_study",
     "dictionary",
     "read_study",

@@ -25,7 +25,7 @@ def contradictions(study: Study, window: int) -> list[str]:
         ("hct", EndReason.HCT, "transplantation"),
         ("new_therapy", EndReason.NEW_THERAPY, "a new therapy"),
     ):
-        day = study.events[name][0] if name in study.events else np.full(end.shape, np.nan)
+        day = study.events[name].first[0] if name in study.events else np.full(end.shape, np.nan)
         with np.errstate(invalid="ignore"):
             unsaid = (day <= end) & (day <= window) & (reason != ended_by)
         if unsaid.any():

@@ -13,7 +13,7 @@ from cmvsim.data.cells import ObjectArray
 from cmvsim.data.checks import check_study, positions
 from cmvsim.data.parsing import Values
 from cmvsim.data.schema import COVARIATES, DRUGS, EVENTS, Kind
-from cmvsim.data.study import Courses, Disposition, Int8Array, Result, Samples, Study, Subjects
+from cmvsim.data.study import Courses, Disposition, Int8Array, Occurrences, Result, Samples, Study, Subjects
 
 PatientIndex = Callable[[Values], IntArray]
 
@@ -140,13 +140,16 @@ def _disposition(values: Values, index: PatientIndex, patients: int) -> Disposit
     )
 
 
-def _events(values: Values, index: PatientIndex, patients: int) -> dict[str, FloatArray]:
-    patient, kind, day = index(values), values.numbers["event"], values.numbers["day"]
-    events: dict[str, FloatArray] = {}
+def _events(values: Values, index: PatientIndex, patients: int) -> dict[str, Occurrences]:
+    all_patients, kind, all_days = index(values), values.numbers["event"], values.numbers["day"]
+    events: dict[str, Occurrences] = {}
     for code, name in enumerate(EVENTS):
-        first = np.full(patients, np.inf)
-        np.minimum.at(first, patient[kind == code], day[kind == code])
-        events[name] = np.where(np.isinf(first), np.nan, first)[np.newaxis]
+        rows = np.flatnonzero(kind == code)
+        patient, day = all_patients[rows], all_days[rows]
+        slot = _slots(patient, np.lexsort((day, patient)))
+        days = np.full((1, patients, int(slot.max(initial=0)) + 1), np.nan)
+        days[0, patient, slot] = day
+        events[name] = Occurrences(days)
     return events
 
 

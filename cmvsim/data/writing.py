@@ -229,9 +229,10 @@ def _exposures(study: Study, replicate: int, patients: ObjectArray) -> Columns:
 def _events(study: Study, replicate: int, patients: ObjectArray) -> Columns:
     _known(study.events, EVENTS, "event")
     parts: list[tuple[FloatArray | IntArray, ...]] = []
-    for name, days in study.events.items():
-        patient = np.flatnonzero(~np.isnan(days[replicate]))
-        parts.append((patient, np.full(patient.size, EVENTS.index(name)), days[replicate][patient]))
+    for name, occurrences in study.events.items():
+        days = occurrences.day[replicate]
+        patient, which = np.nonzero(~np.isnan(days))
+        parts.append((patient, np.full(patient.size, EVENTS.index(name)), days[patient, which]))
     who, event, day = _stacked(parts)
     order = np.lexsort((event, day, who))
     return {

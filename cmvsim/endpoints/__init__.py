@@ -5,7 +5,8 @@ from __future__ import annotations
 from cmvsim.core.definition import Definition
 from cmvsim.core.errors import InputError, Problem, did_you_mean
 from cmvsim.endpoints.analysis import AnalysisSpec, read_analysis, write_analysis
-from cmvsim.endpoints.base import Endpoint, Estimand, EstimatorChoice, TimeToEvent
+from cmvsim.endpoints.base import Endpoint, Estimand, EstimatorChoice
+from cmvsim.endpoints.derived import Derived, TimeToEvent
 from cmvsim.endpoints.reactivation import Reactivation
 
 ENDPOINTS: dict[str, Endpoint] = {
@@ -39,6 +40,7 @@ __all__ = [
     "ENDPOINTS",
     "AnalysisSpec",
     "Definition",
+    "Derived",
     "Endpoint",
     "Estimand",
     "EstimatorChoice",

@@ -9,17 +9,18 @@ import numpy as np
 import pandas as pd
 
 from cmvsim.core.errors import InputError, Problem
-from cmvsim.core.records import Status
+from cmvsim.core.records import Estimates, Status
 from cmvsim.data.study import Study
 from cmvsim.endpoints import ENDPOINTS, endpoint
 from cmvsim.endpoints.analysis import AnalysisSpec
-from cmvsim.endpoints.base import EVENT, EstimatorChoice, TimeToEvent
+from cmvsim.endpoints.base import EstimatorChoice, by_term, derivation, plan_of
+from cmvsim.endpoints.derived import EVENT, Derived, TimeToEvent
 from cmvsim.estimators.competing import cumulative_incidence_curve
 
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """One estimate of one study, as in ``estimate --json``."""
+    """One estimate of one study, as in ``estimate --json``; ratios as ratios, with the standard error of their log."""
 
     endpoint: str
     estimator: str
@@ -35,6 +36,7 @@ class ResultRow:
     events: int
     status: str
     excluded: int
+    scale: str
     method: str
     note: str
 
@@ -50,16 +52,16 @@ class Analysed:
     Attributes
     ----------
     rows
-        One per endpoint and estimator.
+        One per endpoint, estimator and term.
     flow
         Per endpoint: how many were enrolled, left out by reason, entered, and how their follow-up ended.
     derived
-        The primary derivation of each endpoint, for curves.
+        The primary derivation of each endpoint, for figures.
     """
 
     rows: tuple[ResultRow, ...]
     flow: dict[str, dict[str, int]]
-    derived: dict[str, TimeToEvent]
+    derived: dict[str, Derived]
 
 
 def analyse(study: Study, plan: AnalysisSpec, endpoints: tuple[str, ...] = ()) -> Analysed:
@@ -72,43 +74,50 @@ def analyse(study: Study, plan: AnalysisSpec, endpoints: tuple[str, ...] = ()) -
     """
     names = endpoints or plan.endpoints
     check_plan(study, plan)
-    rows, flow, derived = [], {}, {}
+    rows: list[ResultRow] = []
+    flow, derived = {}, {}
     for name in names:
         entry = endpoint(name)
+        made: dict[str, Derived] = {}
         for choice in entry.estimators:
-            chosen = plan.model_copy(update=dict(choice.plan)) if choice.plan else plan
+            chosen = plan_of(choice, plan)
+            primary = choice is entry.estimators[0]
+            key = f"{choice.id if choice.derive else ''} {chosen.model_dump_json()}"
             try:
-                variable = entry.derive(study, chosen)
+                variable = made[key] if key in made else derivation(entry, choice, study, chosen)
             except InputError as error:
-                if choice is entry.estimators[0]:
+                if primary:
                     raise
                 rows.append(_not_available(name, choice, plan, error))
                 continue
-            if choice is entry.estimators[0]:
-                derived[name] = variable
-                flow[name] = participant_flow(variable)
-            result = choice.estimate(variable, chosen, (study.patients,))
-            rows.append(
-                ResultRow(
-                    endpoint=name,
-                    estimator=choice.id,
-                    term="",
-                    stratum="",
-                    at=float(plan.window),
-                    estimate=float(result.estimate[0, 0]),
-                    se=float(result.se[0, 0]),
-                    ci_low=float(result.ci_low[0, 0]),
-                    ci_high=float(result.ci_high[0, 0]),
-                    level=result.level,
-                    n=int(result.n[0, 0]),
-                    events=int(result.events[0, 0]),
-                    status=Status(int(result.status[0, 0])).name.lower(),
-                    excluded=study.patients - int(result.n[0, 0]),
-                    method=result.method,
-                    note=choice.note,
-                )
-            )
+            made[key] = variable
+            if primary:
+                derived[name], flow[name] = variable, participant_flow(variable)
+            for term, result in by_term(choice.estimate(variable, chosen, (study.patients,))).items():
+                rows.append(_row(name, choice, term, result, variable, chosen))
     return Analysed(tuple(rows), flow, derived)
+
+
+def _row(name: str, choice: EstimatorChoice, term: str, result: Estimates, variable: Derived, plan: AnalysisSpec) -> ResultRow:
+    return ResultRow(
+        endpoint=name,
+        estimator=choice.id,
+        term=term,
+        stratum="",
+        at=float(plan.window),
+        estimate=float(result.estimate[0, 0]),
+        se=float(result.se[0, 0]),
+        ci_low=float(result.ci_low[0, 0]),
+        ci_high=float(result.ci_high[0, 0]),
+        level=result.level,
+        n=int(result.n[0, 0]),
+        events=int(result.events[0, 0]),
+        status=Status(int(result.status[0, 0])).name.lower(),
+        excluded=variable.entered.shape[1] - int(result.n[0, 0]),
+        scale=choice.scale,
+        method=result.method,
+        note=choice.note,
+    )
 
 
 def incidence_table(derived: TimeToEvent, plan: AnalysisSpec) -> pd.DataFrame:
@@ -134,35 +143,32 @@ def _not_available(name: str, choice: EstimatorChoice, plan: AnalysisSpec, error
     """A sensitivity analysis that these data cannot serve."""
     nan = float("nan")
     return ResultRow(
-        name,
-        choice.id,
-        "",
-        "",
-        float(plan.window),
-        nan,
-        nan,
-        nan,
-        nan,
-        plan.level,
-        0,
-        0,
-        Status.NOT_ESTIMABLE.name.lower(),
-        0,
-        "",
-        error.problems[0].message,
+        endpoint=name,
+        estimator=choice.id,
+        term="",
+        stratum="",
+        at=float(plan.window),
+        estimate=nan,
+        se=nan,
+        ci_low=nan,
+        ci_high=nan,
+        level=plan.level,
+        n=0,
+        events=0,
+        status=Status.NOT_ESTIMABLE.name.lower(),
+        excluded=0,
+        scale=choice.scale,
+        method="",
+        note=error.problems[0].message,
     )
 
 
-def participant_flow(variable: TimeToEvent) -> dict[str, int]:
+def participant_flow(variable: Derived) -> dict[str, int]:
     """Counts of one study: enrolled, left out and why, entered, and the end of follow-up."""
-    cause = variable.cause[0]
-    counts = {"enrolled": int(cause.size)}
+    counts = {"enrolled": int(variable.entered.shape[1])}
     counts |= {f"left out: {why}": int(who[0].sum()) for why, who in variable.excluded.items()}
-    counts["in the analysis"] = int((cause >= 0).sum())
-    names = ("censored or event-free", "event", "death first", "transplantation first", "relapse first")
-    return counts | {
-        name: int((cause == code).sum()) for code, name in enumerate(names) if code <= EVENT or (cause == code).any()
-    }
+    counts["in the analysis"] = int(variable.entered[0].sum())
+    return counts | {what: int(number[0]) for what, number in variable.endings.items()}
 
 
 def check_plan(study: Study, plan: AnalysisSpec) -> None:

@@ -42,6 +42,22 @@ class AnalysisSpec(Spec):
         Confidence level.
     variance, interval
         Of the cumulative incidence, by name.
+    parts
+        Which part of a study with a retrospective and a prospective part: both as one ("pooled"), or one alone.
+    landmarks
+        Days of landmark analyses: patients event-free and under observation then, by what was known then.
+    conversion_rise
+        A rise of the anellovirus load by so many log10 copies/mL over a baseline sample counts as an infection.
+    risk_factors
+        Covariates of the risk-factor model, in their order; see :mod:`cmvsim.endpoints.covariates`.
+    value_set, value_set_youth
+        Names of the EQ-5D-5L and EQ-5D-Y-3L value sets.
+    price_list
+        Name of the unit costs; "study" uses the study's own table.
+    resamples
+        Bootstrap resamples of patients where an estimator needs them; 0: no interval from them.
+    bootstrap_seed
+        Seed of those resamples.
     """
 
     endpoints: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
@@ -54,6 +70,24 @@ class AnalysisSpec(Spec):
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     variance: Literal["aalen", "ij", "greenwood"] = "aalen"
     interval: Literal["cloglog", "log", "plain"] = "cloglog"
+    parts: Literal["pooled", "prospective", "retrospective"] = "pooled"
+    landmarks: Annotated[tuple[Annotated[int, Field(ge=0, le=365)], ...], Field(strict=False)] = (14, 28)
+    conversion_rise: Annotated[float, Field(gt=0, le=10)] = 1.0
+    risk_factors: Annotated[tuple[str, ...], Field(strict=False)] = (
+        "age",
+        "leukaemia",
+        "prior_allogeneic_hct",
+        "corticosteroids",
+        "tocilizumab",
+        "severe_crs",
+        "severe_icans",
+        "icu",
+    )
+    value_set: str = "france_5l"
+    value_set_youth: str = "belgium_y3l"
+    price_list: str = "france_2025"
+    resamples: Annotated[int, Field(ge=0, le=100_000)] = 400
+    bootstrap_seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
 
     @property
     def primary(self) -> str:

@@ -9,21 +9,11 @@ import numpy as np
 
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, Estimates, FloatArray
-from cmvsim.data.study import EndReason, Result, Study
+from cmvsim.data.study import EndReason, Result, Study, Topic
 from cmvsim.endpoints.analysis import AnalysisSpec
-from cmvsim.endpoints.base import (
-    CENSORED,
-    DEATH,
-    EVENT,
-    EXCLUDED,
-    HCT,
-    RELAPSE,
-    Estimand,
-    Estimator,
-    EstimatorChoice,
-    Sizes,
-    TimeToEvent,
-)
+from cmvsim.endpoints.base import Estimand, Estimator, EstimatorChoice, Sizes
+from cmvsim.endpoints.derived import CENSORED, DEATH, EVENT, EXCLUDED, HCT, RELAPSE, TimeToEvent
+from cmvsim.endpoints.population import also, left_out
 from cmvsim.models.history import History, Process
 
 ANTIVIRALS = ("valganciclovir", "ganciclovir", "foscarnet", "maribavir")
@@ -125,6 +115,11 @@ class Reactivation:
         return frozenset({Process.TOXICITY, Process.CMV, Process.FOLLOW_UP, Process.DEATH})
 
     @property
+    def reads(self) -> frozenset[Topic]:
+        """Nothing beside the tables that are always there."""
+        return frozenset()
+
+    @property
     def estimators(self) -> tuple[EstimatorChoice, ...]:
         """Aalen-Johansen first."""
         return ESTIMATORS
@@ -142,14 +137,11 @@ class Reactivation:
         if plan.prevalent == "count":
             time = np.where(at_baseline, 0.0, time)
             cause = np.where(at_baseline, np.int8(EVENT), cause)
-            excluded = {}
-        else:
-            cause = np.where(at_baseline, np.int8(EXCLUDED), cause)
-            excluded = {"DNAemia at or before infusion": at_baseline}
-        if self.disease is not None:
-            other = ~np.array([name == self.disease for name in study.subjects.diseases])[study.subjects.stratum]
-            cause = np.where(other, np.int8(EXCLUDED), cause)
-            excluded = {"other disease": other, **{why: who & ~other for why, who in excluded.items()}}
+        excluded = left_out(study, plan, self.disease)
+        if plan.prevalent == "exclude":
+            excluded = also(excluded, "DNAemia at or before infusion", at_baseline, study)
+        for who in excluded.values():
+            cause[who] = EXCLUDED
         return TimeToEvent(time, cause, excluded)
 
     def latent(self, history: History, plan: AnalysisSpec) -> FloatArray:
@@ -219,7 +211,7 @@ def _first_treatment_or_disease(study: Study, plan: AnalysisSpec) -> FloatArray:
             start = study.exposures[drug].start
             first = np.fmin(first, np.fmin.reduce(np.where(start > 0, start, np.inf), axis=-1))
     if "cmv_disease" in study.events:
-        disease = study.events["cmv_disease"]
+        disease = study.events["cmv_disease"].first
         first = np.fmin(first, np.where(disease > 0, disease, np.inf))
     return np.where(first <= plan.window, first, np.inf)
 
@@ -238,7 +230,7 @@ def _end_of_follow_up(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.
             raise InputError(
                 Problem(f'relapse = "{plan.relapse}", but no relapse was recorded', "analysis", "relapse", "a table events.csv")
             )
-        relapse = study.events["relapse"]
+        relapse = study.events["relapse"].first
         # Monitoring that a new therapy ends stops on the last whole day before it: that relapse is what ended it.
         ended = np.where(reason == EndReason.NEW_THERAPY, end + 1, end)
         earlier = (relapse <= ended) & (relapse <= plan.window)

@@ -72,14 +72,14 @@ def characteristics(
         How each analysis handles relapse, which says the truth it is judged against; without it, that of the first value
         of its endpoint.
     """
-    truth = {(value.endpoint, value.relapse, value.kind): value for value in estimands}
+    truth = {(value.endpoint, value.relapse, value.kind, value.term): value for value in estimands}
     own = {value.endpoint: value.relapse for value in reversed(estimands)}
     rows = []
     for size in sizes:
         for key in result.experiment.rows:
             relapse = handling[key] if handling is not None else own.get(key.endpoint, "")
-            pair = (truth.get((key.endpoint, relapse, "latent")), truth.get((key.endpoint, relapse, "protocol")))
-            found = _analysis(result, size, key, *pair, half_width, level)
+            latent, protocol = (truth.get((key.endpoint, relapse, kind, key.term)) for kind in ("latent", "protocol"))
+            found = _analysis(result, size, key, latent, protocol, half_width, level)
             rows += [_row(size, key, measure, summary) for measure, summary in found]
         samples = result.extra_column(size, "samples")
         summary = mcse.mean(samples, np.where(np.isnan(samples), float(Status.RAISED), float(Status.OK)))

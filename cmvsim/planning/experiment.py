@@ -8,10 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
+from cmvsim.calibration.quality_of_life import convert
 from cmvsim.core.records import Estimates, Request
 from cmvsim.core.streams import CHUNK_REPLICATES, Role
-from cmvsim.data.study import Study
-from cmvsim.endpoints import AnalysisSpec, EstimatorChoice, TimeToEvent, endpoint
+from cmvsim.data.study import Study, Topic
+from cmvsim.endpoints import AnalysisSpec, Derived, EstimatorChoice, endpoint
+from cmvsim.endpoints.base import Estimated, by_term, derivation, plan_of
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.history import Process
 from cmvsim.models.strategies import reference_strategy
@@ -39,7 +41,7 @@ class CohortExperiment:
     endpoints
         Ids.
     sensitivity
-        All estimators of each endpoint, or its primary one only.
+        All batched estimators of each endpoint, or its primary one only.
     role, attempt
         Which streams: the study's own, or those of a confirmation.
     """
@@ -64,12 +66,13 @@ class CohortExperiment:
         return tuple(
             (name, choice)
             for name in self.endpoints
-            for choice in (endpoint(name).estimators if self.sensitivity else endpoint(name).estimators[:1])
+            for place, choice in enumerate(endpoint(name).estimators)
+            if place == 0 or (self.sensitivity and choice.batched)
         )
 
     def plan_of(self, choice: EstimatorChoice) -> AnalysisSpec:
         """The analysis under an estimator's own changes."""
-        return self.plan.model_copy(update=dict(choice.plan)) if choice.plan else self.plan
+        return plan_of(choice, self.plan)
 
     @property
     def strategy(self) -> str:
@@ -78,10 +81,11 @@ class CohortExperiment:
 
     @cached_property
     def rows(self) -> tuple[RowKey, ...]:
-        """One per endpoint and estimator, at the end of the window."""
+        """One per endpoint, estimator and term, at the end of the window."""
         return tuple(
-            RowKey(name, strategy=self.strategy, estimator=choice.id, at=float(self.plan.window))
+            RowKey(name, strategy=self.strategy, estimator=choice.id, term=term, at=float(self.plan.window))
             for name, choice in self.choices
+            for term in choice.terms(self.plan_of(choice))
         )
 
     @property
@@ -107,11 +111,19 @@ class CohortExperiment:
             self.seed,
         )
 
+    @cached_property
+    def model(self) -> Model:
+        """The specifications with the solved hazards; answers to questionnaires where an endpoint needs them."""
+        needs_health = any(Process.QUALITY_OF_LIFE in endpoint(name).needs for name in self.endpoints)
+        health = convert(self.scenario.spec.quality_of_life) if needs_health else None
+        return Model.of(self.scenario.spec, self.baseline, health)
+
     def study(self, index: int) -> Study:
         """The recorded studies of a chunk, at the largest size."""
         needs: frozenset[Process] = frozenset().union(*(endpoint(name).needs for name in self.endpoints))
+        reads: frozenset[Topic] = frozenset().union(*(endpoint(name).reads for name in self.endpoints))
         draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1])
-        return record(simulate(Model.of(self.scenario.spec, self.baseline), draws, needs=needs), complete=False)
+        return record(simulate(self.model, draws, needs=needs), reads)
 
     def chunk(self, index: int) -> Replicates:
         """Compute 64 replicates."""
@@ -120,35 +132,37 @@ class CohortExperiment:
         last = np.array(self.sizes) - 1
         result.extras[:, :, 0] = np.cumsum((study.samples.result > 0).sum(axis=-1, dtype=np.int32), axis=1)[:, last]
         failures: dict[int, Failure] = {}
-        derived: dict[tuple[str, str], TimeToEvent] = {}
-        for row, (name, choice) in enumerate(self.choices):
+        derived: dict[tuple[str, str, str], Derived] = {}
+        row = {(key.endpoint, key.estimator, key.term): place for place, key in enumerate(self.rows)}
+        for name, choice in self.choices:
             plan = self.plan_of(choice)
-            key = (name, plan.model_dump_json())
+            key = (name, choice.id if choice.derive else "", plan.model_dump_json())
             if key not in derived:
-                derived[key] = endpoint(name).derive(study, plan)
-            for rows, estimates in _estimate(choice, derived[key], plan, self.sizes, index, self.seed, failures):
-                _fill(result, rows, row, estimates)
+                derived[key] = derivation(endpoint(name), choice, study, plan)
+            for rows, estimated in _estimate(choice, derived[key], plan, self.sizes, index, self.seed, failures):
+                for term, estimates in by_term(estimated).items():
+                    _fill(result, rows, row[name, choice.id, term], estimates)
         return replace(result, failures=tuple(failures.values()))
 
 
 def _estimate(
     choice: EstimatorChoice,
-    derived: TimeToEvent,
+    derived: Derived,
     plan: AnalysisSpec,
     sizes: tuple[int, ...],
     index: int,
     seed: int,
     failures: dict[int, Failure],
-) -> Sequence[tuple[slice, Estimates]]:
+) -> Sequence[tuple[slice, Estimated]]:
     """The whole batch at once; if that raises, one replicate at a time, so that only those that raise fail."""
     try:
         return [(slice(None), choice.estimate(derived, plan, sizes))]
     except Exception:  # noqa: BLE001 -- whatever a replicate raises is kept and counted, never re-drawn
         done = []
-        for r in range(derived.time.shape[0]):
+        for r in range(derived.entered.shape[0]):
             one = slice(r, r + 1)
             try:
-                done.append((one, choice.estimate(TimeToEvent(derived.time[one], derived.cause[one]), plan, sizes)))
+                done.append((one, choice.estimate(derived.of_replicates(one), plan, sizes)))
             except Exception as error:  # noqa: BLE001
                 replicate = index * CHUNK_REPLICATES + r
                 failures.setdefault(replicate, Failure.of(replicate, error, seed))

@@ -7,6 +7,7 @@ import numpy as np
 from cmvsim.core.records import Status
 from cmvsim.core.streams import Role
 from cmvsim.endpoints import endpoint
+from cmvsim.endpoints.base import by_term
 from cmvsim.models.baseline import Baseline
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.simulation.cohort import simulate
@@ -46,8 +47,8 @@ def observed_incidence(scenario: ResolvedScenario, baseline: Baseline) -> tuple[
     estimates = []
     for chunk in range(FIRST_CHUNK, FIRST_CHUNK + CHUNKS):
         draws = ChunkDraws(SEED, Role.TRUTH, chunk, PATIENTS_PER_REPLICATE)
-        derived = primary.derive(record(simulate(model, draws, needs=primary.needs), complete=False), plan)
-        found = primary.estimators[0].estimate(derived, plan, (PATIENTS_PER_REPLICATE,))
+        derived = primary.derive(record(simulate(model, draws, needs=primary.needs), primary.reads), plan)
+        found = next(iter(by_term(primary.estimators[0].estimate(derived, plan, (PATIENTS_PER_REPLICATE,))).values()))
         usable = np.isin(found.status[:, 0], [code for code in Status if code.usable])
         estimates.append(found.estimate[usable, 0])
     values = np.concatenate(estimates)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cmvsim.core.records import FloatArray
-from cmvsim.data.study import Courses, Disposition, EndReason, Samples, Study, Subjects
+from cmvsim.data.study import Courses, Disposition, EndReason, Occurrences, Samples, Study, Subjects, Topic
 from cmvsim.models.history import History
 from cmvsim.models.prophylaxis import Prophylaxis
 from cmvsim.models.time_grid import study_day
@@ -13,15 +13,15 @@ from cmvsim.models.treatment import ANTIVIRALS
 from cmvsim.models.windows import Windows
 
 
-def record(history: History, *, complete: bool = True) -> Study:
+def record(history: History, topics: frozenset[Topic] = frozenset(Topic)) -> Study:
     """What the study's tables hold of a history.
 
     Parameters
     ----------
     history
         One chunk, with CMV samples.
-    complete
-        Also the columns and tables that only some analyses read (covariates, toxicity treatments). Power runs without.
+    topics
+        What to record beside what is always there: what the analyses read. Processes that did not run leave no table.
 
     Returns
     -------
@@ -35,18 +35,19 @@ def record(history: History, *, complete: bool = True) -> Study:
         raise ValueError("a history without CMV samples cannot be recorded as a study")
     seen = history.observation
     disposition, known = _disposition(history)
-    events = {name: _known_day(getattr(seen, name), known) for name in ("relapse", "new_therapy", "hct")}
+    events = {name: Occurrences.once(_known_day(getattr(seen, name), known)) for name in ("relapse", "new_therapy", "hct")}
     if history.disease is not None:
-        events["cmv_disease"] = _known_day(history.disease.time, known)
+        events["cmv_disease"] = Occurrences.once(_known_day(history.disease.time, known))
     exposures = _antivirals(history, known)
     if history.prophylaxis is not None:
         exposures["letermovir"] = _flat_courses(history, history.prophylaxis, known)
-    if complete:
+    if Topic.TOXICITY in topics:
         for drug, window in history.toxicity.courses.items():
             exposures[drug] = _flat_courses(history, window, known)
+    if Topic.SEQUENCING in topics or Topic.TOXICITY in topics:
         exposures["aciclovir"] = _flat_courses(history, _aciclovir(history), known)
     return Study(
-        subjects=_subjects(history, complete),
+        subjects=_subjects(history, Topic.BASELINE in topics),
         samples=_samples(history),
         disposition=disposition,
         events=events,

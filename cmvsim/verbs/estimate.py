@@ -17,6 +17,7 @@ from cmvsim.data.consistency import contradictions
 from cmvsim.data.schema import TABLES
 from cmvsim.endpoints import AnalysisSpec, endpoint, read_analysis
 from cmvsim.endpoints.analyse import Analysed, analyse, check_plan, incidence_table
+from cmvsim.endpoints.derived import TimeToEvent
 from cmvsim.report.estimate_text import estimate_summary
 from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
@@ -108,7 +109,11 @@ def compute(study: Study, plan: AnalysisSpec, names: tuple[str, ...], request: R
         "rows": rows,
         "warnings": contradictions(study, plan.window),
     }
-    curves = {name: incidence_table(analysed.derived[name], plan) for name in names}
+    curves = {
+        name: incidence_table(variable, plan)
+        for name, variable in analysed.derived.items()
+        if isinstance(variable, TimeToEvent)
+    }
     files: dict[str, str | bytes] = {
         "results.json": pretty_json(results),
         "estimates.csv": pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.12g"),

@@ -15,7 +15,7 @@ from cmvsim.core.streams import check_seed
 from cmvsim.designs import PrecisionTarget
 from cmvsim.endpoints import endpoint
 from cmvsim.endpoints.analyse import incidence_table
-from cmvsim.endpoints.base import TimeToEvent
+from cmvsim.endpoints.derived import TimeToEvent
 from cmvsim.planning.experiment import CohortExperiment
 from cmvsim.planning.power import Planner
 from cmvsim.planning.question import PowerResult, Question
@@ -325,4 +325,6 @@ def example_curve(scenario: ResolvedScenario, calibration: Calibration, question
     """Cumulative incidences in replicate 0 at size `n`, day by day."""
     experiment = CohortExperiment(scenario, calibration.baseline, (n,), question.endpoints, False, question.seed)
     derived = endpoint(question.endpoints[0]).derive(experiment.study(0), scenario.spec.analysis)
-    return incidence_table(TimeToEvent(derived.time[:1], derived.cause[:1]), scenario.spec.analysis)
+    if not isinstance(derived, TimeToEvent):
+        raise TypeError(f"{question.endpoints[0]} has no cumulative incidence")
+    return incidence_table(derived.of_replicates(slice(0, 1)), scenario.spec.analysis)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cmvsim.calibration.cohort import as_planned, cumulative_incidence, median_detection, median_error, nodes
 from cmvsim.calibration.targets import distance, verdict
-from cmvsim.endpoints.base import EVENT, RELAPSE
+from cmvsim.endpoints.derived import EVENT, RELAPSE
 from cmvsim.estimators.competing import aalen_johansen
 from cmvsim.scenarios import resolve
 

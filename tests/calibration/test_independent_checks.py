@@ -94,7 +94,7 @@ def by_hand(spec: Scenario, study, check: CheckSpec) -> float:
             ]
             drugs = ("valganciclovir", "ganciclovir", "foscarnet", "maribavir")
             starts = [x for drug in drugs for x in study.exposures[drug].start[r, n] if not math.isnan(x)]
-            significant = [*starts, *(x for x in [study.events["cmv_disease"][r, n]] if not math.isnan(x))]
+            significant = [*starts, *(x for x in [study.events["cmv_disease"].first[r, n]] if not math.isnan(x))]
             rows.append(
                 {
                     "entered": not any(d <= 0 and result >= Result.BELOW_LLOQ for d, _, result, _ in taken),
@@ -107,7 +107,7 @@ def by_hand(spec: Scenario, study, check: CheckSpec) -> float:
                     "end": end.end[r, n],
                     "reason": end.reason[r, n],
                     "death": end.death[r, n],
-                    "relapse": study.events["relapse"][r, n],
+                    "relapse": study.events["relapse"].first[r, n],
                 }
             )
     return _figure(check, rows, day, spec.monitoring.days[-1])

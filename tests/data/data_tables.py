@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from cmvsim.core.errors import InputError, Problem
-from cmvsim.data import Courses, Disposition, EndReason, Result, Samples, Study, Subjects, read_study
+from cmvsim.data import Courses, Disposition, EndReason, Occurrences, Result, Samples, Study, Subjects, read_study
 from cmvsim.data.schema import DRUGS, EVENTS
 
 SOUND = {
@@ -198,10 +198,10 @@ def _subjects(draw: st.DrawFn, replicates: int, patients: int) -> Subjects:
 
 
 @st.composite
-def _events(draw: st.DrawFn, end: np.ndarray) -> dict[str, np.ndarray]:
+def _events(draw: st.DrawFn, end: np.ndarray) -> dict[str, Occurrences]:
     events = {}
     for name in draw(st.lists(st.sampled_from(EVENTS), unique=True)):
-        events[name] = np.array([[draw(_day_or_none(last)) for last in row] for row in end])
+        events[name] = Occurrences.once(np.array([[draw(_day_or_none(last)) for last in row] for row in end]))
     return events
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cmvsim.data import Disposition, EndReason, Result, Samples, Study, Subjects
+from cmvsim.data import Disposition, EndReason, Occurrences, Result, Samples, Study, Subjects
 from cmvsim.data.consistency import contradictions
 
 
@@ -27,9 +27,9 @@ def test_tables_that_agree_are_quiet() -> None:
 
 def test_each_contradiction_is_told_with_its_patients() -> None:
     hct = np.array([[35.0, np.nan, np.nan, np.nan]])
-    assert "transplantation" in contradictions(_study(events={"hct": hct}), 90)[0]
-    assert "1 patient (A)" in contradictions(_study(events={"hct": hct}), 90)[0]
-    assert "a new therapy" in contradictions(_study(events={"new_therapy": hct}), 90)[0]
+    assert "transplantation" in contradictions(_study(events={"hct": Occurrences.once(hct)}), 90)[0]
+    assert "1 patient (A)" in contradictions(_study(events={"hct": Occurrences.once(hct)}), 90)[0]
+    assert "a new therapy" in contradictions(_study(events={"new_therapy": Occurrences.once(hct)}), 90)[0]
     base = _study()
     base.disposition.end[0, 1] = 40.0
     assert contradictions(base, 90) == ["monitoring is called completed before day 90; censored at end_day: 1 patient (B)"]

@@ -330,7 +330,7 @@ def test_the_days_of_death_and_of_the_limits_are_possible(tmp_path: Path) -> Non
         make(tmp_path)
     study = read_study(tmp_path)
     assert study.samples.load[0, 1, 1] == 137
-    assert study.events["relapse"][0, 1] == study.disposition.death[0, 1] == 20
+    assert study.events["relapse"].first[0, 1] == study.disposition.death[0, 1] == 20
 
 
 def test_too_many_strata_are_refused(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from cmvsim.data import (
     Courses,
     Disposition,
     EndReason,
+    Occurrences,
     Result,
     Samples,
     Study,
@@ -100,8 +101,8 @@ def test_a_replicate_reads_back_as_the_same_study(study: Study, data: st.DataObj
     assert set(back.events) == (set(EVENTS) if study.events else set())
     assert set(back.exposures) == (set(DRUGS) if study.exposures else set())
     for event, days in back.events.items():
-        before = study.events[event][r] if event in study.events else np.full(study.patients, np.nan)
-        np.testing.assert_array_equal(days[0], before)
+        before = study.events[event].first[r] if event in study.events else np.full(study.patients, np.nan)
+        np.testing.assert_array_equal(days.first[0], before)
     for drug in set(back.exposures) - set(study.exposures):
         assert np.isnan(back.exposures[drug].start).all()
 
@@ -130,7 +131,7 @@ def _one() -> Study:
             lloq=34.5,
         ),
         disposition=Disposition(np.array([[20.0]]), np.array([[EndReason.HCT]], np.int8), np.array([[np.nan]])),
-        events={"hct": np.array([[20.0]])},
+        events={"hct": Occurrences.once(np.array([[20.0]]))},
         exposures={
             "corticosteroids": Courses(np.array([[[9.0, 3.0]]]), np.array([[[np.nan, 5.0]]])),
             "anakinra": Courses(np.array([[[4.0, np.nan]]]), np.array([[[5.0, np.nan]]])),
@@ -180,7 +181,7 @@ def test_the_sound_study_as_arrays(tmp_path: Path) -> None:
     assert (study.samples.matrix, study.samples.lloq) == ("plasma", 137.0)
     assert study.disposition.reason.tolist() == [[EndReason.COMPLETED, EndReason.DEATH, EndReason.LOST]]
     np.testing.assert_array_equal(study.disposition.death, [[nan, 20, 45]])
-    np.testing.assert_array_equal(study.events["relapse"], [[nan, 15, nan]])
+    np.testing.assert_array_equal(study.events["relapse"].first, [[nan, 15, nan]])
     np.testing.assert_array_equal(study.exposures["valganciclovir"].start[0], [[nan], [12], [nan]])
     assert np.isnan(study.exposures["valganciclovir"].stop).all()
     assert study.exposures["corticosteroids"].stop[0, 0, 0] == 9
@@ -193,7 +194,8 @@ def test_of_two_events_of_a_kind_the_first_counts_and_courses_are_in_order(tmp_p
         "patient,drug,start_day,stop_day\nP1,foscarnet,30,31\nP3,foscarnet,5,6\nP1,foscarnet,12,\n"
     )
     study = read_study(folder)
-    np.testing.assert_array_equal(study.events["relapse"], [[12, np.nan, np.nan]])
+    np.testing.assert_array_equal(study.events["relapse"].first, [[12, np.nan, np.nan]])
+    np.testing.assert_array_equal(study.events["relapse"].day[0, 0], [12, 30, 40])
     start = [[[12, 30], [np.nan, np.nan], [5, np.nan]]]
     np.testing.assert_array_equal(study.exposures["foscarnet"].start, start)
 

@@ -93,7 +93,7 @@ def test_drugs_and_disease_read_back(study: Study, folder: Path) -> None:
             read = back.exposures[drug].start[0, i]
             np.testing.assert_array_equal(read[~np.isnan(read)], mine, err_msg=drug)
     for event, days in study.events.items():
-        np.testing.assert_array_equal(back.events[event][0], days[REPLICATE])
+        np.testing.assert_array_equal(back.events[event].first[0], days.first[REPLICATE])
 
 
 @pytest.mark.parametrize("definition", ["detected", "quantifiable", "clinically_significant", {"at_least": 1000}])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cmvsim.core.errors import InputError
-from cmvsim.data import Courses, Disposition, EndReason, Result, Samples, Study, Subjects
+from cmvsim.data import Courses, Disposition, EndReason, Occurrences, Result, Samples, Study, Subjects
 from cmvsim.endpoints import AnalysisSpec, endpoint
 
 NAN = math.nan
@@ -36,7 +36,7 @@ def _study(
         subjects=Subjects(np.full((1, 1), stratum, np.int8), ("B-ALL", "DLBCL"), ("leukaemia", "lymphoma")),
         samples=Samples(columns[0], columns[1], columns[2].astype(np.int8), columns[3], "plasma", 35.0),
         disposition=Disposition(np.full((1, 1), float(end)), np.full((1, 1), reason, np.int8), np.full((1, 1), death)),
-        events={name: np.full((1, 1), day) for name, day in (events or {}).items()},
+        events={name: Occurrences.once(np.full((1, 1), day)) for name, day in (events or {}).items()},
         exposures={drug: Courses(np.full((1, 1, 1), a), np.full((1, 1, 1), b)) for drug, (a, b) in (courses or {}).items()},
     )
 

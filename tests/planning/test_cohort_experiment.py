@@ -12,7 +12,7 @@ from planning_setup import NO_LOSS, PRIMARY, experiment, solved, values
 from cmvsim.core.records import Estimates, Status
 from cmvsim.core.streams import CHUNK_REPLICATES, Role
 from cmvsim.endpoints import AnalysisSpec, EstimatorChoice, TimeToEvent, endpoint, reactivation
-from cmvsim.endpoints.base import EVENT
+from cmvsim.endpoints.derived import EVENT
 from cmvsim.montecarlo.experiment import FIELDS
 from cmvsim.montecarlo.run import compute_chunk, open_store, run
 from cmvsim.planning import experiment as module

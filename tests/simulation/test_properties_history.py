@@ -107,7 +107,7 @@ def _check_care(of: Model, h: History) -> None:
 
 
 def _check_study(of: Model, h: History) -> None:
-    study = record(h, complete=False)
+    study = record(h, frozenset())
     s, d = study.samples, study.disposition
     taken = s.result > 0
     assert np.array_equal(taken, ~np.isnan(s.day)), "a result and a day belong together"
@@ -120,7 +120,7 @@ def _check_study(of: Model, h: History) -> None:
         s.day,
         d.end,
         d.death,
-        *study.events.values(),
+        *(o.day for o in study.events.values()),
         *(x for c in study.exposures.values() for x in (c.start, c.stop)),
     ):
         known = values[~np.isnan(values)]
@@ -265,7 +265,7 @@ def test_halving_visits_leaves_the_latent_estimand_of_the_built_in_scenario_unch
             assert h.episodes is not None
             assert h.disease is not None
             latent[i].append(primary.latent(h, plan))
-            seen[i] += int((primary.derive(record(h, complete=False), plan).cause == 1).sum())
+            seen[i] += int((primary.derive(record(h, frozenset()), plan).cause == 1).sum())
             if i == 0:
                 ill.append(h.disease.time < h.episodes.first_reaching(np.float64(np.log10(35.0)) - h.episodes.offset, 0.0))
     first, second = (np.concatenate(values, axis=1) for values in latent)
@@ -284,6 +284,6 @@ def test_nobody_is_lost_and_every_visit_is_made_under_the_protocol_plan() -> Non
     assert np.all((~np.isnan(h.samples.time))[due])
     assert np.isinf(h.observation.lost).all()
     assert np.isinf(h.observation.new_therapy).all()
-    reason = record(h, complete=False).disposition.reason
+    reason = record(h, frozenset()).disposition.reason
     assert set(np.unique(reason)) <= {0, 1, 2}
     assert h.observation.relapse.tobytes() == history(of, 30).observation.relapse.tobytes()

@@ -180,7 +180,7 @@ def test_what_is_asked_for_does_not_change_what_the_study_records() -> None:
     np.testing.assert_array_equal(whole.samples.load, part.samples.load)
     np.testing.assert_array_equal(whole.disposition.death, part.disposition.death)
     for event, days in whole.events.items():
-        np.testing.assert_array_equal(days, part.events[event])
+        np.testing.assert_array_equal(days.day, part.events[event].day)
 
 
 def test_what_was_not_simulated_has_no_table() -> None:

@@ -63,7 +63,7 @@ def _one(*, closing: float = 90.0, courses: tuple[tuple[float, float], ...] = ()
             disease=replace(base.disease, time=none),
             treatment=replace(base.treatment, start=start, stop=stop, drug=drug, drug_start=start, drug_stop=stop),
         ),
-        complete=False,
+        frozenset(),
     )
 
 
@@ -104,12 +104,12 @@ def test_end_of_monitoring(case: str) -> None:
 
 def test_events_are_dated_by_the_day_that_contains_them_and_known_until_loss() -> None:
     study = _one(relapse=20.3, hct=35.0, withdrawn=50.0)
-    assert {name: float(day[0, 0]) for name, day in study.events.items() if not np.isnan(day[0, 0])} == {
+    assert {name: float(day.first[0, 0]) for name, day in study.events.items() if not np.isnan(day.first[0, 0])} == {
         "relapse": 21,
         "hct": 35,
     }
-    assert np.isnan(_one(relapse=20.3, lost=20.1).events["relapse"][0, 0])
-    assert np.isnan(_one(relapse=20.3, death=20.1).events["relapse"][0, 0])
+    assert np.isnan(_one(relapse=20.3, lost=20.1).events["relapse"].first[0, 0])
+    assert np.isnan(_one(relapse=20.3, death=20.1).events["relapse"].first[0, 0])
 
 
 def test_samples_after_death_do_not_exist() -> None:
@@ -174,7 +174,7 @@ def test_nothing_is_known_after_the_last_simulated_day() -> None:
     """
     h = history(model(), 60)
     study = record(h)
-    latest = {name: float(np.nanmax(day, initial=0)) for name, day in study.events.items()}
+    latest = {name: float(np.nanmax(day.day, initial=0)) for name, day in study.events.items()}
     latest |= {drug: float(np.nanmax(np.stack([c.start, c.stop]), initial=0)) for drug, c in study.exposures.items()}
     latest["death"] = float(np.nanmax(study.disposition.death, initial=0))
     assert {name: day for name, day in latest.items() if day > 91 + (name in study.exposures)} == {}

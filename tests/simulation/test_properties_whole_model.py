@@ -130,7 +130,8 @@ def _study_ends_with_death(h: History) -> None:
     assert np.any(h.samples.time > h.death[..., None]), "samples that death cuts"
     assert not np.any(study.samples.day > day)
     assert np.array_equal(study.samples.result > 0, ~np.isnan(study.samples.day))
-    for name, when in study.events.items():
+    for name, occurrences in study.events.items():
+        when = occurrences.first
         assert np.isfinite(when).any(), name
         assert not np.any(when > day[..., 0]), name
     for drug, courses in study.exposures.items():

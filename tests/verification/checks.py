@@ -16,7 +16,7 @@ from scipy import stats
 from cmvsim.core.records import FloatArray
 from cmvsim.core.streams import STREAMS, Role, draw, generator
 from cmvsim.endpoints import endpoint
-from cmvsim.endpoints.base import EVENT
+from cmvsim.endpoints.derived import EVENT
 from cmvsim.models.history import Process
 from cmvsim.montecarlo import estimand_values as truth_module
 from cmvsim.planning.experiment import CohortExperiment
@@ -254,7 +254,7 @@ def kaplan_meier_limit(name: str, overrides: tuple[str, ...], chunks: int, cohor
     events, leaving = np.zeros(days.size), np.zeros(days.size)
     for chunk in range(chunks):
         draws = ChunkDraws(truth_module.SEED, Role.TRUTH, chunk, truth_module.PATIENTS_PER_REPLICATE)
-        derived = endpoint(PRIMARY).derive(record(simulate(model, draws, never_lost=True), complete=False), plan)
+        derived = endpoint(PRIMARY).derive(record(simulate(model, draws, never_lost=True), frozenset()), plan)
         inside = derived.cause >= 0
         day = derived.time.astype(int)
         events += np.bincount(day[inside & (derived.cause == EVENT)], minlength=days.size)
