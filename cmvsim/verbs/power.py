@@ -14,7 +14,7 @@ from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
 from cmvsim.designs import PrecisionTarget
 from cmvsim.endpoints import endpoint
-from cmvsim.endpoints.analyse import incidence_table
+from cmvsim.endpoints.curves import incidence_table
 from cmvsim.endpoints.derived import TimeToEvent
 from cmvsim.planning.experiment import CohortExperiment
 from cmvsim.planning.power import Planner
@@ -286,6 +286,7 @@ def figures(
 ) -> dict[str, str | bytes]:
     """The figures, drawn from the results and from replicate 0."""
     from cmvsim.report import figures as draw
+    from cmvsim.report.estimate_figures import stacked_incidence
     from cmvsim.report.style import png
 
     label = endpoint(question.endpoints[0]).label
@@ -313,7 +314,8 @@ def figures(
         )
     n = result.answers[0].n if result.answers and result.answers[0].n else result.sizes[-1]
     example = example_curve(scenario, calibration, question, n)
-    study = draw.incidence_of_frame(example, title=f"One simulated study of {n} patients", event_label=label)
+    title = f"One simulated study of {n} patients"
+    study = stacked_incidence(example, title=title, event_label=label, level=scenario.spec.analysis.level)
     return {
         "figures/precision.png": png(precision),
         "figures/cumulative_incidence.png": png(study),
