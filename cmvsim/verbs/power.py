@@ -106,9 +106,13 @@ def ask(scenario: ResolvedScenario, options: PowerOptions) -> Question:
     name = options.design or next(iter(spec.designs))
     if name not in spec.designs:
         raise InputError(Problem(f"the scenario has no design '{name}'", "--design", allowed=did_you_mean(name, spec.designs)))
-    endpoints = tuple(dict.fromkeys(options.endpoints)) or spec.analysis.endpoints
+    endpoints = tuple(dict.fromkeys(options.endpoints)) or same_cost(spec.analysis.endpoints)
     for item in endpoints:
         endpoint(item)
+    if options.half_width is not None and endpoint(endpoints[0]).estimators[0].scale != "probability":
+        raise InputError(
+            Problem(f"{endpoints[0]} is no probability, so its half-width is not one in points", "--half-width", allowed="-n")
+        )
     if options.replicates < 1:
         raise InputError(Problem(f"{options.replicates} replicates", "--replicates", allowed="at least 1"))
     if options.mcse is not None and not options.mcse > 0:
@@ -136,6 +140,12 @@ def ask(scenario: ResolvedScenario, options: PowerOptions) -> Question:
         sensitivity=options.sensitivity,
         seed=options.seed,
     )
+
+
+def same_cost(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The primary endpoint of a plan, and those that need no more of the simulation: what `power` asks unless told more."""
+    primary = endpoint(names[0])
+    return tuple(n for n in names if endpoint(n).needs <= primary.needs and endpoint(n).reads <= primary.reads)
 
 
 def request_of(scenario: ResolvedScenario, question: Question) -> Request:
