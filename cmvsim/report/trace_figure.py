@@ -69,7 +69,8 @@ def timeline(results: Tree) -> Figure:
     below.set_xlabel("days from infusion")
     below.xaxis.set_major_locator(MaxNLocator(nbins=14, integer=True, steps=[1, 2, 5, 7, 10]))
     _legend(below, story, results["tables"])
-    title = f"{results['patient']}, simulated ({results['scenario']}, seed {results['seed']})"
+    plan = f": {results['strategy_label']}" if story["letermovir"] else ""
+    title = f"{results['patient']}, simulated ({results['scenario']}, seed {results['seed']}){plan}"
     load.set_title(title, pad=8 + 12.5 * levels)
     return figure
 

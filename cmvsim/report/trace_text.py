@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cmvsim.report.trace_cmv_text import cmv_seen, cmv_true, sample_table, tables_hold, tables_miss
+from cmvsim.report.trace_cmv_text import REASONS, cmv_seen, cmv_true, sample_table, tables_hold, tables_miss
 from cmvsim.report.trace_words import PRODUCTS, VIRUSES, Tree, day, lasting, listed, many, sentence, span, three_digits
 
 HEADINGS = (
@@ -61,10 +61,10 @@ def sections(results: Tree) -> list[tuple[str, list[str]]]:
         cmv_seen(story),
         cmv_true(story),
         [_infections(story)],
-        [_malignancy(story)],
+        [_malignancy(results)],
         _hospital(story),
         _quality_of_life(story),
-        [_outcome(story)],
+        [_outcome(results)],
         tables_hold(results),
         tables_miss(results),
     )
@@ -162,7 +162,8 @@ def _virome(story: Tree) -> str:
         rest = "" if len(loads) == len(v["ttv_log10"]) else "; below detection on the other days sampled"
         told.append(f"Torque teno virus load, log10 copies/mL: {series}{rest}.")
     if v["ttv_high_from"] is not None:
-        told.append(f"It was high (at or above {v['ttv_high_level']:g}) from {day(v['ttv_high_from'])} on.")
+        since = "at inclusion already" if v["ttv_high_from"] <= story["inclusion"] else f"from {day(v['ttv_high_from'])} on"
+        told.append(f"It was high (at or above {v['ttv_high_level']:g}) {since}.")
     return " ".join(told)
 
 
@@ -173,8 +174,8 @@ def _infections(story: Tree) -> str:
     return sentence(listed(told))
 
 
-def _malignancy(story: Tree) -> str:
-    f = story["follow_up"]
+def _malignancy(results: Tree) -> str:
+    f = results["story"]["follow_up"]
     told = []
     if f["relapse"] is not None:
         told.append(f"relapse on {day(f['relapse'])}")
@@ -182,7 +183,7 @@ def _malignancy(story: Tree) -> str:
         told.append(f"new therapy from {day(f['new_therapy'])}")
     if f["hct"] is not None:
         told.append(f"allogeneic transplantation on {day(f['hct'])}")
-    ended = "" if f["new_therapy"] is None and f["hct"] is None else " This ended the monitoring of CMV."
+    ended = " This ended the monitoring of CMV." if results["tables"]["end_reason"] in ("new_therapy", "hct") else ""
     return (sentence(listed(told)) + ended) if told else "No relapse, no new therapy and no transplantation."
 
 
@@ -195,7 +196,7 @@ def _hospital(story: Tree) -> list[str]:
             told.append(_initial(stay, planned))
         else:
             told.append(sentence(f"in hospital again {span(stay)}, {lasting(stay['stop'] - stay['start'])}"))
-    told += [sentence(f"intensive care {span(icu)}") for icu in s["icu"]]
+    told += [sentence(f"intensive care {listed([span(icu) for icu in s['icu']])}")] if s["icu"] else []
     again = sum(not stay["initial"] for stay in s["hospital"])
     days = sum(stay["stop"] - stay["start"] for stay in s["hospital"])
     more = f", {many(again, 'further stay')}" if again else ""
@@ -234,9 +235,10 @@ def _quality_of_life(story: Tree) -> list[str]:
     return [f"{kinds}, index by the value set {sets}: {'; '.join(told)}."]
 
 
-def _outcome(story: Tree) -> str:
+def _outcome(results: Tree) -> str:
+    story, tables = results["story"], results["tables"]
     f = story["follow_up"]
-    told = []
+    told = [f"CMV was monitored until day {tables['end_day']} ({REASONS[tables['end_reason']]})."]
     if f["withdrawn"] is not None:
         told.append(f"Consent was withdrawn on {day(f['withdrawn'])}.")
     if f["lost"] is not None:

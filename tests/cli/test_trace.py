@@ -275,6 +275,11 @@ def test_find_gives_the_first_and_the_same_run_as_naming_them(place: Path) -> No
     assert results(place / "found-disease")["story"]["disease"] is not None
 
 
+def test_the_help_names_all_courses(tmp_path: Path) -> None:
+    text = " ".join(cmvsim_here("trace", "--help", cwd=tmp_path).stdout.split())
+    assert all(f"{course}," in text or f"{course}." in text for course in trace_verb.FINDABLE)
+
+
 def test_without_cmv_nothing_replicates(place: Path) -> None:
     done = find(place, "--no-cmv", "--patient", 3, "-o", "off")
     assert done.returncode == 0, done.stderr

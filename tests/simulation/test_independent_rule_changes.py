@@ -1,4 +1,4 @@
-"""A rule changed in one engine must show: each change of the pathway engine makes its comparison with the cohort engine fail."""
+"""A rule changed in one engine must show: each change of the pathway engine makes the comparison of the two fail."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def page(size: Size) -> str:
         "",
         f"The {size.name} tier of the comparison ([model.md](../model.md), section 18).",
         "",
-        f"{c.patients:,} patients: {len(catalogue_cases())} cases of the catalogue's scenarios (strategies, nobody lost, CMV off)",
+        f"{c.patients:,} patients: {len(catalogue_cases())} cases of the catalogue's scenarios (strategies, no loss, CMV off)",
         f"with {2 * amount.catalogue:,} patients each, and {amount.sets:,} random parameter sets with {2 * amount.patients:,}.",
         f"{c.events:,} entries compared; {len(c.mismatches):,} patients differ.",
         f"{laid.tables:,} study tables written from each engine; {differing:,} differ by a byte.",
