@@ -86,7 +86,7 @@ def _load(axes: Axes, story: Tree, missed: Sequence[int]) -> None:
     true = [10**y for path in story["load_log10"] for _, y in path]
     highest = max([*true, *(s["load"] or 0.0 for s in samples), 10 * assay["lloq"], story["treatment_threshold"]])
     foot = FOOT * assay["lod"]
-    axes.set_ylim(0.65 * foot, 2.5 * highest)
+    axes.set_ylim(0.65 * foot, 4.2 * highest)
     levels = [
         (assay["lod"], f"LOD {assay['lod']:,g}", ":"),
         (assay["lloq"], f"LLOQ {assay['lloq']:,g}", "--"),
