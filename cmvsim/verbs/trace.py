@@ -20,7 +20,7 @@ from cmvsim.core.streams import CHUNK_REPLICATES, Role, check_seed
 from cmvsim.data.schema import END_REASONS
 from cmvsim.data.study import Result, Study
 from cmvsim.endpoints import endpoint
-from cmvsim.endpoints.base import CENSORED, DEATH, EVENT, HCT, RELAPSE
+from cmvsim.endpoints.derived import CENSORED, DEATH, EVENT, HCT, RELAPSE, TimeToEvent
 from cmvsim.models.strategies import reference_strategy
 from cmvsim.planning.sizes import LARGEST
 from cmvsim.runs.folder import RunFolder, RunState
@@ -267,6 +267,8 @@ def _tables(scenario: ResolvedScenario, study: Study) -> Tree:
     ended, samples, plan = study.disposition, study.samples, scenario.spec.analysis
     primary = endpoint(plan.primary)
     derived = primary.derive(study, plan)
+    if not isinstance(derived, TimeToEvent):
+        raise TypeError(f"{primary.id} is not a time to an event")
     due = np.isfinite(samples.nominal[0, 0]) & (samples.nominal[0, 0] <= ended.end[0, 0])
     missed = samples.nominal[0, 0][due & (samples.result[0, 0] == Result.NONE)]
     return {
@@ -275,7 +277,7 @@ def _tables(scenario: ResolvedScenario, study: Study) -> Tree:
         "death_day": _whole(ended.death[0, 0]),
         "samples": {r.name.lower(): int((samples.result[0, 0] == r).sum()) for r in Result if r is not Result.NONE},
         "missed": [int(day) for day in missed],
-        "events": [[name, int(days[0, 0])] for name, days in study.events.items() if not math.isnan(days[0, 0])],
+        "events": [[name, int(o.first[0, 0])] for name, o in study.events.items() if not math.isnan(o.first[0, 0])],
         "courses": list(_courses(study)),
         "endpoint": {
             "id": primary.id,

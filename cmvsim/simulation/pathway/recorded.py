@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmvsim.core.records import FloatArray
-from cmvsim.data.study import Courses, Disposition, EndReason, Result, Samples, Study, Subjects
+from cmvsim.data.study import Courses, Disposition, EndReason, Occurrences, Result, Samples, Study, Subjects
 from cmvsim.models.toxicity import DRUGS
 from cmvsim.models.treatment import ANTIVIRALS
 from cmvsim.simulation.background import Background
@@ -141,10 +141,11 @@ def _of_patient(days: tuple[int, ...], story: PatientHistory, late: bool) -> lis
     return planned + [(math.nan, s) for s in made if s.planned is None]
 
 
-def _events(name: str, stories: Sequence[PatientHistory], endings: Sequence[Ending]) -> FloatArray:
-    """Day of the first event of a kind, where the study learns of it."""
+def _events(name: str, stories: Sequence[PatientHistory], endings: Sequence[Ending]) -> Occurrences:
+    """The event of a kind, where the study learns of it."""
     times = [story.disease if name == "cmv_disease" else getattr(story.follow_up, name) for story in stories]
-    return np.array([[math.ceil(t) if t <= e.known else math.nan for t, e in zip(times, endings, strict=True)]])
+    days = [math.ceil(t) if t <= e.known else math.nan for t, e in zip(times, endings, strict=True)]
+    return Occurrences.once(np.array([days]))
 
 
 def _exposures(
