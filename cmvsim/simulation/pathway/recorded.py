@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmvsim.core.records import FloatArray
 from cmvsim.data.study import Courses, Disposition, EndReason, Occurrences, Result, Samples, Study, Subjects
 from cmvsim.models.toxicity import DRUGS
 from cmvsim.models.treatment import ANTIVIRALS
