@@ -125,16 +125,26 @@ def joined(ledger: Ledger) -> Ledger:
     keys = (ledger.patient[days], ledger.item[days], ledger.component[days])
     order = np.lexsort((ledger.start[days], *keys))
     days = days[order]
-    goes_on = ledger.start[days][1:] == ledger.stop[days][:-1]
+    touches = ledger.start[days][1:] == ledger.stop[days][:-1]
     for key in keys:
-        goes_on &= key[order][1:] == key[order][:-1]
-    first, last = np.append(True, ~goes_on), np.append(~goes_on, True)
+        touches &= key[order][1:] == key[order][:-1]
+    goes_on = np.zeros(days.size, dtype=bool)
+    goes_on[1:] = touches
+    first = np.flatnonzero(~goes_on)
+    last = np.append(first[1:], days.size)[: first.size] - 1
     stop = ledger.stop.copy()
-    stop[days[first[: days.size]]] = ledger.stop[days[last[: days.size]]]
+    stop[days[first]] = ledger.stop[days[last]]
     kept = np.ones(ledger.rows, dtype=bool)
-    kept[days[~first[: days.size]]] = False
-    columns = (ledger.patient, ledger.start, stop, ledger.rate, ledger.item, ledger.component)
-    return Ledger(ledger.patients, *(column[kept] for column in columns))
+    kept[days[goes_on]] = False
+    return Ledger(
+        ledger.patients,
+        ledger.patient[kept],
+        ledger.start[kept],
+        stop[kept],
+        ledger.rate[kept],
+        ledger.item[kept],
+        ledger.component[kept],
+    )
 
 
 def first_day(start: FloatArray) -> FloatArray:

@@ -31,7 +31,7 @@ def virome(case: Case) -> dict[str, VirusSamples]:
     """Samples for the three viruses."""
     days = case.background.virome.visits
     times = _times(case, days)
-    found = {}
+    found: dict[str, VirusSamples] = {}
     for virus in VIRUSES:
         read = [_virus(case, virus, day, times[:, k]) for k, day in enumerate(days)]
         found[virus] = VirusSamples(
@@ -92,18 +92,30 @@ def _everybody(case: Case, times: FloatArray) -> FloatArray:
 
 def _times(case: Case, days: Sequence[int]) -> FloatArray:
     """(N, V) when the research sample of each planned day was taken; NaN: it was not."""
-    visits = case.background.model.monitoring.days
+    visits = [_visit(day, days, case.background.model.monitoring.days) for day in days]
     everyone = zip(case.stories, case.endings, case.retrospective, strict=True)
-    rows = [[math.nan if late else _taken(day, visits, s, e) for day in days] for s, e, late in everyone]
+    rows = [
+        [math.nan if late else _taken(day, visit, story, ending) for day, visit in zip(days, visits, strict=True)]
+        for story, ending, late in everyone
+    ]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(days))
 
 
-def _taken(day: int, visits: Sequence[int], story: PatientHistory, ending: Ending) -> float:
-    """At the nearest visit of the plan and missed with it; with no visit near, on its own day."""
-    nearest = min(visits, key=lambda planned: (abs(planned - day), planned))
-    if day <= 0 or abs(nearest - day) > NEAR:
+def _visit(day: int, days: Sequence[int], plan: Sequence[int]) -> int | None:
+    """The visit of a sample: the nearest of the plan after infusion, if it is near and no other sample is nearer to it."""
+    after = [planned for planned in plan if planned > 0]
+    if day <= 0 or not after:
+        return None
+    nearest = min(after, key=lambda planned: (abs(planned - day), planned))
+    its_own = min(days, key=lambda other: (abs(other - nearest), other))
+    return nearest if its_own == day and abs(nearest - day) <= NEAR else None
+
+
+def _taken(day: int, visit: int | None, story: PatientHistory, ending: Ending) -> float:
+    """At its visit and missed with it; without one, on its own day."""
+    if visit is None:
         return float(day) if ending.knows(day) else math.nan
-    return next((s.time for s in story.samples if s.planned == nearest and ending.knows(s.time)), math.nan)
+    return next((s.time for s in story.samples if s.planned == visit and ending.knows(s.time)), math.nan)
 
 
 def _nominal(case: Case, days: Sequence[int]) -> FloatArray:
