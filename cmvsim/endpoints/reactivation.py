@@ -7,16 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, Estimates, FloatArray
-from cmvsim.data.study import EndReason, Result, Study, Topic
+from cmvsim.data.study import Study, Topic
 from cmvsim.endpoints.analysis import AnalysisSpec
 from cmvsim.endpoints.base import Estimand, Estimator, EstimatorChoice, Sizes
-from cmvsim.endpoints.derived import CENSORED, DEATH, EVENT, EXCLUDED, HCT, RELAPSE, TimeToEvent
+from cmvsim.endpoints.cmv_status import end_of_follow_up, first_qualifying
+from cmvsim.endpoints.derived import EVENT, EXCLUDED, TimeToEvent
 from cmvsim.endpoints.population import also, left_out
 from cmvsim.models.history import History, Process
-
-ANTIVIRALS = ("valganciclovir", "ganciclovir", "foscarnet", "maribavir")
 
 
 def aalen_johansen_at_window(derived: TimeToEvent, plan: AnalysisSpec, sizes: Sizes) -> Estimates:
@@ -130,7 +128,7 @@ class Reactivation:
         Order within a day: sample, treatment start, relapse, death; so an event on the day of death counts.
         """
         first, at_baseline = first_qualifying(study, plan)
-        time, cause = _end_of_follow_up(study, plan)
+        time, cause = end_of_follow_up(study, plan)
         counted = first <= time
         time = np.where(counted, first, time)
         cause = np.where(counted, np.int8(EVENT), cause)
@@ -159,84 +157,6 @@ class Reactivation:
             mine = np.array([name == self.disease for name in history.diseases])[history.view(history.population.stratum)]
             value = np.where(mine, value, np.nan)
         return value
-
-
-def first_qualifying(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.ndarray]:
-    """First qualifying day in the window (+inf if none), and whether there was DNAemia at or before infusion.
-
-    A closing sample made within its window counts at min(day, window).
-    """
-    s = study.samples
-    definition = plan.definition.name
-    if definition == "detected":
-        positive = s.result >= Result.BELOW_LLOQ
-    elif definition == "at_least":
-        assert plan.definition.level is not None
-        positive = s.load >= plan.definition.level
-    else:
-        positive = s.result == Result.QUANTIFIED
-    shape = positive.shape[:2]
-    first, at_baseline = np.full(shape, np.inf), np.zeros(shape, dtype=bool)
-    # few samples are positive: only their days are looked at; simulated visits vary slowest in memory, hence the .T
-    v, n, r = np.unravel_index(np.flatnonzero(positive.T), positive.T.shape)
-    day, nominal = s.day[r, n, v], s.nominal[r, n, v]
-    closing = (nominal == plan.window) & (np.abs(day - plan.window) <= plan.closing_window)
-    day[closing] = np.minimum(day[closing], plan.window)
-    patient = r * shape[1] + n
-    if definition in ("detected", "quantifiable"):
-        at_baseline.reshape(-1)[patient[day <= 0]] = True
-    else:  # any quantified DNAemia is prevalent, be it below the level
-        at_baseline = ((s.result == Result.QUANTIFIED) & (s.day <= 0)).any(axis=-1)
-    inside = (day > 0) & (day <= plan.window)
-    np.minimum.at(first.reshape(-1), patient[inside], day[inside])
-    if definition == "clinically_significant":
-        first = _first_treatment_or_disease(study, plan)
-    return first, at_baseline
-
-
-def _first_treatment_or_disease(study: Study, plan: AnalysisSpec) -> FloatArray:
-    """First day of pre-emptive treatment or CMV disease in the window, +inf if none."""
-    first = np.full(study.disposition.end.shape, np.inf)
-    if "cmv_disease" not in study.events and not study.exposures:
-        raise InputError(
-            Problem(
-                "neither antiviral treatment nor CMV disease was recorded, so clinically significant infection cannot be seen",
-                "analysis",
-                "definition",
-                "tables exposures.csv or events.csv",
-            )
-        )
-    for drug in ANTIVIRALS:
-        if drug in study.exposures and study.exposures[drug].start.shape[-1]:
-            start = study.exposures[drug].start
-            first = np.fmin(first, np.fmin.reduce(np.where(start > 0, start, np.inf), axis=-1))
-    if "cmv_disease" in study.events:
-        disease = study.events["cmv_disease"].first
-        first = np.fmin(first, np.where(disease > 0, disease, np.inf))
-    return np.where(first <= plan.window, first, np.inf)
-
-
-def _end_of_follow_up(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.ndarray]:
-    """Day and cause with which follow-up for CMV ends within the window, were there no CMV."""
-    end, reason = study.disposition.end, study.disposition.reason
-    time = np.minimum(end, plan.window)
-    inside = end <= plan.window
-    cause = np.full(time.shape, CENSORED, dtype=np.int8)
-    cause[inside & (reason == EndReason.DEATH)] = DEATH
-    if plan.hct == "competing":
-        cause[inside & (reason == EndReason.HCT)] = HCT
-    if plan.relapse != "treatment_policy":
-        if "relapse" not in study.events:
-            raise InputError(
-                Problem(f'relapse = "{plan.relapse}", but no relapse was recorded', "analysis", "relapse", "a table events.csv")
-            )
-        relapse = study.events["relapse"].first
-        # Monitoring that a new therapy ends stops on the last whole day before it: that relapse is what ended it.
-        ended = np.where(reason == EndReason.NEW_THERAPY, end + 1, end)
-        earlier = (relapse <= ended) & (relapse <= plan.window)
-        time = np.where(earlier, relapse, time)
-        cause = np.where(earlier, np.int8(RELAPSE if plan.relapse == "competing" else CENSORED), cause)
-    return time, cause
 
 
 def _latent_time(history: History, plan: AnalysisSpec) -> tuple[FloatArray, BoolArray]:
