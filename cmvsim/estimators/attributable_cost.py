@@ -39,7 +39,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cmvsim.core.records import Estimates, FloatArray, IntArray, Status
 from cmvsim.estimators.intervals import normal_quantile
@@ -208,7 +208,7 @@ def _limits(
         if values.size < 2:
             continue
         se[r, c] = values.std(ddof=1)
-        tails = _tails(estimate[r, c], values, jackknife[r, :, c], interval, level)
+        tails = _tails(float(estimate[r, c]), values, jackknife[r, :, c], interval, level)
         low[r, c], high[r, c] = np.quantile(values, tails)
     if interval == "normal":
         return se, estimate - normal_quantile(level) * se, estimate + normal_quantile(level) * se
@@ -234,7 +234,7 @@ def _tails(estimate: float, boot: FloatArray, jackknife: FloatArray, interval: s
 
 def _check(
     cost: ArrayLike, index_day: ArrayLike, exit_day: ArrayLike, death_day: ArrayLike, keys: ArrayLike
-) -> tuple[NDArray[np.floating], FloatArray, IntArray, FloatArray, FloatArray, NDArray[np.integer]]:
+) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, FloatArray, IntArray]:
     money = np.asarray(cost)
     index, leaves, dies = (np.asarray(a, dtype=np.float64) for a in (index_day, exit_day, death_day))
     key = np.asarray(keys)
@@ -251,6 +251,7 @@ def _check(
     last = np.floor(np.minimum(np.where(seen, dies, leaves), horizon))
     used &= ~(last < 0.0)
     complete = (seen & (dies <= horizon)) | (leaves >= horizon)
+    # float32 costs and narrow keys are compiled for as they are: no copy
     return (
         np.ascontiguousarray(money),
         np.floor(index),

@@ -116,7 +116,9 @@ def mean_cost(
     if money.ndim == 2:
         money = money[:, :, None]
     if money.ndim != 3 or money.shape[:2] != times.shape or money.shape[2] == 0:
-        raise ValueError(f"costs must be (replicates, patients[, intervals]) with patients as in time, not {money.shape}, {times.shape}")
+        raise ValueError(
+            f"costs must be (replicates, patients[, intervals]) with patients as in time, not {money.shape}, {times.shape}"
+        )
     used[~np.isfinite(money).all(axis=2)] = 0.0
     money = np.where(used[:, :, None] > 0.0, money, 0.0)
     n = used.sum(axis=1).astype(np.int64)
@@ -135,7 +137,15 @@ def mean_cost(
     estimate, se = np.where(fine, estimate, np.nan), np.where(fine, se, np.nan)
     half = z * se
     return Estimates(
-        estimate, se, estimate - half, estimate + half, n, finished, status.astype(np.int64), level, f"{method}, normal interval"
+        estimate,
+        se,
+        estimate - half,
+        estimate + half,
+        n,
+        finished,
+        status.astype(np.int64),
+        level,
+        f"{method}, normal interval",
     )
 
 
@@ -177,7 +187,15 @@ def ever_never_difference(cost: ArrayLike, ever: ArrayLike, *, level: float = 0.
     status = np.where(n == 0, int(Status.EMPTY), np.where(fine, int(Status.OK), int(Status.NOT_ESTIMABLE))).astype(np.int64)
     half = normal_quantile(level) * se
     return Estimates(
-        difference, se, difference - half, difference + half, n, events, status, level, "naive ever-never difference, Welch variance"
+        difference,
+        se,
+        difference - half,
+        difference + half,
+        n,
+        events,
+        status,
+        level,
+        "naive ever-never difference, Welch variance",
     )
 
 
@@ -201,9 +219,7 @@ def _weighted(
     estimate, variance, by_interval = np.empty(shape[0]), np.empty(shape[0]), np.empty(shape)
     supported = np.empty(shape[0], dtype=np.int64)
     fit, edge = (survival_weighted_means, edges[:-1]) if method == "lin" else (weighted_means, edges[1:])
-    fit(
-        np.ascontiguousarray(money), times, known, used, np.ascontiguousarray(edge), estimate, variance, by_interval, supported
-    )
+    fit(np.ascontiguousarray(money), times, known, used, np.ascontiguousarray(edge), estimate, variance, by_interval, supported)
     return estimate, variance, supported > 0
 
 

@@ -160,9 +160,7 @@ def gee(
     covariance, naive = np.empty((replicates, p, p)), np.empty((replicates, p, p))
     n, clusters, status = (np.empty(replicates, dtype=np.int64) for _ in range(3))
     x = np.ascontiguousarray(x)
-    kernel.fit_independence(
-        y, x, groups[effects], codes[correction], coef, covariance, naive, scale, n, clusters, status
-    )
+    kernel.fit_independence(y, x, groups[effects], codes[correction], coef, covariance, naive, scale, n, clusters, status)
     columns = np.isfinite(coef).sum(axis=1)
     return _fit(
         coef, covariance, naive, scale, np.zeros(replicates), n, clusters, np.zeros(replicates, dtype=np.int64), status,

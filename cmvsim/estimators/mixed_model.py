@@ -126,9 +126,7 @@ def mixed_model(
     failed = None
     if n == 0:
         failed = Status.EMPTY
-    elif n <= p + q or visits.max() < 2 or np.linalg.matrix_rank(rows) < p:
-        failed = Status.NOT_ESTIMABLE
-    elif not _residual_share(y[used], rows) > 1e-20:
+    elif n <= p + q or visits.max() < 2 or np.linalg.matrix_rank(rows) < p or not _residual_share(y[used], rows) > 1e-20:
         failed = Status.NOT_ESTIMABLE
     if failed is not None:
         return _nothing(p, q, n, patients, 0, failed, level, method)
@@ -178,7 +176,7 @@ class _Profile:
         """Minus twice the profiled log-likelihood."""
         _, _, squares, log_det = self.solve(theta)
         freedom = self.n - (self.xx.shape[0] - 1 if self.reml else 0)
-        return log_det + freedom * (1.0 + np.log(2.0 * np.pi * squares / freedom))
+        return log_det + freedom * (1.0 + float(np.log(2.0 * np.pi * squares / freedom)))
 
 
 def _factor(theta: FloatArray, q: int) -> FloatArray:
@@ -196,9 +194,8 @@ def _minimise(profile: _Profile, q: int) -> tuple[FloatArray, int, bool]:
     starts = [scale * start for scale in (0.1, 1.0, 10.0)]
     theta = min(starts, key=profile.deviance)
     evaluations, converged = len(starts), False
-    options = {"xatol": 1e-6, "fatol": 1e-9, "maxfev": 4000}
     for _ in range(3):
-        got = minimize(profile.deviance, theta, method="Nelder-Mead", options=options)
+        got = minimize(profile.deviance, theta, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9, "maxfev": 4000})
         evaluations, converged = evaluations + int(got.nfev), bool(got.success)
         moved = float(np.max(np.abs(got.x - theta)))
         theta = np.asarray(got.x, dtype=np.float64)
@@ -243,7 +240,7 @@ def _report(
     coef, information, squares, _ = profile.solve(theta)
     freedom = profile.n - (coef.size if profile.reml else 0)
     variance = squares / freedom
-    covariance = variance * np.linalg.inv(information)
+    covariance: FloatArray = np.asarray(variance * np.linalg.inv(information), dtype=np.float64)
     relative = _factor(theta, profile.zz.shape[1])
     table = Wald.of(coef, covariance, level)
     return MixedModelFit(

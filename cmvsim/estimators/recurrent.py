@@ -86,7 +86,9 @@ def mean_cumulative(
     last = np.asarray(exit_time, dtype=np.float64)
     times = np.asarray(events, dtype=np.float64)
     if last.ndim != 2 or times.ndim != 3 or times.shape[:2] != last.shape:
-        raise ValueError(f"events must be (replicates, patients, k) and exits (replicates, patients), not {times.shape}, {last.shape}")
+        raise ValueError(
+            f"events must be (replicates, patients, k) and exits (replicates, patients), not {times.shape}, {last.shape}"
+        )
     replicates = last.shape[0]
     estimate, variances, exposure = (np.empty(replicates) for _ in range(3))
     n, counted = (np.empty(replicates, dtype=np.int64) for _ in range(2))

@@ -39,7 +39,7 @@ def fit_working(y: FloatArray, x: FloatArray, structure: str, times: FloatArray,
         return _nothing(p, n, clusters, 0, failed)
     correlation, iterations = 0.0, 0
     coef, bread, residual, inverse = _least_squares(y, x, used, correlation, lag, structure)
-    for iterations in range(1, max_iterations + 1):  # noqa: B007
+    for iterations in range(1, max_iterations + 1):
         scale = float((residual**2).sum() / n)
         if not scale > 1e-24 * float((y**2).sum()):
             return _nothing(p, n, clusters, iterations, Status.NOT_ESTIMABLE)
@@ -83,8 +83,9 @@ def _least_squares(
     inverse = np.linalg.inv(_matrices(used, correlation, lag, structure))
     weighted = np.einsum("nvw,nwp->nvp", inverse, x)
     bread = np.linalg.inv(np.einsum("nvp,nvq->pq", x, weighted))
-    coef = bread @ np.einsum("nvp,nv->p", weighted, y)
-    return coef, bread, np.where(used, y - x @ coef, 0.0), inverse
+    coef: FloatArray = np.asarray(bread @ np.einsum("nvp,nv->p", weighted, y), dtype=np.float64)
+    residual: FloatArray = np.where(used, y - x @ coef, 0.0)
+    return coef, np.asarray(bread, dtype=np.float64), residual, np.asarray(inverse, dtype=np.float64)
 
 
 def _correlation(standardised: FloatArray, used: BoolArray, lag: FloatArray, structure: str) -> float | None:

@@ -44,7 +44,9 @@ def match(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def censoring_by_day(X: IntArray, complete: FloatArray, weight: FloatArray, K: FloatArray, Y: FloatArray, hazard: FloatArray) -> bool:
+def censoring_by_day(
+    X: IntArray, complete: FloatArray, weight: FloatArray, K: FloatArray, Y: FloatArray, hazard: FloatArray
+) -> bool:
     """K just before each day, numbers at risk and hazards of censoring; False if the longest history is censored."""
     days = Y.size
     Y[:] = 0.0

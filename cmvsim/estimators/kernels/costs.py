@@ -10,7 +10,13 @@ from cmvsim.core.records import FloatArray, IntArray
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def censoring_curve(
-    time: FloatArray, complete: FloatArray, weight: FloatArray, order: IntArray, moments: FloatArray, before: FloatArray, at_risk: FloatArray
+    time: FloatArray,
+    complete: FloatArray,
+    weight: FloatArray,
+    order: IntArray,
+    moments: FloatArray,
+    before: FloatArray,
+    at_risk: FloatArray,
 ) -> int:
     """Kaplan-Meier of being uncensored: distinct times, its value just before each, and the numbers at risk.
 
