@@ -19,6 +19,18 @@ ANTIVIRALS = ("valganciclovir", "ganciclovir", "foscarnet", "maribavir")
 """Drugs whose start is a treatment of CMV."""
 
 
+def qualifies(study: Study, plan: AnalysisSpec) -> BoolArray:
+    """(R, N, V) which samples are positive by the plan's definition; quantified ones where it is no property of samples."""
+    s = study.samples
+    definition = plan.definition.name
+    if definition == "detected":
+        return np.asarray(s.result >= Result.BELOW_LLOQ)
+    if definition == "at_least":
+        assert plan.definition.level is not None
+        return np.asarray(s.load >= plan.definition.level)
+    return np.asarray(s.result == Result.QUANTIFIED)
+
+
 def first_qualifying(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, BoolArray]:
     """First qualifying day in the window, and who had DNAemia at or before infusion.
 
@@ -43,15 +55,7 @@ def first_qualifying(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, Bool
     InputError
         If the definition cannot be seen in the data.
     """
-    s = study.samples
-    definition = plan.definition.name
-    if definition == "detected":
-        positive = s.result >= Result.BELOW_LLOQ
-    elif definition == "at_least":
-        assert plan.definition.level is not None
-        positive = s.load >= plan.definition.level
-    else:
-        positive = s.result == Result.QUANTIFIED
+    s, definition, positive = study.samples, plan.definition.name, qualifies(study, plan)
     shape = positive.shape[:2]
     first, at_baseline = np.full(shape, np.inf), np.zeros(shape, dtype=bool)
     # few samples are positive: only their days are looked at; simulated visits vary slowest in memory, hence the .T

@@ -88,6 +88,12 @@ class CohortExperiment:
             for term in choice.terms(self.plan_of(choice))
         )
 
+    @cached_property
+    def plans(self) -> dict[RowKey, AnalysisSpec]:
+        """The plan of each row."""
+        choices = [choice for _, choice in self.choices for _ in choice.terms(self.plan_of(choice))]
+        return {key: self.plan_of(choice) for key, choice in zip(self.rows, choices, strict=True)}
+
     @property
     def extras(self) -> tuple[str, ...]:
         """Samples analysed per study."""
@@ -121,7 +127,7 @@ class CohortExperiment:
     def study(self, index: int) -> Study:
         """The recorded studies of a chunk, at the largest size."""
         needs: frozenset[Process] = frozenset().union(*(endpoint(name).needs for name in self.endpoints))
-        reads: frozenset[Topic] = frozenset().union(*(endpoint(name).reads for name in self.endpoints))
+        reads: frozenset[Topic] = frozenset().union(*(endpoint(name).reads | choice.reads for name, choice in self.choices))
         draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1])
         return record(simulate(self.model, draws, needs=needs), reads)
 

@@ -98,8 +98,7 @@ class Planner:
 
     def _plans(self) -> dict[RowKey, AnalysisSpec]:
         """The plan of each analysis."""
-        experiment = self._experiment((1,))
-        return {key: experiment.plan_of(choice) for key, (_, choice) in zip(experiment.rows, experiment.choices, strict=True)}
+        return self._experiment((1,)).plans
 
     def _experiment(self, sizes: tuple[int, ...], role: Role = Role.STUDY, attempt: int = 0) -> CohortExperiment:
         return CohortExperiment(
