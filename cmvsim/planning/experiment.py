@@ -94,12 +94,6 @@ class CohortExperiment:
         """One per endpoint, estimator and term."""
         return tuple(self.plans)
 
-    @cached_property
-    def plans(self) -> dict[RowKey, AnalysisSpec]:
-        """The plan of each row."""
-        choices = [choice for _, choice in self.choices for _ in choice.terms(self.plan_of(choice))]
-        return {key: self.plan_of(choice) for key, choice in zip(self.rows, choices, strict=True)}
-
     @property
     def extras(self) -> tuple[str, ...]:
         """Samples analysed per study."""
