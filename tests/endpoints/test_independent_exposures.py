@@ -281,7 +281,9 @@ def null_studies() -> Study:
             35.0,
         ),
         disposition=Disposition(
-            end, np.where(death <= 90, EndReason.DEATH, EndReason.COMPLETED).astype(np.int8), np.where(death <= 90, death, np.nan)
+            end,
+            np.where(death <= 90, EndReason.DEATH, EndReason.COMPLETED).astype(np.int8),
+            np.where(death <= 90, death, np.nan),
         ),
         events={
             "bacterial_infection": Occurrences(np.where(infection <= end, infection, np.nan)[..., None]),
