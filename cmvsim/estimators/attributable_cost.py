@@ -22,7 +22,8 @@ Censoring
 A death is not a censoring of cost: nothing is spent after it, and the history is complete. Who is censored on day X
 before the horizon is known through day X. The cost of each partition (of `partition_days` days since day 0) counts if
 the partition is complete, with weight K(t-) / K(min(X, end)-), where K is the Kaplan-Meier estimate of being
-uncensored among all patients (Bang and Tsiatis 2000, their partitioned estimator, from day t on). Where the longest
+uncensored among all patients, deaths of a day before its censorings (Bang and Tsiatis 2000, their partitioned
+estimator, from day t on). Where the longest
 history of all is censored nobody speaks for those who went on, and nothing is estimable.
 
 Standard errors
@@ -236,29 +237,26 @@ def _check(
     cost: ArrayLike, index_day: ArrayLike, exit_day: ArrayLike, death_day: ArrayLike, keys: ArrayLike
 ) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, FloatArray, IntArray]:
     money = np.asarray(cost)
-    index, leaves, dies = (np.asarray(a, dtype=np.float64) for a in (index_day, exit_day, death_day))
+    index, leaves, dies = (np.ascontiguousarray(a, dtype=np.float64) for a in (index_day, exit_day, death_day))
     key = np.asarray(keys)
     if money.ndim != 4 or 0 in money.shape[2:]:
         raise ValueError(f"cost must be (replicates, patients, days, components), not {money.shape}")
     if any(a.shape != money.shape[:2] for a in (index, leaves, dies)) or key.shape != money.shape[:3]:
         shapes = ", ".join(str(a.shape) for a in (index, leaves, dies, key))
         raise ValueError(f"days must be (replicates, patients) and keys (replicates, patients, days) as in cost, not {shapes}")
-    if money.dtype not in (np.float32, np.float64):
-        money = money.astype(np.float64)
     horizon = money.shape[2] - 1
     used = leaves >= 0.0  # NaN is not
     seen = dies <= leaves
     last = np.floor(np.minimum(np.where(seen, dies, leaves), horizon))
     used &= ~(last < 0.0)
     complete = (seen & (dies <= horizon)) | (leaves >= horizon)
-    # float32 costs and narrow keys are compiled for as they are: no copy
     return (
-        np.ascontiguousarray(money),
+        np.ascontiguousarray(money, dtype=np.float64),
         np.floor(index),
         np.where(used, last, 0.0).astype(np.int64),
         complete.astype(np.float64),
         used.astype(np.float64),
-        np.ascontiguousarray(key),
+        np.ascontiguousarray(key, dtype=np.int64),
     )
 
 
