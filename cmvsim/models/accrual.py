@@ -133,7 +133,7 @@ class AccrualSpec(Spec):
             if name not in strata
         ]
         served = {name for group in self.active(population) for name in self.sites[group].strata}
-        if self.recruits(population):
+        if not problems and self.recruits(population):  # a misspelt stratum is one mistake
             problems += [
                 Problem(f"no site enrols patients of '{name}'", where, "accrual.sites", "a group with it among its strata")
                 for name, stratum in strata.items()
