@@ -50,7 +50,7 @@ class Idle:
             f".{disease}.{product}" for disease, product in scenario.population.cells if (disease, product) not in used
         )
         empty = tuple(name for name, s in strata.items() if float(s.share) == 0)
-        return cls((*_letermovir(scenario), *_not_sampled(scenario)), empty, cells)
+        return cls((*_letermovir(scenario), *_not_sampled(scenario), "capacity."), empty, cells)
 
     def __contains__(self, path: str) -> bool:
         if path.startswith(self.starts):

@@ -4,7 +4,7 @@ Each patient goes through the same pathway as alone; what is shared decides when
 and whether a bed is free. With drawn turnaround and unlimited capacity the histories are those of patients one by one.
 """
 
-from cmvsim.simulation.programme.record import Monthly, Programme, Specimens, TreatmentStarts, by_month, months_of
+from cmvsim.simulation.programme.record import MONTH, Monthly, Programme, Specimens, TreatmentStarts, by_month, months_of
 from cmvsim.simulation.programme.run import run_programme
 
-__all__ = ["Monthly", "Programme", "Specimens", "TreatmentStarts", "by_month", "months_of", "run_programme"]
+__all__ = ["MONTH", "Monthly", "Programme", "Specimens", "TreatmentStarts", "by_month", "months_of", "run_programme"]

@@ -9,7 +9,6 @@ from statistics import NormalDist
 from cmvsim.core.streams import day_index
 from cmvsim.simulation.draws import ChunkDraws
 
-
 MOST_SUMMED = 500.0
 
 
