@@ -16,6 +16,7 @@ from cmvsim.core.spec import Spec
 from cmvsim.core.value import Value
 from cmvsim.designs import SingleArmPrecision
 from cmvsim.endpoints import ENDPOINTS, AnalysisSpec
+from cmvsim.models.accrual import AccrualSpec
 from cmvsim.models.capacity import CapacitySpec
 from cmvsim.models.cmv import CheckSpec, CmvSpec, TargetSpec
 from cmvsim.models.follow_up import FollowUpSpec
@@ -63,6 +64,7 @@ class Scenario(Spec):
     title: str
     study: StudySpec
     population: PopulationSpec
+    accrual: AccrualSpec
     kinetics: KineticsSpec
     toxicity: ToxicitySpec
     virome: ViromeSpec
@@ -89,7 +91,7 @@ class Scenario(Spec):
             With every problem.
         """
         strata = tuple(self.population.strata)
-        problems = self.follow_up.check(strata, where)
+        problems = self.follow_up.check(strata, where) + self.accrual.check(self.population, where)
         problems += self.resources.initial_stay.check(self.population, where)
         problems += self.quality_of_life.check(strata, float(self.study.horizon), value_sets(), where)
         problems += self.kinetics.check(self.population, where) + self.toxicity.check(self.population, where)
@@ -317,7 +319,7 @@ class ResolvedScenario:
 
 
 BASIS = "calibration_basis"
-_NO_PART_OF_THE_BASIS = {"analysis", "designs", "strategies", "letermovir", "capacity"}
+_NO_PART_OF_THE_BASIS = {"analysis", "designs", "strategies", "letermovir", "accrual", "capacity"}
 _WORDS = frozenset({"title", "label", "assumed", "evidence", "registry", "id"})
 
 

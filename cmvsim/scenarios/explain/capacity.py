@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from cmvsim.models.capacity import BedsSpec, InfusionSpec, LaboratorySpec
+from cmvsim.models.capacity import WEEKDAYS, BedsSpec, InfusionSpec, LaboratorySpec
 from cmvsim.scenarios.explain.sentences import Section, joined, sentence
 from cmvsim.scenarios.scenario import Scenario
 from cmvsim.scenarios.words import between, number
 
 
 def capacity(spec: Scenario) -> Section | None:
-    """Slots, laboratory and beds that are in force; nothing where all is unlimited."""
+    """Slots, laboratory and beds that are in force; nothing where all is unlimited, or nobody is recruited."""
+    if not spec.accrual.recruits(spec.population):
+        return None
     law = spec.capacity.in_force
     told = [
         _infusions(law.infusions) if law.infusions is not None else "",
@@ -34,9 +36,19 @@ def _laboratory(law: LaboratorySpec) -> str:
     size = f"of up to {number(float(law.batch))} samples " if law.batch is not None else ""
     others = f", beside {number(float(law.other_samples))} samples of other patients a day" if float(law.other_samples) else ""
     return (
-        f"a PCR laboratory that runs {when} {size}on {joined(list(law.opening_days.value))}, results {number(float(law.run))} hours "
+        f"a PCR laboratory that runs {when} {size}{_days(law)}, results {number(float(law.run))} hours "
         f"later, samples {number(float(law.transport))} hours on the way{others}"
     )
+
+
+def _days(law: LaboratorySpec) -> str:
+    """Opening days: those in a row by the first and the last."""
+    open_ = sorted(WEEKDAYS.index(day) for day in law.opening_days.value)
+    names = [WEEKDAYS[day].capitalize() for day in open_]
+    if len(open_) == len(WEEKDAYS):
+        return "every day"
+    row = len(open_) > 2 and open_[-1] - open_[0] == len(open_) - 1
+    return f"from {names[0]} to {names[-1]}" if row else f"on {joined(names)}"
 
 
 def _beds(name: str, law: BedsSpec) -> str:
