@@ -71,7 +71,7 @@ def run_programme(
     times = np.asarray(enrolled_at, dtype=np.float64)
     if times.ndim != 1 or times.size > draws.patients or not np.isfinite(times).any() or not (times >= 0).all():
         raise ValueError(f"enrolled_at: one time of at least 0 for each of at most {draws.patients} patients is needed")
-    programme = _Run(model, draws, times, capacity.in_force, replicate, -first_weekday)
+    programme = _Run(model, draws, times, capacity, replicate, -first_weekday)
     programme.calendar.run_out()
     return programme.record()
 
@@ -82,6 +82,9 @@ class _Run:
     def __init__(
         self, model: Model, draws: ChunkDraws, enrolled: FloatArray, capacity: CapacitySpec, replicate: int, monday: int
     ) -> None:
+        # visits are at the same time of the day with and without a laboratory, so that the two can be compared
+        self.morning = part_of_day(capacity.laboratory.sampled_at.value) if capacity.laboratory is not None else 0.0
+        capacity = capacity.in_force
         self.model, self.draws, self.capacity, self.replicate = model, draws, capacity, replicate
         self.calendar = Calendar()
         self.shared = Shared(Background(model, draws))
@@ -93,10 +96,8 @@ class _Run:
         self.courses: dict[int, Course] = {}
         self.since = WEEK * (math.floor(float(self.enrolled.min()) / WEEK) - WARM_UP_WEEKS)
         self.laboratory: tuple[SharedLaboratory, LaboratorySpec] | None = None
-        self.morning = 0.0
         if capacity.laboratory is not None:
             spec = capacity.laboratory
-            self.morning = part_of_day(spec.sampled_at.value)
             self.laboratory = (SharedLaboratory.of(spec, self.calendar, self.since, monday), spec)
             if float(spec.other_samples) > 0:
                 self.calendar.process(self._other_samples(self.laboratory[0], float(spec.other_samples)))

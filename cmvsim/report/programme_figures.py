@@ -1,0 +1,121 @@
+"""Figures of simulated programmes: turnaround and time to treatment, and occupancy over time with its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cmvsim.core.records import FloatArray
+from cmvsim.report.style import BLUE, GREEN, GREY, ORANGE
+
+MONTH = 365.25 / 12
+NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+GRID = "#E5E5E5"
+Tree = Mapping[str, Any]
+Line = tuple[FloatArray, FloatArray]
+"""Times and values of a step function."""
+
+
+def turnaround_figure(tree: Tree, turnaround: Mapping[str, FloatArray], delay: Mapping[str, FloatArray]) -> Figure:
+    """Turnaround: its distribution, by day of the week, over time; and what it does to the start of treatment.
+
+    Parameters
+    ----------
+    tree
+        Of :func:`cmvsim.planning.programme.tree`.
+    turnaround, delay
+        Days of all samples, and from decisive samples to treatment, by arm; the first arm is the one of interest.
+    """
+    figure = Figure(figsize=(9.6, 6.6), layout="constrained")
+    (results, treatment), (week, time) = figure.subplots(2, 2)
+    _shares(results, turnaround, "days from sample to result", "results there")
+    _shares(treatment, delay, "days from decisive sample to treatment", "treatments begun")
+    results.legend(loc="lower right", fontsize=8.5)
+    days = [day["turnaround_mean"] or 0.0 for day in tree["weekdays"]]
+    week.bar(range(7), days, color=BLUE, width=0.7)
+    for place, day in enumerate(tree["weekdays"]):
+        samples = day["samples"] / max(sum(other["samples"] for other in tree["weekdays"]), 1)
+        week.annotate(f"{samples:.0%}", (place, days[place]), ha="center", va="bottom", fontsize=8, color=GREY)
+    week.set_xticks(range(7), NAMES)
+    week.set(ylabel="mean days to result", xlabel="day of the sample (above: share of samples)", ylim=(0, 1.15 * max(days)))
+    _over_time(time, tree)
+    figure.suptitle("Turnaround of CMV results", x=0.01, ha="left", fontsize=12)
+    return figure
+
+
+def _shares(axes: Axes, values: Mapping[str, FloatArray], xlabel: str, ylabel: str) -> None:
+    longest = 0.0
+    for (name, days), colour, style in zip(values.items(), (BLUE, ORANGE), ("-", "--"), strict=False):
+        if not days.size:
+            continue
+        ordered = np.concatenate([[0.0], np.sort(days)])
+        axes.step(ordered, np.arange(ordered.size) / days.size, where="post", color=colour, ls=style, lw=1.6, label=name)
+        longest = max(longest, float(np.quantile(days, 0.999)))
+    axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(0, 1.1 * max(longest, 1.0)), ylim=(0, 1.02))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.grid(axis="y", color=GRID, lw=0.6)
+
+
+def _over_time(axes: Axes, tree: Tree) -> None:
+    """Median and 90% quantile of turnaround by month."""
+    shown = "shared" if "laboratory" in tree["limited"] else "planned"
+    rows = [row for row in tree["months"] if row[f"turnaround_{shown}_q50"] is not None]
+    month = [row["month"] - 0.5 for row in rows]
+    for level, colour, style, words in (("q90", GREEN, "--", "90% of results within"), ("q50", BLUE, "-", "median")):
+        axes.plot(
+            month, [row[f"turnaround_{shown}_{level}"] for row in rows], color=colour, ls=style, marker="o", ms=3, label=words
+        )
+    top = max((row[f"turnaround_{shown}_q90"] for row in rows), default=1.0)
+    axes.set(xlabel="months from the start of the study", ylabel="days from sample to result", ylim=(0, 1.3 * top))
+    axes.grid(axis="y", color=GRID, lw=0.6)
+    axes.legend(loc="upper right", fontsize=8.5)
+
+
+def occupancy_figure(tree: Tree, example: Mapping[str, Line]) -> Figure:
+    """Beds taken and samples waiting over time: one simulated study, the mean over studies, and the limit.
+
+    Parameters
+    ----------
+    tree
+        Of :func:`cmvsim.planning.programme.tree`.
+    example
+        Step functions of one study: "ward_occupied", "ward_of_study", "icu_occupied", "icu_of_study" and "queue".
+    """
+    panels: list[tuple[str, str]] = [("ward", "haematology beds"), ("icu", "intensive-care beds")]
+    if "queue" in example and example["queue"][0].size:
+        panels.append(("queue", "samples waiting"))
+    figure = Figure(figsize=(8.4, 2.4 * len(panels) + 0.6), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(len(panels), 1, sharex=True))
+    half = 0.5 * max(row["studies"] for row in tree["months"])
+    rows = [row for row in tree["months"] if row["studies"] >= half]  # later means are of the few studies that still go on
+    month = [row["month"] - 0.5 for row in rows]
+    end = max((row["month"] for row in rows), default=1)
+    for place, (name, words) in zip(axes, panels, strict=True):
+        lines = [(name, "waiting", BLUE)] if name == "queue" else [
+            (f"{name}_occupied", "taken", BLUE), (f"{name}_of_study", "by patients of the study", ORANGE)]  # fmt: skip
+        for key, label, colour in lines:
+            times, values = example[key]
+            place.step(times / MONTH, values, where="post", color=colour, lw=0.6, alpha=0.45)
+            place.plot(month, [row[key] for row in rows], color=colour, lw=2, label=label)
+        _limit(place, tree["beds"].get(name))
+        place.set(ylabel=words, xlim=(0, end))
+        place.set_ylim(bottom=0)
+        place.grid(axis="y", color=GRID, lw=0.6)
+        place.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.5)
+    axes[-1].set_xlabel("months from the start of the study")
+    figure.suptitle("Occupancy: one simulated study (thin), mean of studies by month (thick)", x=0.01, ha="left", fontsize=12)
+    return figure
+
+
+def _limit(axes: Axes, beds: float | None) -> None:
+    if beds is not None:
+        axes.axhline(beds, color=GREY, ls="--", lw=1, label=f"{beds:.0f} beds")
+
+
+def pooled(columns: Sequence[FloatArray]) -> FloatArray:
+    """Values of all studies together."""
+    return np.concatenate(columns) if columns else np.empty(0)
