@@ -15,6 +15,7 @@ from cmvsim.montecarlo import mcse
 from cmvsim.simulation.background import Background
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
+from cmvsim.simulation.pathway.facts import Shared
 from cmvsim.simulation.programme import MONTH, Programme, run_programme
 from cmvsim.simulation.programme.beds import BedUse
 
@@ -75,19 +76,22 @@ def forecast_programme(
     first_weekday
         Day of the week of day 0, 0 = Monday.
     """
-    without = capacity.model_copy(update={"limits": tuple(part for part in capacity.limits if part != "laboratory")})
+    # of the arm without the queue only results and treatments are read: beds would cost time
+    without = capacity.model_copy(update={"limits": tuple(part for part in capacity.limits if part == "infusions")})
     arms: dict[str, list[Programme]] = {LIMITED: [], DRAWN: []}
     queues = capacity.in_force.laboratory is not None
     done, total = 0, replicates * (2 if queues else 1)
     for start in range(0, replicates, CHUNK_REPLICATES):
         draws = ChunkDraws(seed, Role.STUDY, start // CHUNK_REPLICATES, patients)
-        late = Background(model, draws).population.retrospective.reshape(patients, CHUNK_REPLICATES)
+        shared = Shared(Background(model, draws))
+        late = shared.background.population.retrospective.reshape(patients, CHUNK_REPLICATES)
         for replicate in range(min(replicates - start, CHUNK_REPLICATES)):
             days = _of_the_prospective(enrolment(start + replicate), late[:, replicate])
             if not np.isfinite(days).any():
                 continue
             for name, limits in ((LIMITED, capacity), (DRAWN, without)) if queues else ((DRAWN, capacity),):
-                arms[name].append(run_programme(model, draws, days, limits, replicate=replicate, first_weekday=first_weekday))
+                one = run_programme(model, draws, days, limits, replicate=replicate, first_weekday=first_weekday, shared=shared)
+                arms[name].append(one)
                 done += 1
                 tick(done, total)
     drawn = tuple(arms[DRAWN])
@@ -145,6 +149,8 @@ def _measures(programme: Programme, *, shared: bool) -> dict[tuple[str, str], fl
         return found
     span = np.array(programme.span)
     if programme.queue.times.size:
+        during = (programme.runs[:, 0] >= span[0]) & (programme.runs[:, 0] <= span[1])
+        spread("laboratory", "samples_per_run", programme.runs[during, 1])
         found["laboratory", "queue_mean"] = float(programme.queue.means(span)[0])
         found["laboratory", "queue_q90"] = float(programme.queue.quantiles(*programme.span, np.array([0.9]))[0])
     spread("infusions", "wait", programme.wait)
@@ -186,8 +192,13 @@ def months(forecast: ProgrammeForecast) -> list[dict[str, Any]]:
             values = turnaround[place == number]
             key = "shared" if arm == LIMITED else "planned"
             row[f"samples_{key}"] = int(values.size)
+            row[f"turnaround_{key}_mean"] = _mean(values)
             for level in LEVELS:
                 row[f"turnaround_{key}_q{100 * level:.0f}"] = float(np.quantile(values, level)) if values.size else None
+    runs = np.concatenate([programme.runs for programme in forecast.limited])
+    place = np.searchsorted(edges, runs[:, 0], side="right") - 1
+    for number, row in enumerate(found):
+        row["samples_per_run"] = _mean(runs[place == number, 1])
     columns = {"queue": [p.queue for p in forecast.limited]}
     for unit in ("ward", "icu"):
         for kind in ("occupied", "of_study"):
@@ -221,19 +232,20 @@ def _mean(values: FloatArray) -> float | None:
     return float(values.mean()) if values.size else None
 
 
-def tree(forecast: ProgrammeForecast, first_weekday: int, replicates: int) -> dict[str, Any]:
-    """The forecast, JSON-ready."""
+def tree(forecast: ProgrammeForecast, *, first_weekday: int, replicates: int, planned: float) -> dict[str, Any]:
+    """The forecast, JSON-ready; `planned` is the turnaround of the plan in days."""
     limits = forecast.capacity.in_force
     beds = {"ward": limits.ward, "icu": limits.icu}
+    batch = limits.laboratory.batch if limits.laboratory is not None else None
     return {
         "replicates": replicates,
         "studies": len(forecast.limited),
         "first_weekday": first_weekday,
         "limited": [part for part in PARTS if getattr(limits, part) is not None],
-        "beds": {
-            unit: None if spec is None else float(spec.beds) for unit, spec in (("ward", limits.ward), ("icu", limits.icu))
-        },
+        "beds": {unit: None if found is None else float(found.beds) for unit, found in beds.items()},
         "rows": [{key: None if value != value else value for key, value in row.items()} for row in rows(forecast)],
         "months": months(forecast),
+        "batch": None if batch is None else float(batch),
+        "planned_turnaround": planned,
         "weekdays": weekdays(forecast, first_weekday),
     }

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cmvsim.core.records import FloatArray
-from cmvsim.report.style import BLUE, GREEN, GREY, ORANGE
+from cmvsim.report.style import BLUE, GREY, ORANGE
 
 MONTH = 365.25 / 12
 NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -52,8 +52,9 @@ def _shares(axes: Axes, values: Mapping[str, FloatArray], xlabel: str, ylabel: s
     for (name, days), colour, style in zip(values.items(), (BLUE, ORANGE), ("-", "--"), strict=False):
         if not days.size:
             continue
-        ordered = np.concatenate([[0.0], np.sort(days)])
-        axes.step(ordered, np.arange(ordered.size) / days.size, where="post", color=colour, ls=style, lw=1.6, label=name)
+        ordered = np.concatenate([[0.0], np.sort(days), [2.0 * days.max() + 10]])
+        share = np.minimum(np.arange(ordered.size) / days.size, 1.0)
+        axes.step(ordered, share, where="post", color=colour, ls=style, lw=1.6, label=name)
         longest = max(longest, float(np.quantile(days, 0.999)))
     axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(0, 1.1 * max(longest, 1.0)), ylim=(0, 1.02))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
@@ -61,18 +62,18 @@ def _shares(axes: Axes, values: Mapping[str, FloatArray], xlabel: str, ylabel: s
 
 
 def _over_time(axes: Axes, tree: Tree) -> None:
-    """Median and 90% quantile of turnaround by month."""
+    """Turnaround by month of the sample: mean, and within how many days 90% of results come."""
     shown = "shared" if "laboratory" in tree["limited"] else "planned"
-    rows = [row for row in tree["months"] if row[f"turnaround_{shown}_q50"] is not None]
+    rows = [row for row in tree["months"] if row[f"turnaround_{shown}_mean"] is not None]
     month = [row["month"] - 0.5 for row in rows]
-    for level, colour, style, words in (("q90", GREEN, "--", "90% of results within"), ("q50", BLUE, "-", "median")):
-        axes.plot(
-            month, [row[f"turnaround_{shown}_{level}"] for row in rows], color=colour, ls=style, marker="o", ms=3, label=words
-        )
+    axes.plot(month, [row[f"turnaround_{shown}_q90"] for row in rows], color=GREY, ls="", marker="_", label="90% within")
+    axes.plot(month, [row[f"turnaround_{shown}_mean"] for row in rows], color=BLUE, marker="o", ms=3, label="mean")
+    if shown == "shared":
+        axes.axhline(tree["planned_turnaround"], color=ORANGE, ls="--", lw=1.6, label="as planned")
     top = max((row[f"turnaround_{shown}_q90"] for row in rows), default=1.0)
-    axes.set(xlabel="months from the start of the study", ylabel="days from sample to result", ylim=(0, 1.3 * top))
+    axes.set(xlabel="months from the start of the study", ylabel="days from sample to result", ylim=(0, 1.35 * top))
     axes.grid(axis="y", color=GRID, lw=0.6)
-    axes.legend(loc="upper right", fontsize=8.5)
+    axes.legend(loc="upper right", fontsize=8.5, ncols=3)
 
 
 def occupancy_figure(tree: Tree, example: Mapping[str, Line]) -> Figure:
@@ -83,27 +84,30 @@ def occupancy_figure(tree: Tree, example: Mapping[str, Line]) -> Figure:
     tree
         Of :func:`cmvsim.planning.programme.tree`.
     example
-        Step functions of one study: "ward_occupied", "ward_of_study", "icu_occupied", "icu_of_study" and "queue".
+        Step functions of one study: "ward_occupied", "ward_of_study", "icu_occupied", "icu_of_study"; and "runs", the start and
+        the samples of each.
     """
-    panels: list[tuple[str, str]] = [("ward", "haematology beds"), ("icu", "intensive-care beds")]
-    if "queue" in example and example["queue"][0].size:
-        panels.append(("queue", "samples waiting"))
-    figure = Figure(figsize=(8.4, 2.4 * len(panels) + 0.6), layout="constrained")
+    panels = [("ward", "haematology beds"), ("icu", "intensive-care beds")]
+    panels += [("run", "samples in a run")] if example["runs"][0].size else []
+    figure = Figure(figsize=(8.8, 2.4 * len(panels) + 0.6), layout="constrained")
     axes = np.atleast_1d(figure.subplots(len(panels), 1, sharex=True))
     half = 0.5 * max(row["studies"] for row in tree["months"])
     rows = [row for row in tree["months"] if row["studies"] >= half]  # later means are of the few studies that still go on
     month = [row["month"] - 0.5 for row in rows]
     end = max((row["month"] for row in rows), default=1)
     for place, (name, words) in zip(axes, panels, strict=True):
-        lines = [(name, "waiting", BLUE)] if name == "queue" else [
-            (f"{name}_occupied", "taken", BLUE), (f"{name}_of_study", "by patients of the study", ORANGE)]  # fmt: skip
-        for key, label, colour in lines:
-            times, values = example[key]
-            place.step(times / MONTH, values, where="post", color=colour, lw=0.6, alpha=0.45)
-            place.plot(month, [row[key] for row in rows], color=colour, lw=2, label=label)
-        _limit(place, tree["beds"].get(name))
+        if name == "run":
+            _runs(place, example["runs"])
+            place.plot(month, [row["samples_per_run"] for row in rows], color=BLUE, lw=2, label="all samples")
+            _limit(place, tree["batch"], "room for {:.0f}")
+        else:
+            for key, label, colour in (("occupied", "taken", BLUE), ("of_study", "by patients of the study", ORANGE)):
+                times, values = example[f"{name}_{key}"]
+                place.step(times / MONTH, values, where="post", color=colour, lw=0.6, alpha=0.45)
+                place.plot(month, [row[f"{name}_{key}"] for row in rows], color=colour, lw=2, label=label)
+            _limit(place, tree["beds"][name], "{:.0f} beds")
         place.set(ylabel=words, xlim=(0, end))
-        place.set_ylim(bottom=0)
+        place.set_ylim(0, 1.08 * place.get_ylim()[1])
         place.grid(axis="y", color=GRID, lw=0.6)
         place.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.5)
     axes[-1].set_xlabel("months from the start of the study")
@@ -111,9 +115,15 @@ def occupancy_figure(tree: Tree, example: Mapping[str, Line]) -> Figure:
     return figure
 
 
-def _limit(axes: Axes, beds: float | None) -> None:
-    if beds is not None:
-        axes.axhline(beds, color=GREY, ls="--", lw=1, label=f"{beds:.0f} beds")
+def _runs(axes: Axes, runs: Line) -> None:
+    start, size = runs
+    inside = start >= 0
+    axes.plot(start[inside] / MONTH, size[inside], color=BLUE, ls="", marker=".", ms=2.5, alpha=0.5)
+
+
+def _limit(axes: Axes, limit: float | None, words: str) -> None:
+    if limit is not None:
+        axes.axhline(limit, color=GREY, ls="--", lw=1, label=words.format(limit))
 
 
 def pooled(columns: Sequence[FloatArray]) -> FloatArray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cmvsim.report.power_text import markdown_table, plain_table
+
 Tree = Mapping[str, Any]
 SHARED, PLANNED = "shared laboratory", "as planned"
 
@@ -78,7 +80,7 @@ def programme_sentence(tree: Tree) -> str:
     if limited:
         planned, drawn = (value(tree, part, name, PLANNED) for part, name in (
             ("laboratory", "turnaround_q50"), ("treatment", "sample_to_start_mean")))  # fmt: skip
-        first += f", where the plan is {_days(planned)} and so {_days(drawn)}"
+        first += f"; were every result there after {_days(planned)}, as planned, it would be {_days(drawn)}"
     parts = [f"{first} ({tree['studies']} simulated studies)."]
     if "infusions" in tree["limited"]:
         parts.append(
@@ -103,10 +105,15 @@ def _icu(tree: Tree) -> str:
     return f"Of {tree['beds']['icu']:.0f} intensive-care beds {occupied:.0%} are taken; {refused:.1%} of the study's needs find none."
 
 
+def programme_plain(tree: Tree) -> str:
+    """Sentences and tables for a terminal; empty where nothing was simulated."""
+    if not tree:
+        return ""
+    return "\n\n".join([programme_sentence(tree), plain_table(programme_summary(tree)), plain_table(beds_summary(tree))])
+
+
 def programme_markdown(tree: Tree) -> list[str]:
     """Lines of ``summary.md``."""
-    from cmvsim.report.power_text import markdown_table
-
     if not tree:
         return []
     return [

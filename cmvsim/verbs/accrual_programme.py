@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from cmvsim.calibration import calibrate
@@ -16,7 +17,7 @@ from cmvsim.scenarios import ResolvedScenario
 from cmvsim.simulation.model import Model
 from cmvsim.verbs.ui import Tick
 
-PROGRAMMES = 20
+PROGRAMMES = 10
 """Simulated studies; a patient's pathway costs a thousand times what an enrolment does."""
 
 
@@ -79,7 +80,7 @@ def programme_section(
         )
     if not forecast.limited:
         return ProgrammeSection({}, {})
-    tree = plan.tree(forecast, first, number)
+    tree = plan.tree(forecast, first_weekday=first, replicates=number, planned=float(spec.monitoring.turnaround))
     months = pd.DataFrame(tree["months"]).to_csv(index=False, lineterminator="\n", float_format="%.12g")
     return ProgrammeSection(tree, {"months.csv": months, **_figures(tree, forecast)})
 
@@ -91,9 +92,13 @@ def _figures(tree: dict[str, Any], forecast: plan.ProgrammeForecast) -> dict[str
     turnaround = {arm: draw.pooled([p.specimens.turnaround for p in found]) for arm, found in forecast.arms.items()}
     delay = {arm: draw.pooled([p.starts.delay for p in found]) for arm, found in forecast.arms.items()}
     one = forecast.limited[0]
+    start, stop = one.span
     steps = {"ward_occupied": one.ward.occupied, "ward_of_study": one.ward.of_study, "icu_occupied": one.icu.occupied,
-             "icu_of_study": one.icu.of_study, "queue": one.queue}  # fmt: skip
-    example = {name: (line.times, line.values) for name, line in steps.items()}
+             "icu_of_study": one.icu.of_study}  # fmt: skip
+    example = {"runs": (one.runs[:, 0], one.runs[:, 1])}
+    for name, line in steps.items():
+        times = np.unique(np.concatenate([[start, stop], line.times[(line.times > start) & (line.times < stop)]]))
+        example[name] = (times, line.at(times))
     return {
         "figures/turnaround.png": png(draw.turnaround_figure(tree, turnaround, delay)),
         "figures/occupancy.png": png(draw.occupancy_figure(tree, example)),

@@ -134,7 +134,12 @@ class Beds:
 
 
 def use_of_beds(
-    unit: Unit, spec: BedsSpec | None, stays: Sequence[tuple[int, float, float]], others: Others, since: int
+    unit: Unit,
+    spec: BedsSpec | None,
+    stays: Sequence[tuple[int, float, float]],
+    others: Others,
+    since: int,
+    until: float = -math.inf,
 ) -> BedUse:
     """Lay the stays of a programme's patients into the beds of a unit.
 
@@ -148,14 +153,15 @@ def use_of_beds(
         Patient, and calendar days from and to which a bed is needed.
     others
         Chance of patients outside of the study.
-    since
-        Day on which the programme begins.
+    since, until
+        Day on which the programme begins, and day up to which the unit is followed at least.
     """
     calendar = Calendar()
     beds = Beds(calendar, math.inf if spec is None else float(spec.beds), waits=unit == "ward")
     known = [_Stay(wanted, until, patient) for patient, wanted, until in stays]
     for number, stay in enumerate(known):
         calendar.process(beds.stay(stay, number))
+    calendar.book(until, Rank.DISCHARGE, OTHERS, lambda: None)
     if spec is not None and float(spec.others) > 0:
         calendar.process(_come_and_go(unit, spec, beds, others, since))
     calendar.run_out()

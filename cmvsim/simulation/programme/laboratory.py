@@ -90,6 +90,13 @@ class SharedLaboratory:
         Runs at the same time.
     batch
         Samples in a run, at most.
+
+    Attributes
+    ----------
+    queue
+        How many samples wait.
+    runs
+        When each run started, and its samples.
     """
 
     def __init__(
@@ -109,7 +116,7 @@ class SharedLaboratory:
         self.free = analysers
         self.waiting: deque[Specimen] = deque()
         self.queue = StepRecorder()
-        self.runs = 0
+        self.runs: list[tuple[float, int]] = []
         calendar.process(self._open(since))
 
     @classmethod
@@ -142,10 +149,10 @@ class SharedLaboratory:
             for specimen in run:
                 specimen.started = now
             self.free -= 1
-            self.runs += 1
+            self.runs.append((now, size))
             self.queue.note(now, len(self.waiting))
             ends = now + self.duration()
-            self.calendar.book(ends, Rank.REPORT, self.runs, lambda run=run: self._end(run), awaited=False)  # type: ignore[misc]
+            self.calendar.book(ends, Rank.REPORT, len(self.runs), lambda run=run: self._end(run), awaited=False)  # type: ignore[misc]
 
     def _end(self, run: list[Specimen]) -> None:
         now = self.calendar.now

@@ -94,6 +94,8 @@ class Programme:
         (P,) when the patient was enrolled, could be infused at the earliest, and was (time 0 of the history).
     queue
         Samples waiting in the laboratory, other patients' among them; empty where the turnaround is drawn.
+    runs
+        (K, 2) start of each run of the laboratory, and its samples.
     histories
         In the order of patients.
     """
@@ -106,6 +108,7 @@ class Programme:
     specimens: Specimens
     starts: TreatmentStarts
     queue: Steps
+    runs: FloatArray
     ward: BedUse
     icu: BedUse
     histories: tuple[PatientHistory, ...]

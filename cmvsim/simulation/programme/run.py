@@ -38,6 +38,7 @@ def run_programme(
     *,
     replicate: int = 0,
     first_weekday: int = 0,
+    shared: Shared | None = None,
 ) -> Programme:
     """Simulate the patients of a replicate from their enrolment on, with what they share.
 
@@ -57,6 +58,8 @@ def run_programme(
         Which of the chunk.
     first_weekday
         Day of the week of day 0, 0 = Monday.
+    shared
+        Facts of the chunk's patients, if they are at hand.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def run_programme(
     times = np.asarray(enrolled_at, dtype=np.float64)
     if times.ndim != 1 or times.size > draws.patients or not np.isfinite(times).any() or not (times >= 0).all():
         raise ValueError(f"enrolled_at: one time of at least 0 for each of at most {draws.patients} patients is needed")
-    programme = _Run(model, draws, times, capacity, replicate, -first_weekday)
+    programme = _Run(model, draws, times, capacity, replicate, -first_weekday, shared)
     programme.calendar.run_out()
     return programme.record()
 
@@ -80,14 +83,21 @@ class _Run:
     """The processes of one replicate."""
 
     def __init__(
-        self, model: Model, draws: ChunkDraws, enrolled: FloatArray, capacity: CapacitySpec, replicate: int, monday: int
+        self,
+        model: Model,
+        draws: ChunkDraws,
+        enrolled: FloatArray,
+        capacity: CapacitySpec,
+        replicate: int,
+        monday: int,
+        shared: Shared | None,
     ) -> None:
         # visits are at the same time of the day with and without a laboratory, so that the two can be compared
         self.morning = part_of_day(capacity.laboratory.sampled_at.value) if capacity.laboratory is not None else 0.0
         capacity = capacity.in_force
         self.model, self.draws, self.capacity, self.replicate = model, draws, capacity, replicate
         self.calendar = Calendar()
-        self.shared = Shared(Background(model, draws))
+        self.shared = shared or Shared(Background(model, draws))
         self.others = Others(draws, replicate)
         self.patients = [int(patient) for patient in np.flatnonzero(np.isfinite(enrolled))]
         self.enrolled = enrolled[self.patients]
@@ -143,19 +153,24 @@ class _Run:
         """What happened."""
         courses = [self.courses[place] for place in range(len(self.patients))]
         stories = tuple(story_of(course.patient, course.number, self.replicate) for course in courses)
+        specimens = _specimens(courses)
         since = math.floor(float(self.infused.min()) + self.model.inclusion_day)
-        queue = StepRecorder() if self.laboratory is None else self.laboratory[0].queue
+        ward, icu = (_stays(courses, stories, icu=icu) for icu in (False, True))
+        until = max([*specimens.reported, *(stop for _, _, stop in ward)], default=-math.inf)
+        laboratory = self.laboratory[0] if self.laboratory is not None else None
+        queue, runs = (laboratory.queue, laboratory.runs) if laboratory is not None else (StepRecorder(), [])
         return Programme(
             replicate=self.replicate,
             capacity=self.capacity,
             enrolled=self.enrolled,
             ready=self.ready,
             infused=self.infused,
-            specimens=_specimens(courses),
+            specimens=specimens,
             starts=_starts(self.model, courses, stories),
             queue=queue.steps,
-            ward=use_of_beds("ward", self.capacity.ward, _stays(courses, stories, icu=False), self.others, since),
-            icu=use_of_beds("icu", self.capacity.icu, _stays(courses, stories, icu=True), self.others, since),
+            runs=np.array(runs, dtype=np.float64).reshape(len(runs), 2),
+            ward=use_of_beds("ward", self.capacity.ward, ward, self.others, since, until),
+            icu=use_of_beds("icu", self.capacity.icu, icu, self.others, since, until),
             histories=stories,
         )
 
