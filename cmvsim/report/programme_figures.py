@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cmvsim.core.records import FloatArray
 from cmvsim.report.style import BLUE, GREY, ORANGE
@@ -111,6 +112,7 @@ def occupancy_figure(tree: Tree, example: Mapping[str, Line]) -> Figure:
         place.grid(axis="y", color=GRID, lw=0.6)
         place.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.5)
     axes[-1].set_xlabel("months from the start of the study")
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 3, 6, 10]))
     figure.suptitle("Occupancy: one simulated study (thin), mean of studies by month (thick)", x=0.01, ha="left", fontsize=12)
     return figure
 

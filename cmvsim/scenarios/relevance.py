@@ -15,7 +15,7 @@ from cmvsim.models.virome import VIRUSES
 from cmvsim.scenarios.scenario import Scenario
 
 _RECRUITED = re.compile(
-    r"accrual\..*|population\.(seropositive_enrolled|retrospective_share)|population\.strata\.\w+\.(share|seropositive_share)"
+    r"(accrual|capacity)\..*|population\.(seropositive_enrolled|retrospective_share)|population\.strata\.\w+\.(share|seropositive_share)"
     r"|study\.inclusion|monitoring\.(schedule|jitter)"
 )
 
@@ -26,7 +26,7 @@ def bears_on_patients(path: str) -> bool:
 
 
 def bears_on_recruitment(path: str) -> bool:
-    """Whether an input bears on when patients are enrolled and seen for the last time, or on how many are screened."""
+    """Whether an input bears on enrolment, last visits, how many are screened, or what patients share meanwhile."""
     return _RECRUITED.fullmatch(path) is not None
 
 
