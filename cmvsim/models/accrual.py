@@ -27,6 +27,8 @@ from cmvsim.core.spec import Spec
 from cmvsim.models.population import PopulationSpec
 
 DAYS_PER_MONTH = 365.25 / 12
+MOST_SITES = 2_000
+MOST_VARIED = 3.0
 SITES_PER_GROUP = 1 << 16
 """Streams of a site are indexed by group x this + place in the group, so that a new site shifts no other's chance."""
 
@@ -79,8 +81,10 @@ class SitesSpec(Spec):
     def _check(self) -> SitesSpec:
         if not self.strata or len(set(self.strata)) < len(self.strata):
             raise ValueError("strata: at least one, each once")
-        if float(self.count) >= SITES_PER_GROUP:
-            raise ValueError(f"count must be below {SITES_PER_GROUP:,}")
+        if float(self.count) > MOST_SITES:
+            raise ValueError(f"count must be at most {MOST_SITES:,}")
+        if float(self.between_sites_cv) > MOST_VARIED:
+            raise ValueError(f"between_sites_cv must be at most {MOST_VARIED:g}: beyond, most sites never enrol anybody")
         return self
 
 
@@ -128,8 +132,8 @@ class AccrualSpec(Spec):
             for name in sites.strata
             if name not in strata
         ]
-        served = {name for sites in self.sites.values() for name in sites.strata}
-        if self.recruits(population):
+        served = {name for group in self.active(population) for name in self.sites[group].strata}
+        if not problems and self.recruits(population):  # a misspelt stratum is one mistake
             problems += [
                 Problem(f"no site enrols patients of '{name}'", where, "accrual.sites", "a group with it among its strata")
                 for name, stratum in strata.items()

@@ -11,8 +11,7 @@ import numpy as np
 
 from cmvsim.core.records import FloatArray, Measure, Status
 from cmvsim.core.streams import CHUNK_REPLICATES, Role
-from cmvsim.designs.closed_forms import PoissonAccrual, PoissonGammaAccrual
-from cmvsim.designs.closed_forms.accrual import Accrual
+from cmvsim.designs.closed_forms.accrual import Accrual, PoissonAccrual, PoissonGammaAccrual
 from cmvsim.models.accrual import Enrolment, enrol
 from cmvsim.montecarlo import mcse
 from cmvsim.montecarlo.mcse import Summary
@@ -26,6 +25,8 @@ SIMULATION = "simulation"
 CURVE_POINTS = 120
 STEPS = (1.0, 2.0, 7.0, 14.0, 28.0, 91.0, 182.0, 365.0)
 """Days between points of the enrolment curve."""
+LONGEST = 4.0
+"""The curve ends at this many times the median duration, where sites differ so much that some studies take far longer."""
 Tick = Callable[[int, int], None]
 
 
@@ -181,7 +182,7 @@ def forecast(scenario: Scenario, question: AccrualQuestion, tick: Tick) -> Forec
         rows = slice(start, min(start + CHUNK_REPLICATES, question.replicates))
         one = enrol(law, population, chunk_draws(scenario, sizes[-1], question.seed, start // CHUNK_REPLICATES))
         if first is None:
-            first, grid = one, curve_days(one.day[:, -1], question.by, law.closing_day)
+            first, grid = one, curve_days(one.day[:, -1], deadlines(scenario, question))
             enrolled, sites = (np.empty((question.replicates, grid.size)) for _ in range(2))
         keep = slice(0, rows.stop - rows.start)
         duration[rows], screened[rows] = one.day[keep][:, at], one.screened[keep][:, at]
@@ -204,18 +205,17 @@ def forecast(scenario: Scenario, question: AccrualQuestion, tick: Tick) -> Forec
             *_closed(scenario, question, n),
         )
     ]
-    found += _by(question, sizes[-1], grid, enrolled, sites)
+    found += _by(deadlines(scenario, question), sizes[-1], grid, enrolled, sites)
     return Forecast(tuple(found), _curve(scenario, sizes[-1], grid, enrolled, sites), duration[:, -1], first)
 
 
-def curve_days(duration: FloatArray, by: float | None, closing: float) -> FloatArray:
-    """Days of the enrolment curve: from 0 to the longest recruitment of a chunk, a date asked for included."""
+def curve_days(duration: FloatArray, asked: tuple[float, ...]) -> FloatArray:
+    """Days of the enrolment curve: from 0 to about the longest recruitment of a chunk, days asked for included."""
     known = duration[np.isfinite(duration)]
-    end = float(known.max()) if known.size else (closing if math.isfinite(closing) else STEPS[-1])
-    end = max(end, by if by is not None and math.isfinite(by) else 0.0, 1.0)
+    end = min(float(known.max()), LONGEST * float(np.median(known))) if known.size else 0.0
+    end = max(end, *asked, 1.0)
     step = next((step for step in STEPS if end / step <= CURVE_POINTS), end / CURVE_POINTS)
-    days = np.arange(0.0, end + step, step)
-    return np.unique(np.append(days, by)) if by is not None else days
+    return np.union1d(np.arange(0.0, end + step, step), np.array(asked))
 
 
 def _counts(times: FloatArray, grid: FloatArray) -> FloatArray:
@@ -271,13 +271,12 @@ def _closed(scenario: Scenario, question: AccrualQuestion, n: int) -> Iterator[R
             yield _row(n, Measure.P_ENROLLED_BY, exact(law.probability(patients, day)), at=day, estimator=name)
 
 
-def _by(question: AccrualQuestion, n: int, grid: FloatArray, enrolled: FloatArray, sites: FloatArray) -> Iterator[Row]:
-    if question.by is None:
-        return
-    column = int(np.searchsorted(grid, question.by))
+def _by(days: tuple[float, ...], n: int, grid: FloatArray, enrolled: FloatArray, sites: FloatArray) -> Iterator[Row]:
     ok = np.full(enrolled.shape[0], float(Status.OK))
-    yield _row(n, Measure.EXPECTED_ENROLLED, mcse.mean(enrolled[:, column], ok), at=question.by)
-    yield _row(n, Measure.EXPECTED_SITES_OPEN, mcse.mean(sites[:, column], ok), at=question.by)
+    for day in days:
+        column = int(np.searchsorted(grid, day))
+        yield _row(n, Measure.EXPECTED_ENROLLED, mcse.mean(enrolled[:, column], ok), at=day)
+        yield _row(n, Measure.EXPECTED_SITES_OPEN, mcse.mean(sites[:, column], ok), at=day)
 
 
 def _curve(scenario: Scenario, n: int, grid: FloatArray, enrolled: FloatArray, sites: FloatArray) -> tuple[CurvePoint, ...]:

@@ -11,13 +11,12 @@ import numpy as np
 
 from cmvsim.core.records import FloatArray, Measure
 from cmvsim.core.streams import CHUNK_REPLICATES, Role
-from cmvsim.models.accrual import open_sites
+from cmvsim.models.accrual import MOST_SITES, open_sites
 from cmvsim.montecarlo.mcse import wilson_se
 from cmvsim.planning.accrual import AccrualQuestion, Tick, chunk_draws, closed_forms, recruited, why_different
 from cmvsim.planning.question import Point
 from cmvsim.scenarios.scenario import Scenario
 
-MOST_SITES = 2_000
 CONFIRMED_WITHIN = 0.01
 _Z = 1.959963984540054
 

@@ -12,13 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cmvsim.core.records import FloatArray
-from cmvsim.designs.closed_forms import PoissonAccrual, PoissonGammaAccrual
+from cmvsim.designs.closed_forms.accrual import Accrual, PoissonAccrual, PoissonGammaAccrual
 from cmvsim.models.accrual import DAYS_PER_MONTH
 from cmvsim.report.accrual_text import calendar, largest, value
 from cmvsim.report.style import BLUE, GREEN, GREY, ORANGE
 
 GRID = "#E5E5E5"
 BINS = 40
+LONGEST = 3.0
+"""Times the median duration at which the axis ends, where a few studies take far longer."""
 BOX: dict[str, Any] = {"frameon": True, "facecolor": "white", "edgecolor": "none", "framealpha": 0.9}
 """Behind a legend: a date asked for may pass anywhere."""
 
@@ -75,10 +77,7 @@ def duration_distribution(results: Mapping[str, Any], duration: FloatArray) -> F
     figure = Figure(figsize=(6.4, 4.0))
     axes = figure.subplots()
     laws = _laws(told)
-    ends = [law.time_quantile(recruited, level) for _, law in laws for level in (0.002, 0.998)]
-    top = np.quantile(known, 0.999) if known.size else 0.0
-    low, high = min([*known[:1], known.min() if known.size else math.inf, *ends]), max([top, *ends[:2], ends[-1]])
-    edges = np.linspace(math.floor(low), math.ceil(high), BINS + 1)
+    edges = _edges(known, laws, recruited)
     width = edges[1] - edges[0]
     share = np.histogram(known, edges)[0] / duration.size / width
     axes.bar(edges[:-1], share, width=width, align="edge", color=BLUE, alpha=0.45, lw=0, label="simulated")
@@ -96,16 +95,23 @@ def duration_distribution(results: Mapping[str, Any], duration: FloatArray) -> F
     axes.set(xlabel="months from the start", ylabel="probability per month", title=title, xlim=(edges[0], edges[-1]))
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.grid(axis="y", color=GRID, lw=0.6)
-    axes.legend(loc="upper right", fontsize=8.5, **BOX)
+    axes.legend(loc="best", fontsize=8.5, **BOX)
     return figure
 
 
-def _laws(told: Mapping[str, Any]) -> list[tuple[str, PoissonAccrual | PoissonGammaAccrual]]:
+def _edges(known: FloatArray, laws: list[tuple[str, Accrual]], recruited: int) -> FloatArray:
+    """Edges of the bins: whole months that hold the simulated studies and the bulk of the closed forms."""
+    ends = [law.time_quantile(recruited, level) for _, law in laws for level in (0.002, 0.998)]
+    centre = float(np.median(known)) if known.size else laws[0][1].time_quantile(recruited, 0.5)
+    drawn = np.append(known, ends)
+    low, high = math.floor(drawn.min()), math.ceil(min(float(np.quantile(drawn, 0.999)), LONGEST * centre))
+    return np.linspace(low, max(high, low + 1), BINS + 1)
+
+
+def _laws(told: Mapping[str, Any]) -> list[tuple[str, Accrual]]:
     """The closed forms with all sites open at once, per month."""
     groups = told["sites"].values()
-    found: list[tuple[str, PoissonAccrual | PoissonGammaAccrual]] = [
-        ("all sites open at once, equal", PoissonAccrual(told["per_month"]))
-    ]
+    found: list[tuple[str, Accrual]] = [("all sites open at once, equal", PoissonAccrual(told["per_month"]))]
     if any(g["between_sites_cv"] > 0 for g in groups):
         columns = (tuple(g[key] for g in groups) for key in ("count", "per_month", "between_sites_cv"))
         found.append(("all open at once, rates differ", PoissonGammaAccrual.of_sites(*columns)))

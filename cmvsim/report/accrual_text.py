@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-from cmvsim.models.accrual import DAYS_PER_MONTH, date_of
+from cmvsim.models.accrual import DAYS_PER_MONTH, date_of, day_of
 from cmvsim.report.power_text import markdown_table, percent
 from cmvsim.report.programme_text import programme_markdown
 from cmvsim.report.protocol_text import english, french
@@ -35,7 +35,8 @@ EN: Words = {
     "duration": "Enrolling {n} patients is expected to take {median} months (median; 80% prediction interval {low80} to {high80} "
     "months, 95% {low95} to {high95} months){until}.",
     "until": ": from {start} to {end} (80%: {low80} to {high80})",
-    "short": "Recruitment ends on {closes}; with probability {p} all {n} patients are enrolled by then.",
+    "short": "Recruitment ends on {closes}; {mean} patients are expected to be enrolled by then, and all {n} with a probability "
+    "of {p}.",
     "visit": "The last visit of the last patient is planned {days} days after the last enrolment.",
     "screened": "About {screened} candidates have to be screened (95% prediction interval {low} to {high}).",
     "by": "The probability that all are enrolled {day} is {p}.",
@@ -44,7 +45,6 @@ EN: Words = {
     "part": "{recruited} patients of the {n} are followed prospectively and have to be recruited.",
     "day": "by day {day}",
     "before": "before",
-    "never": "not reached",
 }
 FR: Words = {
     "model": "Les inclusions ont été prévues par la simulation de {replicates} études avec {sites}, qui ouvrent les uns après les "
@@ -58,7 +58,8 @@ FR: Words = {
     "duration": "L'inclusion de {n} patients devrait durer {median} mois (médiane ; intervalle de prédiction à {eighty} de {low80} à "
     "{high80} mois, à {ninetyfive} de {low95} à {high95} mois){until}.",
     "until": " : du {start} au {end} ({eighty} : du {low80} au {high80})",
-    "short": "Les inclusions s'arrêtent le {closes} ; la probabilité que les {n} patients soient alors inclus est de {p}.",
+    "short": "Les inclusions s'arrêtent le {closes} ; {mean} patients devraient alors être inclus, et les {n} patients avec une "
+    "probabilité de {p}.",
     "visit": "La dernière visite du dernier patient est prévue {days} jours après la dernière inclusion.",
     "screened": "Environ {screened} candidats sont à dépister (intervalle de prédiction à {ninetyfive} de {low} à {high}).",
     "by": "La probabilité que tous soient inclus {day} est de {p}.",
@@ -67,7 +68,6 @@ FR: Words = {
     "part": "Sur les {n} patients, {recruited} sont suivis de façon prospective et sont à recruter.",
     "day": "au plus tard à J{day}",
     "before": "avant le",
-    "never": "non atteint",
 }
 
 
@@ -80,9 +80,9 @@ def value(results: Results, n: int, measure: str, at: float | None = None, estim
     return math.nan
 
 
-def months(days: float, never: str = "not reached") -> str:
+def months(days: float) -> str:
     """Days as months."""
-    return f"{days / DAYS_PER_MONTH:.1f}" if math.isfinite(days) else never
+    return f"{days / DAYS_PER_MONTH:.1f}" if math.isfinite(days) else "not reached"
 
 
 def interval(results: Results, n: int, measure: str, low: float, high: float, estimator: str = "simulation") -> str:
@@ -116,7 +116,7 @@ def sentence(results: Results) -> str:
     parts += [_sites(answer) for answer in results["answers"]]
     plain = months(value(results, n, "duration_quantile", 0.5, "poisson"))
     parts.append(
-        f"With all sites open from the first day at the same {told['per_month']:.3g} patients a month it would be {plain}."
+        f"With all sites open from the first day at the same {told['per_month']:.3g} patients a month it would be {plain} months."
     )
     if told["why_different"]:
         parts.append(f"That knows nothing of the following: {'; '.join(told['why_different'])}.")
@@ -140,7 +140,11 @@ def _deadlines(results: Results, n: int) -> list[str]:
     for row in results["rows"]:
         if row["n"] == n and row["measure"] == "p_enrolled_by" and row["estimator"] == "simulation":
             chance, error = percent(row["value"]), percent(row["mcse"])
-            found.append(f"By {_moment(row['at'], start)} all are enrolled with probability {chance} (Monte Carlo SE {error}).")
+            mean = value(results, n, "expected_enrolled", row["at"])
+            found.append(
+                f"By {_moment(row['at'], start)} all are enrolled with probability {chance} (Monte Carlo SE {error}); "
+                f"{mean:.0f} on average."
+            )
     return found
 
 
@@ -237,11 +241,10 @@ def protocol_paragraph(results: Results, language: str) -> str:
     parts = [_model(results, words, say)]
     if told["recruited"][str(n)] < n:
         parts.append(words["part"].format(n=n, recruited=told["recruited"][str(n)]))
-    parts.append(_duration(results, n, words, say, language))
+    if math.isfinite(value(results, n, "duration_quantile", 0.975)):
+        parts.append(_duration(results, n, words, say, language))
     if told["closes"]:
-        closes = next(row["at"] for row in reversed(results["rows"]) if row["measure"] == "p_enrolled_by")
-        chance = say(percent(value(results, n, "p_enrolled_by", closes)))
-        parts.append(words["short"].format(closes=calendar(closes, told["start"], language), n=n, p=chance))
+        parts.append(_short(results, n, words, say, language))
     parts.append(words["visit"].format(days=say(f"{told['last_visit_after_enrolment']:g}")))
     low, high = (f"{value(results, n, 'screened_quantile', at):.0f}" for at in (0.025, 0.975))
     mean = f"{value(results, n, 'expected_screened'):.0f}"
@@ -285,15 +288,24 @@ def _duration(results: Results, n: int, words: Words, say: Callable[[str], str],
     levels = {"low95": 0.025, "low80": 0.1, "median": 0.5, "high80": 0.9, "high95": 0.975}
     days = {name: value(results, n, "duration_quantile", level) for name, level in levels.items()}
     start = results["recruitment"]["start"]
-    dates = {name: calendar(day, start, language) or words["never"] for name, day in days.items()}
+    dates = {name: calendar(day, start, language) for name, day in days.items()}
     until = ""
-    if start:
+    if dates["high95"]:
         until = words["until"].format(
             start=calendar(0.0, start, language), end=dates["median"], low80=dates["low80"], high80=dates["high80"],
             eighty=say("80%"),
         )  # fmt: skip
-    shown = {name: say(months(day, words["never"])) for name, day in days.items()}
+    shown = {name: say(months(day)) for name, day in days.items()}
     return str(words["duration"].format(n=n, until=until, eighty=say("80%"), ninetyfive=say("95%"), **shown))
+
+
+def _short(results: Results, n: int, words: Words, say: Callable[[str], str], language: str) -> str:
+    """What the end of recruitment makes of it."""
+    start = results["recruitment"]["start"]
+    closes = day_of(results["recruitment"]["closes"], start)
+    chance, mean = (value(results, n, measure, closes) for measure in ("p_enrolled_by", "expected_enrolled"))
+    when = calendar(closes, start, language)
+    return str(words["short"].format(closes=when, n=n, p=say(percent(chance)), mean=f"{mean:.0f}"))
 
 
 def _by(results: Results, n: int, words: Words, say: Callable[[str], str], language: str) -> str:
