@@ -200,7 +200,7 @@ def accrual(
     """Recruitment of SCENARIO: time to enrol, candidates screened, sites needed."""
 
     def work() -> None:
-        from cmvsim.report import accrual_text, power_text
+        from cmvsim.report import accrual_text, power_text, programme_text
         from cmvsim.verbs.accrual import AccrualOptions
         from cmvsim.verbs.accrual import accrual as verb
         from cmvsim.verbs.place import Place
@@ -212,6 +212,7 @@ def accrual(
         say(accrual_text.sentence(outcome.results))
         if not quiet:
             say("\n" + power_text.plain_table(accrual_text.table(outcome.results)))
+            say("\n" + programme_text.programme_plain(outcome.results["turnaround_and_occupancy"]))
             say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
 
     finish(work)

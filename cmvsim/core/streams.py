@@ -179,6 +179,13 @@ STREAMS: dict[str, Kind] = {
     "accrual.site": Kind.UNIFORM,
     "accrual.stratum": Kind.UNIFORM,
     "accrual.screening": Kind.UNIFORM,
+    # shared resources (20); other patients': one variate per replicate, index = day of the programme, or number of the stay
+    "capacity.manufacturing": Kind.NORMAL,
+    "capacity.other_samples": Kind.UNIFORM,
+    "capacity.other_ward_admissions": Kind.UNIFORM,
+    "capacity.other_ward_stays": Kind.EXPONENTIAL,
+    "capacity.other_icu_admissions": Kind.UNIFORM,
+    "capacity.other_icu_stays": Kind.EXPONENTIAL,
     # resampling in analyses
     "analysis.bootstrap": Kind.UNIFORM,
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 from cmvsim.models.accrual import DAYS_PER_MONTH, date_of, day_of
 from cmvsim.report.power_text import markdown_table, percent
+from cmvsim.report.programme_text import programme_markdown
 from cmvsim.report.protocol_text import english, french
 
 Words = Mapping[str, Any]
@@ -200,6 +201,7 @@ def summary(results: Results) -> str:
         "",
         "`curve.csv` has the enrolment curve, `enrolment.csv` the patients of one simulated study.",
         "",
+        *programme_markdown(results["turnaround_and_occupancy"]),
         "## For the protocol",
         "",
         protocol_paragraph(results, "en"),

@@ -10,22 +10,23 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cmvsim.models.capacity import PARTS
 from cmvsim.models.virome import VIRUSES
 from cmvsim.scenarios.scenario import Scenario
 
 _RECRUITED = re.compile(
-    r"accrual\..*|population\.(seropositive_enrolled|retrospective_share)|population\.strata\.\w+\.(share|seropositive_share)"
+    r"(accrual|capacity)\..*|population\.(seropositive_enrolled|retrospective_share)|population\.strata\.\w+\.(share|seropositive_share)"
     r"|study\.inclusion|monitoring\.(schedule|jitter)"
 )
 
 
 def bears_on_patients(path: str) -> bool:
-    """Whether an input bears on what happens to a patient: all but recruitment."""
-    return not path.startswith("accrual.")
+    """Whether an input bears on what happens to a patient: all but recruitment and what patients share."""
+    return not path.startswith(("accrual.", "capacity."))
 
 
 def bears_on_recruitment(path: str) -> bool:
-    """Whether an input bears on when patients are enrolled and seen for the last time, or on how many are screened."""
+    """Whether an input bears on enrolment, last visits, how many are screened, or what patients share meanwhile."""
     return _RECRUITED.fullmatch(path) is not None
 
 
@@ -82,8 +83,9 @@ class Idle:
 def _not_recruiting(scenario: Scenario) -> Iterator[str]:
     accrual, population = scenario.accrual, scenario.population
     if not accrual.recruits(population):
-        yield "accrual."
+        yield from ("accrual.", "capacity.")
         return
+    yield from (f"capacity.{part}." for part in PARTS if part not in scenario.capacity.limits)
     active = accrual.active(population)
     yield from (f"accrual.sites.{group}." for group in accrual.sites if group not in active)
 

@@ -17,6 +17,7 @@ from cmvsim.core.value import Value
 from cmvsim.designs import SingleArmPrecision
 from cmvsim.endpoints import ENDPOINTS, AnalysisSpec
 from cmvsim.models.accrual import AccrualSpec
+from cmvsim.models.capacity import CapacitySpec
 from cmvsim.models.cmv import CheckSpec, CmvSpec, TargetSpec
 from cmvsim.models.follow_up import FollowUpSpec
 from cmvsim.models.infections import InfectionsSpec
@@ -76,6 +77,7 @@ class Scenario(Spec):
     letermovir: LetermovirSpec
     resources: ResourcesSpec
     quality_of_life: QualityOfLifeSpec
+    capacity: CapacitySpec = CapacitySpec()
     strategies: dict[str, StrategySpec]
     analysis: AnalysisSpec
     designs: dict[str, SingleArmPrecision]
@@ -306,7 +308,8 @@ class ResolvedScenario:
         own = {key: value for key, value in tree.items() if key != BASIS}
         spec = Scenario.parse(own, where=source)
         basis = tree.get(BASIS)
-        filled = {**{key: own.get(key) for key in _NO_PART_OF_THE_BASIS}, **basis} if isinstance(basis, Mapping) else None
+        rest = {key: own[key] for key in _NO_PART_OF_THE_BASIS if key in own}
+        filled = {**rest, **basis} if isinstance(basis, Mapping) else None
         return cls(spec, source, overrides, Scenario.parse(filled, where=source) if filled is not None else None)
 
     @cached_property
@@ -316,7 +319,7 @@ class ResolvedScenario:
 
 
 BASIS = "calibration_basis"
-_NO_PART_OF_THE_BASIS = {"analysis", "designs", "strategies", "letermovir", "accrual"}
+_NO_PART_OF_THE_BASIS = {"analysis", "designs", "strategies", "letermovir", "accrual", "capacity"}
 _WORDS = frozenset({"title", "label", "assumed", "evidence", "registry", "id"})
 
 

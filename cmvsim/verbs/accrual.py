@@ -25,6 +25,7 @@ from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_recruitment
 from cmvsim.scenarios.scenario import Scenario
+from cmvsim.verbs.accrual_programme import ProgrammeSection, programme_section
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.running import FolderWork
 from cmvsim.verbs.ui import Ui
@@ -149,7 +150,8 @@ def compute(
     if question.probability is not None:
         with ui.progress("looking for the number of sites") as tick:
             answer = smallest_sites(spec, question, tick)
-    results = results_tree(scenario, question, request, found, answer)
+    shared = programme_section(scenario, patients=question.sizes[-1], seed=question.seed, replicates=question.replicates, ui=ui)
+    results = results_tree(scenario, question, request, found, answer, shared)
     return {
         "scenario.resolved.json": pretty_json(scenario.as_dict()),
         "results.json": pretty_json(results),
@@ -158,6 +160,7 @@ def compute(
         "enrolment.csv": _csv(enrolment_table(spec, found.first)),
         "summary.md": accrual_text.summary(results),
         **figures(results, found),
+        **shared.files,
     }
 
 
@@ -165,18 +168,13 @@ def _csv(table: pd.DataFrame) -> str:
     return table.to_csv(index=False, lineterminator="\n", float_format="%.12g")
 
 
-def turnaround_and_occupancy(scenario: ResolvedScenario, question: AccrualQuestion) -> dict[str, Any]:  # noqa: ARG001
-    """What shared resources of the hospital (laboratory, slots, beds) make of the calendar of one study.
-
-    The calendar of replicate k of n patients is ``enrolment_days(scenario.spec, n, seed=question.seed, replicate=k)`` of
-    :mod:`cmvsim.planning.accrual`: days from the start on which they are enrolled. No resource is limited so far, and nothing
-    is reported.
-    """
-    return {}
-
-
 def results_tree(
-    scenario: ResolvedScenario, question: AccrualQuestion, request: Request, found: Forecast, answer: SitesAnswer | None
+    scenario: ResolvedScenario,
+    question: AccrualQuestion,
+    request: Request,
+    found: Forecast,
+    answer: SitesAnswer | None,
+    shared: ProgrammeSection,
 ) -> dict[str, Any]:
     """``results.json``."""
     rests_on = cite(scenario, bears_on_recruitment)
@@ -195,7 +193,7 @@ def results_tree(
         "rows": [row.as_dict() for row in found.rows],
         "curve": [{**point.as_dict(), "date": date_of(point.day, scenario.spec.accrual.start)} for point in found.curve],
         "recruitment": described(scenario.spec, question),
-        "turnaround_and_occupancy": turnaround_and_occupancy(scenario, question),
+        "turnaround_and_occupancy": shared.tree,
         "assumptions": [{"input": item.input, "value": item.value, "why": item.why} for item in rests_on.assumptions],
         "sources": [
             {"source": paper.source, "citation": paper.text, "entries": [reason.entry for reason in paper.reasons]}

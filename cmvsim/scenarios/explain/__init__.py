@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable
 
 from cmvsim.scenarios.cite import cite
+from cmvsim.scenarios.explain.capacity import capacity
 from cmvsim.scenarios.explain.care import prophylaxis, resources, seen, treated
 from cmvsim.scenarios.explain.disease import course, infections, outcome
 from cmvsim.scenarios.explain.patients import toxicity, virome, who
@@ -39,6 +40,7 @@ TOPICS = {
     "follow_up": "death and relapse",
     "letermovir": "letermovir",
     "resources": "resource use",
+    "capacity": "shared resources",
     "quality_of_life": "quality of life",
     "strategies": "strategies",
     "study": "study",
@@ -80,6 +82,7 @@ def explain(
         asked(spec),
         plan_(spec),
         recruitment(spec),
+        capacity(spec),
         Section("SOURCES", _sources(scenario, show_all)),
     )
     for section in sections:
