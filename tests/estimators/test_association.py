@@ -26,7 +26,13 @@ def test_correlations_agree_with_r(check: Check) -> None:
         assert np.isnan(got.estimate[0])
         return
     got, expected = function(np.tile(x, (2, 1)), y), check.expected
-    for key, ours in (("rho", got.estimate), ("r", got.estimate), ("tau", got.estimate), ("t", got.statistic), ("p", got.p_value)):
+    for key, ours in (
+        ("rho", got.estimate),
+        ("r", got.estimate),
+        ("tau", got.estimate),
+        ("t", got.statistic),
+        ("p", got.p_value),
+    ):
         if key in expected:
             close(check, ours, [expected[key]] * 2)
     if "ci" in expected:

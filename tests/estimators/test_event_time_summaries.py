@@ -145,7 +145,8 @@ def test_time_lost_is_the_integral_and_its_variance_the_jackknifes(tau: float) -
             ones, h = np.ones(t.size), 1e-5
             np.testing.assert_allclose(got.estimate[r], _area(t, k, ones, tau, event), rtol=1e-12)
             influence = [
-                (_area(t, k, ones + h * e, tau, event) - _area(t, k, ones - h * e, tau, event)) / (2 * h) for e in np.eye(t.size)
+                (_area(t, k, ones + h * e, tau, event) - _area(t, k, ones - h * e, tau, event)) / (2 * h)
+                for e in np.eye(t.size)
             ]
             np.testing.assert_allclose(got.se[r], np.sqrt(np.sum(np.square(influence))), rtol=1e-7)
 

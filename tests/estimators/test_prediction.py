@@ -95,17 +95,19 @@ def test_without_extensions_it_is_the_fast_one() -> None:
 
 
 def test_the_sandwich_by_censoring_group_is_near_the_jackknife() -> None:
-    time, cause, x = _data(2, replicates=1, n=300, days=400)
-    group = (np.arange(300) % 3 == 0).astype(int)
+    time, cause, x = _data(2, replicates=1, n=160, days=400)
+    group = (np.arange(160) % 3 == 0).astype(int)
     early = (group == 1) & (time[0] > 120)
     time[0, early], cause[0, early] = 120 + np.arange(early.sum()) % 40, 0
     got = fine_gray_extended(time, cause, x, censoring_group=group)
     without = [
-        fine_gray_extended(np.delete(time, i, 1), np.delete(cause, i, 1), np.delete(x, i, 1), censoring_group=np.delete(group, i)).coef[0]
-        for i in range(0, 300)
+        fine_gray_extended(
+            np.delete(time, i, 1), np.delete(cause, i, 1), np.delete(x, i, 1), censoring_group=np.delete(group, i)
+        ).coef[0]
+        for i in range(160)
     ]
-    jackknife = np.sqrt(299 / 300 * ((without - np.mean(without, axis=0)) ** 2).sum(axis=0))
-    np.testing.assert_allclose(got.se[0], jackknife, rtol=0.04)
+    jackknife = np.sqrt(159 / 160 * ((without - np.mean(without, axis=0)) ** 2).sum(axis=0))
+    np.testing.assert_allclose(got.se[0], jackknife, rtol=0.06)
     # and the groups matter
     assert np.abs(got.coef - fine_gray(time, cause, x).coef).max() > 1e-3
 

@@ -136,7 +136,10 @@ def test_score_limits_are_where_the_score_test_just_rejects(ratio: bool, correct
             top = min(1.0, 1.0 / value) if ratio else min(1.0, 1.0 - value)
             bounds = (1e-9 + (0.0 if ratio else max(0.0, -value)), top - 1e-9)
             q2 = optimize.minimize_scalar(
-                lambda q, c=counts, f=of_arm_1: -_restricted_loglik(c, q, f(q)), bounds=bounds, method="bounded", options={"xatol": 1e-12}
+                lambda q, c=counts, f=of_arm_1: -_restricted_loglik(c, q, f(q)),
+                bounds=bounds,
+                method="bounded",
+                options={"xatol": 1e-12},
             ).x
             q1 = of_arm_1(q2)
             factor = (m + k) / (m + k - 1) if correction else 1.0
