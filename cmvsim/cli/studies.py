@@ -1,4 +1,4 @@
-"""Commands that work on studies: power, simulate, trace, estimate, replay, formula."""
+"""Commands that work on studies: power, simulate, trace, accrual, estimate, replay, formula."""
 
 from __future__ import annotations
 
@@ -171,6 +171,48 @@ def trace(
             say(trace_text.one_line(outcome.results))
         else:
             say(trace_text.story_text(outcome.results))
+            say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
+
+    finish(work)
+
+
+@cli.command()
+@scenario_argument
+@set_option
+@click.option("-n", "sizes", metavar="N", help="Patients: 250, or 100,150, or 60:300:10 [default: the scenario's].")
+@click.option("--by", metavar="DAY", help="Probability that all are enrolled by a day from the start, or a date (2026-06-30).")
+@click.option("--probability", type=float, help="With --by: find the smallest number of sites with this probability.")
+@click.option("--replicates", type=int, default=10_000, show_default=True, help="Simulated studies.")
+@seed_option
+@output_option
+@force_option
+@json_option
+@quiet_option
+def accrual(
+    scenario: str,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Recruitment of SCENARIO: time to enrol, candidates screened, sites needed."""
+
+    def work() -> None:
+        from cmvsim.report import accrual_text, power_text, programme_text
+        from cmvsim.verbs.accrual import AccrualOptions
+        from cmvsim.verbs.accrual import accrual as verb
+        from cmvsim.verbs.place import Place
+
+        outcome = verb(AccrualOptions(scenario, overrides, **options), Place(output, force=force), Terminal(quiet=quiet))
+        if as_json:
+            say_json(outcome.results)
+            return
+        say(accrual_text.sentence(outcome.results))
+        if not quiet:
+            say("\n" + power_text.plain_table(accrual_text.table(outcome.results)))
+            say("\n" + programme_text.programme_plain(outcome.results["turnaround_and_occupancy"]))
             say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
 
     finish(work)

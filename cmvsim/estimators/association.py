@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 
 from cmvsim.core.records import Estimates, FloatArray, IntArray, Status
 from cmvsim.estimators.intervals import normal_quantile
+from cmvsim.estimators.ordering import BLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,19 +177,14 @@ def mean_ranks(values: ArrayLike) -> FloatArray:
     FloatArray
         Of the same shape.
     """
-    v = np.asarray(values, dtype=np.float64)
-    order = np.argsort(v, axis=1)  # NaN goes last
-    arranged = np.take_along_axis(v, order, axis=1)
-    place = np.broadcast_to(np.arange(v.shape[1]), v.shape)
-    begins = np.ones(v.shape, dtype=np.bool_)
-    begins[:, 1:] = arranged[:, 1:] != arranged[:, :-1]
-    ends = np.ones(v.shape, dtype=np.bool_)
-    ends[:, :-1] = begins[:, 1:]
-    first = np.maximum.accumulate(np.where(begins, place, 0), axis=1)
-    last = np.minimum.accumulate(np.where(ends, place, v.shape[1])[:, ::-1], axis=1)[:, ::-1]
-    ranks = np.empty(v.shape)
-    np.put_along_axis(ranks, order, (first + last) / 2.0 + 1.0, axis=1)
-    return np.where(np.isnan(v), np.nan, ranks)
+    from cmvsim.estimators.kernels.ranks import rank_rows
+
+    v = np.ascontiguousarray(values, dtype=np.float64)
+    ranks, step = np.empty(v.shape), max(1, BLOCK // max(v.shape[1], 1))
+    for first in range(0, v.shape[0], step):  # blocks that stay in the processor's cache
+        block = slice(first, first + step)
+        rank_rows(v[block], np.argsort(v[block], axis=1), ranks[block])
+    return ranks
 
 
 def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -203,17 +199,12 @@ def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
 def _product_moment(a: FloatArray, b: FloatArray, level: float, *, spearman_rank: bool) -> Correlation:
     from scipy.special import stdtr
 
-    whole = np.isfinite(a)
-    n = whole.sum(axis=1)
-    size = np.maximum(n, 1)[:, None]
-    centred = [np.where(whole, v - np.where(whole, v, 0.0).sum(axis=1, keepdims=True) / size, 0.0) for v in (a, b)]
-    squares = [(c * c).sum(axis=1) for c in centred]
-    # rounding leaves a constant column with a spread of about 1e-16 of its size
-    scale = [np.where(whole, np.abs(v), 0.0).max(axis=1, initial=0.0) for v in (a, b)]
-    constant = [np.sqrt(s) <= 1e-13 * m * np.sqrt(n) for s, m in zip(squares, scale, strict=True)]
+    from cmvsim.estimators.kernels.ranks import product_moments
+
+    n, r = np.empty(a.shape[0], dtype=np.int64), np.empty(a.shape[0])
+    product_moments(a, b, n, r)
     with np.errstate(divide="ignore", invalid="ignore"):
-        r = (centred[0] * centred[1]).sum(axis=1) / (np.sqrt(squares[0]) * np.sqrt(squares[1]))
-        r = np.where(constant[0] | constant[1], np.nan, np.clip(r, -1.0, 1.0))
+        r = np.clip(r, -1.0, 1.0)
         statistic = r * np.sqrt((n - 2.0) / (1.0 - r * r))
         p_value = np.asarray(2.0 * stdtr(n - 2.0, -np.abs(statistic)), dtype=np.float64)
         se = np.sqrt((1.0 + r * r / 2.0 if spearman_rank else np.ones_like(r)) / (n - 3.0))

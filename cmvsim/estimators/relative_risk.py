@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cmvsim.core.records import BoolArray, Estimates, FloatArray, IntArray, Status
+from cmvsim.estimators.ordering import BLOCK
 from cmvsim.estimators.regression import Wald, check_covariates, one_term
 
 CONVERGED = 1e-18
@@ -92,6 +93,22 @@ def relative_risk(
     """
     coded = np.asarray(outcome, dtype=np.int64)
     x = check_covariates(covariates, coded.shape)
+    step = max(1, BLOCK // max(coded.shape[1], 1))
+    blocks = [slice(first, first + step) for first in range(0, max(coded.shape[0], 1), step)]
+    parts = [_fit(coded[block], x[block], max_iterations) for block in blocks]
+    coef, covariance, model, n, events, status = (np.concatenate(p) for p in list(zip(*parts, strict=True))[:-1])
+    wald = Wald.of(coef, covariance, level)
+    model_se = np.sqrt(np.diagonal(model, axis1=1, axis2=2))
+    numbers = (coef, wald.se, wald.ci_low, wald.ci_high, wald.p_value, covariance, model_se)
+    iterations = max(p[-1] for p in parts)
+    return RelativeRiskFit(*numbers, n, events, iterations, status, level, "Poisson, robust variance")
+
+
+_Part = tuple[FloatArray, FloatArray, FloatArray, IntArray, IntArray, IntArray, int]
+
+
+def _fit(coded: IntArray, x: FloatArray, max_iterations: int) -> _Part:
+    """Coefficients, robust and model covariance, counts, status and steps of a block of replicates."""
     counts = (coded >= 0) & np.isfinite(x).all(axis=2)
     y = (counts & (coded > 0)).astype(np.float64)
     n, events = counts.sum(axis=1), y.sum(axis=1).astype(np.int64)
@@ -113,10 +130,7 @@ def relative_risk(
     covariance, model = (back @ v @ back.transpose(0, 2, 1) for v in (robust, inverse))
     gone = status != Status.OK
     coef[gone], covariance[gone], model[gone] = np.nan, np.nan, np.nan
-    wald = Wald.of(coef, covariance, level)
-    model_se = np.sqrt(np.diagonal(model, axis1=1, axis2=2))
-    numbers = (coef, wald.se, wald.ci_low, wald.ci_high, wald.p_value, covariance, model_se)
-    return RelativeRiskFit(*numbers, n.astype(np.int64), events, iterations, status, level, "Poisson, robust variance")
+    return coef, covariance, model, n.astype(np.int64), events, status, iterations
 
 
 def _standardised(x: FloatArray, counts: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:

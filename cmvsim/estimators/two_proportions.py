@@ -185,7 +185,7 @@ def risk_ratio(
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         estimate = (a / tables.n1) / (b / tables.n2)
         se = np.sqrt(1.0 / a - 1.0 / tables.n1 + 1.0 / b - 1.0 / tables.n2)
-        se[(a == 0) | (b == 0)] = np.nan
+        se = np.where((a == 0) | (b == 0), np.nan, se)
         if method == "katz":
             low, high = estimate * np.exp(-z * se), estimate * np.exp(z * se)
         else:

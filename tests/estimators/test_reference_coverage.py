@@ -1,45 +1,40 @@
-"""Every check of the cases on recurrent events, paths, intervals, repeated measurements and costs is handled, or named."""
+"""No check of the shared reference folder is passed over in silence: a test has it, or it is named here with the reason."""
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import pytest
-import test_costs
-import test_gee
-import test_interval_censored
-import test_mixed_model
-import test_multistate
-import test_recurrent
-from estimators_reference import shared_checks
-from longitudinal_reference import cases
-from regression_reference import checks
+from estimators_reference import SHARED, Check, shared_checks
 
-CASES = ("07", "13", "16", "44", "46")
-PARAMETRIC = "fully parametric survival regression is no estimator of any endpoint; the nonparametric one and its bounds are"
-NOT_OFFERED = {f"survreg_{name}": PARAMETRIC for name in ("weibull", "exponential", "lognormal", "loglogistic")}
-# Andersen-Gill and Prentice-Williams-Peterson are start-stop Cox regressions with clusters and strata
-HANDLED = [
-    *(c for c in checks(("cox",)) if c.case.startswith("07")),
-    *test_recurrent.REFERENCE,
-    *test_multistate.REFERENCE,
-    *test_interval_censored.REFERENCE,
-    *test_gee.REFERENCE,
-    *test_mixed_model.REFERENCE,
-    *test_costs.REFERENCE,
-]
+# multi-state models, interval censoring, longitudinal models, censored costs and recurrent events: tests of their own
+OTHER_CASES = ("13_", "16_", "44_", "46_")
+OTHER_KINDS = ("mean_cumulative_function",)
+
+# checks that no estimator answers, each with the reason; none at present. One check is answered in part: of
+# 11_cmprsk_help_crr-crr_cengroup the standard errors agree to 0.2% only (see test_prediction)
+NOT_OFFERED: dict[str, str] = {}
 
 
-def test_every_check_is_handled_or_named() -> None:
-    if not shared_checks():
-        pytest.skip("the shared reference folder is absent")
-    listed = {str(c) for c in cases(*CASES)}
-    assert {c.split("_")[0] for c in listed} == set(CASES)
-    handled = {str(c) for c in HANDLED}
-    left_out = {str(c) for c in cases(*CASES) if c.id in NOT_OFFERED}
-    assert handled <= listed
-    assert not handled & left_out
-    assert listed == handled | left_out
-    assert {"07_bladder_recurrent-AG", "07_bladder_recurrent-PWP_gap", "46_cost_censoring-ipcw_if_se"} <= handled
+def _tested() -> set[str]:
+    """Every check that a test function of this folder is parametrised over."""
+    found = set()
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        if path == Path(__file__):
+            continue
+        module = importlib.import_module(path.stem)
+        for function in vars(module).values():
+            for mark in getattr(function, "pytestmark", []):
+                if mark.name == "parametrize" and mark.args[0] == "check":
+                    found |= {str(c) for c in mark.args[1] if isinstance(c, Check)}
+    return found
 
 
-def test_the_cost_case_travels_with_the_tests() -> None:
-    assert len(cases("46")) == 7
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared reference folder is not beside this checkout")
+def test_every_shared_check_has_a_test_or_a_reason() -> None:
+    ours = {str(c) for c in shared_checks() if not c.case.startswith(OTHER_CASES) and c.estimator not in OTHER_KINDS}
+    assert len(ours) > 150
+    tested = _tested()
+    assert ours - tested - set(NOT_OFFERED) == set()
+    assert set(NOT_OFFERED) <= ours - tested, "a reason is given for a check that a test has"
