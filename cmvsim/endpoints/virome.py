@@ -167,7 +167,7 @@ def _estimators(virus: str) -> tuple[EstimatorChoice, ...]:
             proportion_positive,
             derive=partial(ever_positive, virus=virus),
             terms=lambda _: ("any positive",),
-            note="descriptive: most are positive before infusion already",
+            note="descriptive: carriers from before infusion count too",
         ),
         EstimatorChoice(
             "prevalence_by_visit",
@@ -175,7 +175,7 @@ def _estimators(virus: str) -> tuple[EstimatorChoice, ...]:
             prevalence,
             derive=partial(at_visits, virus=virus),
             batched=False,
-            note="descriptive; its terms are the visits that the study recorded",
+            note="descriptive: among those sampled at the visit",
         ),
     )
 
