@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -31,7 +32,8 @@ from cmvsim.core.quantities import (
 from cmvsim.core.records import FloatArray
 from cmvsim.core.spec import Spec
 from cmvsim.core.streams import Draws, day_index
-from cmvsim.core.value import Between
+from cmvsim.core.value import Between, Stated
+from cmvsim.models.monitoring import WholeDay
 from cmvsim.models.population import Disease, Population, PopulationSpec
 
 
@@ -88,8 +90,15 @@ class ProductKinetics(Spec):
 
 
 class KineticsSpec(Spec):
-    """Kinetics by disease and product, and the assays."""
+    """Kinetics by disease and product, the assays, and when they are sampled.
 
+    Attributes
+    ----------
+    visits
+        Nominal days of the blood samples in which CAR-T cells are counted, ascending.
+    """
+
+    visits: Stated[Annotated[tuple[WholeDay, ...], Field(strict=False)]]
     assays: dict[str, KineticsAssay]
     leukaemia: dict[str, ProductKinetics] = Field(default_factory=dict)
     lymphoma: dict[str, ProductKinetics] = Field(default_factory=dict)

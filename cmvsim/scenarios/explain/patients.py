@@ -103,6 +103,7 @@ def toxicity(spec: Scenario) -> Section:
             for (d, p) in cells(spec)
             for law in [spec.kinetics.table[d][p]]
         ),
+        f"CAR-T cells are counted on {visits(spec.kinetics.visits.value)}.",
         "Treatment of toxicity changes neither expansion nor grades.",
     ]
     return Section("TOXICITY", brief, more)

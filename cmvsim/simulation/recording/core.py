@@ -1,4 +1,4 @@
-"""Recording: History -> Study, a projection. No latent column survives it."""
+"""The tables that are always there, and putting together those that analyses ask for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cmvsim.models.prophylaxis import Prophylaxis
 from cmvsim.models.time_grid import study_day
 from cmvsim.models.treatment import ANTIVIRALS
 from cmvsim.models.windows import Windows
+from cmvsim.simulation.recording import clinical, research
 
 
 def record(history: History, topics: frozenset[Topic] = frozenset(Topic)) -> Study:
@@ -46,12 +47,29 @@ def record(history: History, topics: frozenset[Topic] = frozenset(Topic)) -> Stu
             exposures[drug] = _flat_courses(history, window, known)
     if Topic.SEQUENCING in topics or Topic.TOXICITY in topics:
         exposures["aciclovir"] = _flat_courses(history, _aciclovir(history), known)
+    if Topic.TOXICITY in topics:
+        events |= clinical.toxicity_events(history, known)
+    if Topic.INFECTIONS in topics and history.infections is not None:
+        events |= clinical.infection_events(history, known)
+    asks = {
+        Topic.SEQUENCING: history.sequencing is not None,
+        Topic.QUESTIONNAIRES: history.questionnaires is not None,
+        Topic.STAYS: history.stays is not None,
+        Topic.RESOURCES: history.ledger is not None,
+    }
+    has = {topic for topic in topics if asks.get(topic, True)}
     return Study(
         subjects=_subjects(history, Topic.BASELINE in topics),
         samples=_samples(history),
         disposition=disposition,
         events=events,
         exposures=exposures,
+        virome=research.virome(history, known) if Topic.VIROME in has else {},
+        car_t=research.car_t(history, known) if Topic.CAR_T in has else None,
+        sequencing=research.sequencing(history, known) if Topic.SEQUENCING in has else None,
+        questionnaires=research.questionnaires(history, known) if Topic.QUESTIONNAIRES in has else None,
+        stays=clinical.stays(history, known) if Topic.STAYS in has else None,
+        resources=clinical.resources(history, known) if Topic.RESOURCES in has else None,
     )
 
 
