@@ -142,7 +142,7 @@ def known_on(covariate: Covariate, study: Study, day: float) -> FloatArray:
     if covariate.kind == "baseline":
         return baseline_values(covariate, study)
     found = spells(covariate, study)
-    return ((found.start <= day) & (found.stop >= day)).any(axis=-1).astype(np.float64)
+    return np.asarray(((found.start <= day) & (found.stop >= day)).any(axis=-1), dtype=np.float64)
 
 
 def _not_recorded(what: str, table: str) -> InputError:
@@ -157,7 +157,8 @@ def _column(name: str, per: float, study: Study) -> FloatArray:
 
 
 def _leukaemia(study: Study) -> FloatArray:
-    return np.array([float(name == "leukaemia") for name in study.subjects.diseases])[study.subjects.stratum]
+    values: FloatArray = np.array([float(name == "leukaemia") for name in study.subjects.diseases])[study.subjects.stratum]
+    return values
 
 
 def _product(name: str, study: Study) -> FloatArray:
@@ -239,9 +240,7 @@ _ALL = (
         _TOXICITY,
         partial(_courses, ("corticosteroids",), True),
     ),
-    Covariate(
-        "tocilizumab", "Tocilizumab", "time-dependent", _BEGUN, _TOXICITY, partial(_courses, ("tocilizumab",), False)
-    ),
+    Covariate("tocilizumab", "Tocilizumab", "time-dependent", _BEGUN, _TOXICITY, partial(_courses, ("tocilizumab",), False)),
     Covariate("anakinra", "Anakinra", "time-dependent", _BEGUN, _TOXICITY, partial(_courses, ("anakinra",), False)),
     Covariate(
         "aciclovir",
@@ -251,9 +250,16 @@ _ALL = (
         _TOXICITY,
         partial(_courses, ("aciclovir", "valaciclovir"), False),
     ),
-    Covariate("severe_crs", "CRS of grade 3 or more", "time-dependent", "once reached", _TOXICITY, partial(_event, "crs", SEVERE)),
     Covariate(
-        "severe_icans", "ICANS of grade 3 or more", "time-dependent", "once reached", _TOXICITY, partial(_event, "icans", SEVERE)
+        "severe_crs", "CRS of grade 3 or more", "time-dependent", "once reached", _TOXICITY, partial(_event, "crs", SEVERE)
+    ),
+    Covariate(
+        "severe_icans",
+        "ICANS of grade 3 or more",
+        "time-dependent",
+        "once reached",
+        _TOXICITY,
+        partial(_event, "icans", SEVERE),
     ),
     Covariate("neutropenia", "Neutropenia", "time-dependent", _BEGUN, _TOXICITY, partial(_event, "neutropenia", 0)),
     Covariate("icu", "Intensive care", "time-dependent", "once admitted", frozenset({Topic.STAYS}), _intensive_care),

@@ -8,7 +8,7 @@ question is about the virus, not about its reappearance.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,10 +53,10 @@ def changes(
         days = np.where(read, seen.day, np.inf)
         at = days.argmin(axis=-1)[..., None] if days.shape[-1] else None
         first = np.take_along_axis(found, at, axis=-1)[..., 0] if at is not None else np.zeros(begun.shape, dtype=np.int8)
-        some = read.any(axis=-1)
+        some = np.asarray(read.any(axis=-1))
         excluded = also(left_out(study, plan), "not on (val)aciclovir", ~_exposed(study, plan, begun), study)
         if not unsequenced:
-            failed = (sent & (found == Change.FAILED)).any(axis=-1)
+            failed = np.asarray((sent & (found == Change.FAILED)).any(axis=-1))
             excluded = also(excluded, f"sequencing of {gene} failed", failed & ~some, study)
             excluded = also(excluded, f"no sample sequenced for {gene} before other antivirals", ~some, study)
         value = (some & (first >= from_class)).astype(np.int8)
@@ -80,19 +80,19 @@ def _begun(study: Study) -> FloatArray:
     """(R, N) day on which (val)aciclovir was begun, +inf if never."""
     if not any(drug in study.exposures for drug in ACICLOVIR):
         raise InputError(
-            Problem("(val)aciclovir was not recorded", "analysis", "endpoints", "a table exposures.csv for cmv_polymerase_mutation")
+            Problem(
+                "(val)aciclovir was not recorded", "analysis", "endpoints", "a table exposures.csv for cmv_polymerase_mutation"
+            )
         )
     return _first(study.exposures, ACICLOVIR) + np.zeros(study.disposition.end.shape)
 
 
-def _first(exposures: object, drugs: tuple[str, ...]) -> FloatArray:
+def _first(exposures: Mapping[str, Courses], drugs: tuple[str, ...]) -> FloatArray:
     """First day of any of the drugs, +inf if none; () where no table has one."""
     first: FloatArray = np.array(np.inf)
-    assert isinstance(exposures, dict)
     for drug in drugs:
-        courses: Courses | None = exposures.get(drug)
-        if courses is not None:
-            first = np.fmin(first, np.fmin.reduce(courses.start, axis=-1, initial=np.inf))
+        if drug in exposures:
+            first = np.fmin(first, np.fmin.reduce(exposures[drug].start, axis=-1, initial=np.inf))
     return first
 
 

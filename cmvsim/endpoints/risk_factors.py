@@ -206,13 +206,16 @@ def terms_of(
     offset
         Place of the first covariate among the coefficients (1 after an intercept).
     """
-    replicates, p = varies.shape
+    replicates = varies.shape[0]
     entered = derived.entered.sum(axis=1)
     events = (derived.cause == EVENT).sum(axis=1)
     nothing = Status.NOT_ESTIMABLE
     columns = {
         term: Estimates(
-            *(np.full(replicates, np.nan) for _ in range(4)),
+            np.full(replicates, np.nan),
+            np.full(replicates, np.nan),
+            np.full(replicates, np.nan),
+            np.full(replicates, np.nan),
             n=entered,
             events=events,
             status=np.where(entered == 0, int(Status.EMPTY), int(nothing)),

@@ -159,7 +159,9 @@ def read_list(name: str, table: Mapping[str, Any]) -> PriceList:
     index = table.get("index", {})
     for key, entry in table["prices"].items():
         if key not in set(Item):
-            raise InputError(Problem(f"there is no item '{key}'", name, allowed=did_you_mean(key, [item.value for item in Item])))
+            raise InputError(
+                Problem(f"there is no item '{key}'", name, allowed=did_you_mean(key, [item.value for item in Item]))
+            )
         item = Item(key)
         if "zero" in entry:
             costs[item.code], zeros[item] = 0.0, entry["zero"]
