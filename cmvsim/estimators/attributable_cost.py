@@ -22,7 +22,8 @@ Censoring
 A death is not a censoring of cost: nothing is spent after it, and the history is complete. Who is censored on day X
 before the horizon is known through day X. The cost of each partition (of `partition_days` days since day 0) counts if
 the partition is complete, with weight K(t-) / K(min(X, end)-), where K is the Kaplan-Meier estimate of being
-uncensored among all patients (Bang and Tsiatis 2000, their partitioned estimator, from day t on). Where the longest
+uncensored among all patients, deaths of a day before its censorings (Bang and Tsiatis 2000, their partitioned
+estimator, from day t on). Where the longest
 history of all is censored nobody speaks for those who went on, and nothing is estimable.
 
 Standard errors
@@ -243,22 +244,19 @@ def _check(
     if any(a.shape != money.shape[:2] for a in (index, leaves, dies)) or key.shape != money.shape[:3]:
         shapes = ", ".join(str(a.shape) for a in (index, leaves, dies, key))
         raise ValueError(f"days must be (replicates, patients) and keys (replicates, patients, days) as in cost, not {shapes}")
-    if money.dtype not in (np.float32, np.float64):
-        money = money.astype(np.float64)
     horizon = money.shape[2] - 1
     used = leaves >= 0.0  # NaN is not
     seen = dies <= leaves
     last = np.floor(np.minimum(np.where(seen, dies, leaves), horizon))
     used &= ~(last < 0.0)
     complete = (seen & (dies <= horizon)) | (leaves >= horizon)
-    # float32 costs and narrow keys are compiled for as they are: no copy
     return (
-        np.ascontiguousarray(money),
+        np.ascontiguousarray(money, dtype=np.float64),
         np.floor(index),
         np.where(used, last, 0.0).astype(np.int64),
         complete.astype(np.float64),
         used.astype(np.float64),
-        np.ascontiguousarray(key),
+        np.ascontiguousarray(key, dtype=np.int64),
     )
 
 

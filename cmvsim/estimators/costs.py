@@ -23,8 +23,9 @@ The estimators, by name
 Standard errors are from influences: of the weighted means with the censorings' martingale part (Bang and Tsiatis
 2000), of Lin's with the survival's; the plain standard error of a mean for the naive ones.
 
-In the curve of the censoring everybody with X >= t is at risk at t, those who die at t included; K(X-) is its left
-limit, so that a death or the end of an interval on the day of a censoring comes before it.
+At a tie deaths, and the ends of intervals, come before censorings: K(X-) is the left limit, and who dies at t is not at
+risk of being censored at t. (In whole days that is not a trifle: with the dead of the day at risk as well, K would be too
+high by the product of the two hazards, day after day.)
 """
 
 from __future__ import annotations

@@ -47,7 +47,10 @@ def match(
 def censoring_by_day(
     X: IntArray, complete: FloatArray, weight: FloatArray, K: FloatArray, Y: FloatArray, hazard: FloatArray
 ) -> bool:
-    """K just before each day, numbers at risk and hazards of censoring; False if the longest history is censored."""
+    """K just before each day, numbers at risk and hazards of censoring; False if the longest history is censored.
+
+    Deaths of a day come before its censorings: the dead are not at risk of being censored on it.
+    """
     days = Y.size
     Y[:] = 0.0
     hazard[:] = 0.0
@@ -60,8 +63,11 @@ def censoring_by_day(
                 hazard[X[i]] += weight[i]
     if longest < 0 or hazard[longest] > 0.0:
         return False
-    for d in range(days - 2, -1, -1):
-        Y[d] += Y[d + 1]
+    later = 0.0
+    for d in range(days - 1, -1, -1):
+        leaving = Y[d]
+        Y[d] = later + hazard[d]
+        later += leaving
     K[0] = 1.0
     for d in range(days):
         hazard[d] = hazard[d] / Y[d] if Y[d] > 0.0 else 0.0
@@ -282,8 +288,11 @@ def sum_influences(
             continue
         d = X[i]
         for c in range(n_components):
-            own = Q[d, c] / (1.0 - hazard[d]) / Y[d] if complete[i] == 0.0 else 0.0
-            value = influence[i, c] + own - spent[d + 1, c]
+            if complete[i] == 0.0:
+                own = Q[d, c] / (1.0 - hazard[d]) / Y[d] - spent[d + 1, c]
+            else:
+                own = -spent[d, c]
+            value = influence[i, c] + own
             variance[c] += value * value
 
 

@@ -9,19 +9,20 @@ from cmvsim.core.records import FloatArray, IntArray
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def censoring_curve(
+def product_limit(
     time: FloatArray,
     complete: FloatArray,
     weight: FloatArray,
     order: IntArray,
+    of_death: bool,
     moments: FloatArray,
     before: FloatArray,
     at_risk: FloatArray,
 ) -> int:
-    """Kaplan-Meier of being uncensored: distinct times, its value just before each, and the numbers at risk.
+    """Kaplan-Meier of being uncensored, or alive: distinct times, its value just before each, the numbers at risk.
 
-    `order` sorts `time`; `complete` 0 is a censoring; everybody observed to t or longer is at risk at t. Returns how
-    many distinct times there are.
+    `order` sorts `time`; `complete` 1 is a death (or the end), 0 a censoring. At a tie the deaths come first: they
+    are not at risk of being censored any more. Returns how many distinct times there are.
     """
     n = order.size
     left = 0.0
@@ -42,11 +43,11 @@ def censoring_curve(
             place += 1
         moments[m] = t
         before[m] = K
-        at_risk[m] = left
-        m += 1
-        if left > 0.0:
-            K *= 1.0 - censored / left
+        at_risk[m] = left if of_death else left - (out - censored)
+        if at_risk[m] > 0.0:
+            K *= 1.0 - (out - censored if of_death else censored) / at_risk[m]
         left -= out
+        m += 1
     return m
 
 
@@ -59,7 +60,7 @@ def uncensored_before(time: FloatArray, complete: FloatArray, used: FloatArray, 
     at_risk = np.empty(n_rows)
     for r in range(n_replicates):
         order = np.argsort(time[r])
-        m = censoring_curve(time[r], complete[r], used[r], order, moments, before, at_risk)
+        m = product_limit(time[r], complete[r], used[r], order, False, moments, before, at_risk)
         for i in range(n_rows):
             out[r, i] = before[np.searchsorted(moments[:m], time[r, i])] if used[r, i] > 0.0 else np.nan
 
@@ -88,7 +89,7 @@ def weighted_means(
     influence = np.empty(n_rows)
     for r in range(n_replicates):
         order = np.argsort(time[r])
-        m = censoring_curve(time[r], complete[r], used[r], order, moments, before, at_risk)
+        m = product_limit(time[r], complete[r], used[r], order, False, moments, before, at_risk)
         n = 0.0
         for i in range(n_rows):
             n += used[r, i]
@@ -132,12 +133,13 @@ def weighted_means(
         squares = 0.0
         for g in range(m):
             G = gain[g] / at_risk[g] if at_risk[g] > 0.0 else 0.0
+            until = compensator  # who dies at a moment is not at risk of being censored at it
             compensator += G * censored[g] / at_risk[g] if at_risk[g] > 0.0 else 0.0
             while place < n_rows and time[r, order[place]] == moments[g]:
                 i = order[place]
                 if used[r, i] > 0.0:
-                    own = G if complete[r, i] == 0.0 else 0.0
-                    value = influence[i] - estimate[r] + own - compensator
+                    own = G - compensator if complete[r, i] == 0.0 else -until
+                    value = influence[i] - estimate[r] + own
                     squares += value * value
                 place += 1
         variance[r] = squares / (n * n) if n > 0 else np.nan
@@ -164,14 +166,10 @@ def survival_weighted_means(
     moments = np.empty(n_rows)
     before = np.empty(n_rows)
     at_risk = np.empty(n_rows)
-    died = np.empty(n_rows)
     influence = np.empty(n_rows)
     for r in range(n_replicates):
         order = np.argsort(time[r])
-        for i in range(n_rows):
-            died[i] = 1.0 - complete[r, i]
-        # with the roles exchanged the curve of the censoring is the survival; later than a death nothing precedes it
-        m = censoring_curve(time[r], died, used[r], order, moments, before, at_risk)
+        m = product_limit(time[r], complete[r], used[r], order, True, moments, before, at_risk)
         deaths = np.zeros(m)
         n = 0.0
         for i in range(n_rows):
