@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,8 @@ from cmvsim.valuation import DIMENSIONS
 
 CHANGES = ("same", "better", "worse", "mixed")
 """Paretian classes of a change of profile, by code: better in some dimension and worse in none is better, and so on."""
+NO_ERROR = 1e-9
+"""A standard error below this is rounding: nothing varies."""
 STATUSES = ("without CMV", "with CMV")
 
 Estimate = Callable[[Longitudinal, AnalysisSpec], dict[str, Estimates]]
@@ -81,11 +84,22 @@ def _with_variation(
     got = fit(outcome, covariates)
     if constant.any():
         plain = fit(outcome[constant], covariates[constant][..., :1])
+        columns: dict[str, Any] = {}
         for name in ("estimate", "se", "ci_low", "ci_high", "n", "events", "status"):
-            values = getattr(got, name).copy()
-            values[constant] = getattr(plain, name)
-            got = replace(got, **{name: values})
-    return got
+            columns[name] = getattr(got, name).copy()
+            columns[name][constant] = getattr(plain, name)
+        got = replace(got, **columns)
+    return _without_certainty(got)
+
+
+def _without_certainty(got: Estimates) -> Estimates:
+    """A difference without any variation around it (all exposed and all others answer alike) is not estimable."""
+    nothing = ~(got.se > NO_ERROR)
+    blank: dict[str, Any] = {
+        name: np.where(nothing, np.nan, getattr(got, name)) for name in ("estimate", "se", "ci_low", "ci_high")
+    }
+    status = np.where(nothing & (got.status == Status.OK), int(Status.NOT_ESTIMABLE), got.status)
+    return replace(got, status=status, **blank)
 
 
 def area_difference(what: str) -> Estimate:
@@ -139,16 +153,17 @@ def mixed(what: str) -> Estimate:
         for place, group in enumerate(derived.groups):
             mine = _of_group(derived, place)
             parts = [_mixed_of(derived, r, mine[r], plan) for r in range(mine.shape[0])]
-            value, se, n, status = (np.array([part[k] for part in parts], dtype=np.float64) for k in range(4))
+            value, se = np.array([part[:2] for part in parts], dtype=np.float64).T
+            n, status = np.array([part[2:] for part in parts], dtype=np.int64).T
             half = normal_quantile(plan.level) * se
             found[f"{group} {what}"] = Estimates(
                 value,
                 se,
                 value - half,
                 value + half,
-                n.astype(np.int64),
+                n,
                 _exposed(derived, mine),
-                status.astype(np.int64),
+                status,
                 plan.level,
                 "REML, random intercept, normal interval",
             )
@@ -195,7 +210,7 @@ def paretian_counts(derived: Longitudinal, plan: AnalysisSpec) -> dict[str, Esti
         code = np.where(given, derived.value[..., v], code)
         status = np.where(given, derived.exposed[..., v], status)
     found = {}
-    nothing = np.full(code.shape[0], np.nan)
+    nothing = np.full(derived.baseline.shape[0], np.nan)
     for place, group in enumerate(derived.groups):
         for exposed, name in enumerate(STATUSES):
             mine = _of_group(derived, place) & (status == exposed)

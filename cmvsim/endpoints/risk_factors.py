@@ -265,9 +265,8 @@ def _logistic(method: Literal["ml", "firth"]) -> Fitter:
         from cmvsim.estimators.logistic import logistic
 
         cause = derived.cause[rows]
-        interval: Literal["profile", "wald"] = "profile" if method == "firth" else "wald"
         outcome = np.where(cause < 0, -1, cause == EVENT)
-        return logistic(outcome, x, method=method, interval=interval, level=plan.level)
+        return logistic(outcome, x, method=method, level=plan.level)
 
     return fit
 
