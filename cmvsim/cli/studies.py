@@ -1,4 +1,4 @@
-"""Commands that work on studies: power, simulate, estimate, replay, formula."""
+"""Commands that work on studies: power, simulate, trace, accrual, estimate, replay, formula."""
 
 from __future__ import annotations
 
@@ -120,6 +120,100 @@ def simulate(
                 f"{outcome.results['replicates']} simulated stud{'y' if outcome.results['replicates'] == 1 else 'ies'} of "
                 f"{outcome.results['patients']} patients in {shown(outcome.folder)}"
             )
+
+    finish(work)
+
+
+@cli.command()
+@scenario_argument
+@set_option
+@click.option("--patient", metavar="K", help="Which: 12 or P012; with --find where the search begins.")
+@click.option(
+    "--find",
+    metavar="COURSE",
+    help="The first patient with: reactivation, untreated, treated, switched, disease, resistance, relapse, death.",
+)
+@click.option("-n", "patients", type=int, help="Patients of the study [default: the scenario's].")
+@click.option("--replicate", type=int, default=0, show_default=True, help="Which simulated study, from 0.")
+@click.option("--strategy", metavar="ID", help="Strategy of the scenario [default: the one without a drug].")
+@click.option("--no-cmv", is_flag=True, help="The same patient with nobody's CMV replicating.")
+@seed_option
+@output_option
+@force_option
+@json_option
+@quiet_option
+def trace(
+    scenario: str,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    no_cmv: bool,
+    **options: Any,
+) -> None:
+    """Tell one simulated patient's story in words and as a timeline.
+
+    The patient is that of `simulate` with the same seed, strategy and replicate.
+    """
+
+    def work() -> None:
+        from cmvsim.report import trace_text
+        from cmvsim.verbs.place import Place
+        from cmvsim.verbs.trace import TraceOptions
+        from cmvsim.verbs.trace import trace as verb
+
+        asked = TraceOptions(scenario, overrides, cmv=not no_cmv, **options)
+        outcome = verb(asked, Place(output, force=force), Terminal(quiet=quiet))
+        if as_json:
+            say_json(outcome.results)
+        elif quiet:
+            say(trace_text.one_line(outcome.results))
+        else:
+            say(trace_text.story_text(outcome.results))
+            say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
+
+    finish(work)
+
+
+@cli.command()
+@scenario_argument
+@set_option
+@click.option("-n", "sizes", metavar="N", help="Patients: 250, or 100,150, or 60:300:10 [default: the scenario's].")
+@click.option("--by", metavar="DAY", help="Probability that all are enrolled by a day from the start, or a date (2026-06-30).")
+@click.option("--probability", type=float, help="With --by: find the smallest number of sites with this probability.")
+@click.option("--replicates", type=int, default=10_000, show_default=True, help="Simulated studies.")
+@seed_option
+@output_option
+@force_option
+@json_option
+@quiet_option
+def accrual(
+    scenario: str,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Recruitment of SCENARIO: time to enrol, candidates screened, sites needed."""
+
+    def work() -> None:
+        from cmvsim.report import accrual_text, power_text, programme_text
+        from cmvsim.verbs.accrual import AccrualOptions
+        from cmvsim.verbs.accrual import accrual as verb
+        from cmvsim.verbs.place import Place
+
+        outcome = verb(AccrualOptions(scenario, overrides, **options), Place(output, force=force), Terminal(quiet=quiet))
+        if as_json:
+            say_json(outcome.results)
+            return
+        say(accrual_text.sentence(outcome.results))
+        if not quiet:
+            say("\n" + power_text.plain_table(accrual_text.table(outcome.results)))
+            say("\n" + programme_text.programme_plain(outcome.results["turnaround_and_occupancy"]))
+            say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
 
     finish(work)
 

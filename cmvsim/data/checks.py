@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from cmvsim.core.errors import InputError, Problem
-from cmvsim.core.records import BoolArray, FloatArray, IntArray
+from cmvsim.core.records import FloatArray
 from cmvsim.data.cells import Finding, ObjectArray, read_cells
+from cmvsim.data.checks_further import further_findings
+from cmvsim.data.matching import Tables, groups, planned_twice, positions, repeats
 from cmvsim.data.parsing import Values, parse
 from cmvsim.data.rules import row_findings
-from cmvsim.data.schema import DISPOSITION, EVENTS_TABLE, EXPOSURES, LAST_DAY, SAMPLES, SUBJECTS, TABLES
+from cmvsim.data.schema import (
+    CAR_T,
+    DISPOSITION,
+    EVENTS_TABLE,
+    EXPOSURES,
+    QUESTIONNAIRES,
+    RESOURCES,
+    SAMPLES,
+    SEQUENCING,
+    STAYS,
+    SUBJECTS,
+    TABLES,
+    VIROME,
+)
 
 MOST_STRATA = int(np.iinfo(np.int8).max)
 _MOST_TO_COMPARE = 5000  # looking for the nearest name costs time in proportion
-_DATED = ((SAMPLES, "day", "sample"), (EVENTS_TABLE, "day", "event"), (EXPOSURES, "start_day", "course"))
-
-Tables = Mapping[str, Values]
+_DATED = (
+    (SAMPLES, "day", "sample"),
+    (EVENTS_TABLE, "day", "event"),
+    (EXPOSURES, "start_day", "course"),
+    (VIROME, "day", "sample"),
+    (CAR_T, "day", "sample"),
+    (SEQUENCING, "day", "sample"),
+    (QUESTIONNAIRES, "day", "questionnaire"),
+    (STAYS, "start_day", "stay"),
+    (RESOURCES, "first_day", "use"),
+)
 
 
 def check_study(folder: Path) -> dict[str, Values]:
@@ -57,6 +80,7 @@ def check_study(folder: Path) -> dict[str, Values]:
     findings += _sample_findings(tables)
     findings += _patient_findings(tables)
     findings += _after_death(tables)
+    findings += further_findings(tables)
     if findings:
         raise InputError([finding.problem() for finding in sorted(findings, key=_place)])
     return tables
@@ -68,28 +92,6 @@ def _place(finding: Finding) -> tuple[int, int, int]:
     return index, finding.row, names.index(finding.column) if finding.column in names else -1
 
 
-def positions(patients: ObjectArray, known: ObjectArray) -> IntArray:
-    """Index of each patient in `known`, a list without repeats; -1 where unknown."""
-    index = pd.Index(known, dtype=object).get_indexer(pd.Index(patients, dtype=object))
-    return np.asarray(index, dtype=np.int64)
-
-
-def _first(keys: ObjectArray | IntArray) -> tuple[IntArray, IntArray]:
-    """Group of each entry, by first appearance, and the index of the first entry of each group."""
-    codes, _ = pd.factorize(keys)
-    _, first = np.unique(codes, return_index=True)
-    return codes.astype(np.int64), first.astype(np.int64)
-
-
-def _repeats(keys: ObjectArray | IntArray, among: BoolArray) -> Iterator[tuple[int, int]]:
-    """Pairs (a repeat, its first) of indices with equal keys, of those `among`."""
-    indices = np.flatnonzero(among)
-    if indices.size:
-        codes, first = _first(keys[indices])
-        for repeat in np.flatnonzero(first[codes] != np.arange(codes.size)):
-            yield int(indices[repeat]), int(indices[first[codes[repeat]]])
-
-
 def _subject_findings(tables: Tables) -> Iterator[Finding]:
     """Find patients there twice, and strata that belong to two diseases."""
     for table in (SUBJECTS, DISPOSITION):
@@ -97,7 +99,7 @@ def _subject_findings(tables: Tables) -> Iterator[Finding]:
         if values is None or not values.has("patient"):
             continue
         patients = values.texts["patient"]
-        for repeat, first in _repeats(patients, patients != ""):
+        for repeat, first in repeats(patients, patients != ""):
             message = f"patient '{patients[repeat]}' has a row already (row {values.rows[first]})"
             yield Finding(table.name, message, "one row per patient", int(values.rows[repeat]), "patient")
     values = tables.get(SUBJECTS.name)
@@ -105,7 +107,7 @@ def _subject_findings(tables: Tables) -> Iterator[Finding]:
         return
     known = np.flatnonzero(values.usable("stratum", "disease"))
     strata, diseases = values.texts["stratum"][known], values.texts["disease"][known]
-    codes, firsts = _first(strata)
+    codes, firsts = groups(strata)
     if firsts.size > MOST_STRATA:
         yield Finding(SUBJECTS.name, f"{firsts.size} strata", f"at most {MOST_STRATA}", column="stratum")
     for index in np.flatnonzero(diseases != diseases[firsts[codes]]):
@@ -122,15 +124,8 @@ def _sample_findings(tables: Tables) -> Iterator[Finding]:
     values = tables.get(SAMPLES.name)
     if values is None:
         return
-    if values.has("patient", "nominal_day"):
-        nominal = values.numbers["nominal_day"]
-        planned = values.usable("patient", "nominal_day") & ~np.isnan(nominal)
-        codes, _ = _first(values.texts["patient"])
-        keys = codes * (2 * LAST_DAY + 1) + np.where(planned, nominal, 0).astype(np.int64)
-        for repeat, first in _repeats(keys, planned):
-            message = f"the sample planned for {nominal[repeat]:.0f} has a row already (row {values.rows[first]})"
-            hint = "one row per planned sample; further ones are clinical, with an empty nominal_day"
-            yield Finding(SAMPLES.name, message, hint, int(values.rows[repeat]), "nominal_day")
+    hint = "one row per planned sample; further ones are clinical, with an empty nominal_day"
+    yield from planned_twice(values, (), "sample", hint)
     for column, what in (("matrix", "matrices"), ("lloq_iu_ml", "limits of quantification")):
         if not values.has(column):
             continue
@@ -155,7 +150,7 @@ def _patient_findings(tables: Tables) -> Iterator[Finding]:
         return
     # A subject whose row could not be read is a subject all the same: its rows elsewhere are no mistake.
     named = np.flatnonzero(subjects.texts["patient"] != "")
-    _, first = _first(subjects.texts["patient"][named])
+    _, first = groups(subjects.texts["patient"][named])
     origin = named[first]
     known = subjects.texts["patient"][origin]
     for name, values in tables.items():
@@ -192,7 +187,7 @@ def _after_death(tables: Tables) -> Iterator[Finding]:
     if not dead.size:
         return
     patients, death = disposition.texts["patient"][dead], disposition.numbers["death_day"][dead]
-    _, first = _first(patients)
+    _, first = groups(patients)
     for table, column, what in _DATED:
         values = tables.get(table.name)
         if values is None or not values.has("patient", column):

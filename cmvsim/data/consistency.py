@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cmvsim.core.ledger import Item
 from cmvsim.data.study import EndReason, Result, Study
 
 
@@ -47,7 +48,37 @@ def contradictions(study: Study, window: int) -> list[str]:
     untested = ~(study.samples.result[0] > Result.NONE).any(axis=-1)
     if untested.any():
         told.append(f"no sample at all, taken as event-free until end_day: {_who(study, untested)}")
+    return told + _after_death(study) + _unsaid_stays(study)
+
+
+def _after_death(study: Study) -> list[str]:
+    """Courses and stays that outlast their patient."""
+    death = study.disposition.death[0][:, None]
+    spans = {"a course": [courses.stop[0] for courses in study.exposures.values()]}
+    spans["a stay in hospital"] = [study.stays.stop[0]] if study.stays is not None else []
+    told = []
+    for what, stops in spans.items():
+        # stop is the last day + 1: a span that ends with the day of death stops one day later
+        late = np.zeros(death.shape[0], dtype=bool)
+        for stop in stops:
+            late |= (stop > death + 1).any(axis=-1)
+        if late.any():
+            told.append(f"{what} goes on after death: {_who(study, late)}")
     return told
+
+
+def _unsaid_stays(study: Study) -> list[str]:
+    """Days of intensive care in one of stays and resources, and not in the other."""
+    if study.stays is None or study.resources is None:
+        return []
+    code = list(Item).index(Item.ICU_DAY)
+    used = np.zeros(study.patients, dtype=bool)
+    used[study.resources.row[study.resources.item == code]] = True
+    stayed = (study.stays.icu[0] & ~np.isnan(study.stays.start[0])).any(axis=-1)
+    differ = used != stayed
+    if not differ.any():
+        return []
+    return [f"stays and resources disagree on intensive care; each analysis reads its own: {_who(study, differ)}"]
 
 
 def _who(study: Study, which: np.ndarray) -> str:

@@ -92,7 +92,7 @@ def parse(cells: Cells) -> tuple[Values, list[Finding]]:
         read = [_read(column, text) for text in distinct]
         fine = np.array([not fault for _, fault in read], dtype=np.bool_)[codes] & cells.sound
         texts[column.name], good[column.name] = cells.columns[column.name], fine
-        if column.kind in (Kind.DAY, Kind.NUMBER) or column.allowed:
+        if column.kind.numeric or column.allowed:
             values = np.array([value for value, _ in read], dtype=np.float64)[codes]
             numbers[column.name] = np.where(fine, values, np.nan)
         hints = {text: _allowed(column, text) for text, (_, fault) in zip(distinct, read, strict=True) if fault}
@@ -107,7 +107,7 @@ def _read(column: Column, text: str) -> tuple[float, str]:
     """Value of a cell (NaN for texts and empty cells) and what is wrong with it (empty if nothing is)."""
     if not text:
         return np.nan, "" if column.blank else "the cell is empty"
-    if column.kind in (Kind.DAY, Kind.NUMBER):
+    if column.kind.numeric:
         return _read_number(column, text)
     if column.allowed:
         known = text in column.allowed
@@ -117,11 +117,12 @@ def _read(column: Column, text: str) -> tuple[float, str]:
 
 def _read_number(column: Column, text: str) -> tuple[float, str]:
     value = number_of(text)
-    what = "whole day" if column.kind is Kind.DAY else "number"
+    whole = column.kind is not Kind.NUMBER
+    what = column.kind.value
     if value is None:
         return np.nan, f"'{text}' is not a {what}"
-    if column.kind is Kind.DAY and not value.is_integer():
-        return np.nan, f"{text} is not a whole day"
+    if whole and not value.is_integer():
+        return np.nan, f"{text} is not a {what}"
     if column.positive and value <= 0:
         return np.nan, f"{text} is not above 0"
     if not column.low <= value <= column.high:
@@ -138,6 +139,6 @@ def _allowed(column: Column, text: str) -> str:
         return suggestion(text, column.allowed)
     if column.kind is Kind.DAY and _DATE.fullmatch(text):
         return f"{column.values}; days count from infusion, dates are not read"
-    if column.kind in (Kind.DAY, Kind.NUMBER) and "," in text:
+    if column.kind.numeric and "," in text:
         return f"{column.values}; write a decimal point and no separator of thousands"
     return column.values

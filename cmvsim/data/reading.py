@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,13 @@ import pandas as pd
 
 from cmvsim.core.records import BoolArray, FloatArray, IntArray
 from cmvsim.data.cells import ObjectArray
-from cmvsim.data.checks import check_study, positions
+from cmvsim.data.checks import check_study
+from cmvsim.data.matching import positions
 from cmvsim.data.parsing import Values
+from cmvsim.data.placing import PatientIndex, slots, spread
+from cmvsim.data.reading_further import car_t, questionnaires, resources, sequencing, stays, virome
 from cmvsim.data.schema import COVARIATES, DRUGS, EVENTS, Kind
 from cmvsim.data.study import Courses, Disposition, Int8Array, Occurrences, Result, Samples, Study, Subjects
-
-PatientIndex = Callable[[Values], IntArray]
 
 
 def read_study(folder: Path) -> Study:
@@ -24,17 +24,16 @@ def read_study(folder: Path) -> Study:
     Parameters
     ----------
     folder
-        Folder with ``subjects.csv``, ``samples.csv``, ``disposition.csv``; perhaps ``exposures.csv`` and
-        ``events.csv``.
+        Folder with the tables ``subjects``, ``samples``, ``disposition`` and perhaps others, each in one of the formats
+        of :mod:`cmvsim.data.formats`.
 
     Returns
     -------
     Study
-        One replicate; patients as in ``subjects.csv``; strata and open categories by first appearance; the
-        `labels` names the codes of categories. Where an optional table is there, every event
-        `labels` names the codes of categorical covariates. Where an optional table is there, every event
-        (drug) the schema names has an entry, without a day if it has no row; where it is absent, nothing is
-        known and the mapping is empty.
+        One replicate; patients as in ``subjects``; strata and open categories by first appearance; `labels` names the
+        codes of categorical covariates. Where ``events`` (``exposures``) is there, every event (drug) the schema names has
+        an entry, without a day if it has no row; where it is absent, nothing is known and the mapping is empty. Of the
+        virome, viruses with rows have an entry.
 
     Raises
     ------
@@ -54,6 +53,12 @@ def read_study(folder: Path) -> Study:
         disposition=_disposition(tables["disposition"], index, patients.size),
         events=_events(tables["events"], index, patients.size) if "events" in tables else {},
         exposures=_exposures(tables["exposures"], index, patients.size) if "exposures" in tables else {},
+        virome=virome(tables["virome"], index, patients.size) if "virome" in tables else {},
+        car_t=car_t(tables["car_t"], index, subjects) if "car_t" in tables else None,
+        sequencing=sequencing(tables["sequencing"], index, patients.size) if "sequencing" in tables else None,
+        questionnaires=questionnaires(tables["questionnaires"], index, patients.size) if "questionnaires" in tables else None,
+        stays=stays(tables["stays"], index, patients.size) if "stays" in tables else None,
+        resources=resources(tables["resources"], tables.get("unit_costs"), index) if "resources" in tables else None,
     )
 
 
@@ -90,36 +95,23 @@ def _coded(texts: ObjectArray) -> tuple[FloatArray, tuple[str, ...]]:
     return out, tuple(labels)
 
 
-def _slots(patient: IntArray, order: IntArray) -> IntArray:
-    """Place of each row among the rows of its patient, given the order that sorts the rows by patient."""
-    ordered = patient[order]
-    starts = np.searchsorted(ordered, ordered, side="left")
-    out = np.empty_like(order)
-    out[order] = np.arange(order.size) - starts
-    return out
-
-
 def _samples(values: Values, index: PatientIndex, patients: int) -> Samples:
     patient = index(values)
     nominal, day = values.numbers["nominal_day"], values.numbers["day"]
     order = np.lexsort((np.where(np.isnan(day), nominal, day), patient))  # stable: ties stay as in the file
-    slot = _slots(patient, order)
-    shape = (1, patients, int(slot.max()) + 1)
+    slot = slots(patient, order)
 
-    def spread(column: FloatArray) -> FloatArray:
-        out = np.full(shape, np.nan)
-        out[0, patient, slot] = column
-        return out
+    def placed(column: FloatArray) -> FloatArray:
+        return spread(column, patient, slot, patients)
 
-    result: Int8Array = np.full(shape, Result.NONE, dtype=np.int8)
-    result[0, patient, slot] = values.numbers["result"]
+    result: Int8Array = spread(values.numbers["result"], patient, slot, patients, Result.NONE).astype(np.int8)
     matrix = values.texts["matrix"]
     lloq = values.numbers["lloq_iu_ml"]
     return Samples(
-        nominal=spread(nominal),
-        day=spread(day),
+        nominal=placed(nominal),
+        day=placed(day),
         result=result,
-        load=spread(values.numbers["load_iu_ml"]),
+        load=placed(values.numbers["load_iu_ml"]),
         matrix=str(matrix[matrix != ""][0]),
         lloq=float(lloq[~np.isnan(lloq)][0]),
     )
@@ -146,10 +138,18 @@ def _events(values: Values, index: PatientIndex, patients: int) -> dict[str, Occ
     for code, name in enumerate(EVENTS):
         rows = np.flatnonzero(kind == code)
         patient, day = all_patients[rows], all_days[rows]
-        slot = _slots(patient, np.lexsort((day, patient)))
-        days = np.full((1, patients, int(slot.max(initial=0)) + 1), np.nan)
-        days[0, patient, slot] = day
-        events[name] = Occurrences(days)
+        slot = slots(patient, np.lexsort((day, patient)))
+
+        def placed(column: str, rows: IntArray = rows, patient: IntArray = patient, slot: IntArray = slot) -> FloatArray | None:
+            return spread(values.numbers[column][rows], patient, slot, patients) if values.has(column) else None
+
+        certainty = placed("certainty")
+        events[name] = Occurrences(
+            spread(day, patient, slot, patients),
+            end=placed("end_day"),
+            grade=placed("grade"),
+            certainty=None if certainty is None else np.where(np.isnan(certainty), -1, certainty).astype(np.int8),
+        )
     return events
 
 
@@ -159,9 +159,7 @@ def _exposures(values: Values, index: PatientIndex, patients: int) -> dict[str, 
     for code, name in enumerate(DRUGS):
         rows = np.flatnonzero(kind == code)
         patient, start = all_patients[rows], values.numbers["start_day"][rows]
-        slot = _slots(patient, np.lexsort((start, patient)))
-        courses = np.full((2, 1, patients, int(slot.max(initial=0)) + 1), np.nan)
-        courses[0, 0, patient, slot] = start
-        courses[1, 0, patient, slot] = values.numbers["stop_day"][rows]
-        exposures[name] = Courses(start=courses[0], stop=courses[1])
+        slot = slots(patient, np.lexsort((start, patient)))
+        stop = values.numbers["stop_day"][rows]
+        exposures[name] = Courses(spread(start, patient, slot, patients), spread(stop, patient, slot, patients))
     return exposures

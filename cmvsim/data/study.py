@@ -295,6 +295,8 @@ class Resources:
         Of a study that brings its own: (items,) in the order of the codes, NaN where there is none; None: none at all.
     currency
         Of the unit costs.
+    year
+        Of their prices; None where the study does not say.
     """
 
     row: IntArray
@@ -305,6 +307,7 @@ class Resources:
     quantity: FloatArray
     unit_costs: FloatArray | None = None
     currency: str = "EUR"
+    year: int | None = None
 
 
 COMPONENTS = ("initial_stay", "additional_stays", "surveillance", "treatments", "prophylaxis", "other")

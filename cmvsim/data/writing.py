@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cmvsim.core.errors import InputError, Problem, did_you_mean
+from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, FloatArray, IntArray
+from cmvsim.data.cell_texts import Columns, coded, days, known, names, numbers
 from cmvsim.data.cells import ObjectArray, number_text
-from cmvsim.data.parsing import text_fault
 from cmvsim.data.schema import (
     COVARIATES,
     DISPOSITION,
@@ -27,9 +27,8 @@ from cmvsim.data.schema import (
     Kind,
     Table,
 )
-from cmvsim.data.study import Int8Array, Result, Study, Subjects
-
-Columns = dict[str, ObjectArray]
+from cmvsim.data.study import CERTAINTIES, Int8Array, Result, Study, Subjects
+from cmvsim.data.writing_further import further
 
 
 def write_study(study: Study, replicate: int, folder: Path) -> list[Path]:
@@ -72,6 +71,7 @@ def write_study(study: Study, replicate: int, folder: Path) -> list[Path]:
         tables[EXPOSURES.name] = _exposures(study, replicate, patients)
     if study.events:
         tables[EVENTS_TABLE.name] = _events(study, replicate, patients)
+    tables |= further(study, replicate, patients)
     stale = [table.file for table in TABLES if table.name not in tables and (folder / table.file).exists()]
     if stale:
         raise InputError(Problem("is there already and is no part of this study", f, "", "another folder") for f in stale)
@@ -80,8 +80,7 @@ def write_study(study: Study, replicate: int, folder: Path) -> list[Path]:
 
 
 def _write(table: Table, columns: Columns, folder: Path) -> Path:
-    names = [name for name in table.names if name in columns]
-    frame = pd.DataFrame({name: columns[name] for name in names}, dtype=object)
+    frame = pd.DataFrame({name: columns[name] for name in table.names if name in columns}, dtype=object)
     path = folder / table.file
     frame.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
     return path
@@ -90,89 +89,32 @@ def _write(table: Table, columns: Columns, folder: Path) -> Path:
 def _patients(study: Study) -> ObjectArray:
     given = study.subjects.patients
     width = len(str(study.patients))
-    names = given or [f"P{number:0{width}d}" for number in range(1, study.patients + 1)]
-    if len(names) != study.patients or len(set(names)) != len(names):
-        raise ValueError(f"{len(set(names))} different identifiers for {study.patients} patients")
-    return _names(names, "patients")
-
-
-def _names(names: Sequence[str], what: str) -> ObjectArray:
-    """Check that names read back as they are."""
-    for name in names:
-        fault = text_fault(name) or ("" if name and name == name.strip() else f"{name!r} is blank or has blanks around it")
-        if fault:
-            raise ValueError(f"{what}: {fault}")
-    out = np.empty(len(names), dtype=np.object_)
-    out[:] = list(names)
-    return out
-
-
-def _texts(values: FloatArray, text: Callable[[float], str], what: str, empty: bool) -> ObjectArray:
-    """Text of each number, made once per distinct number; NaN is an empty cell where that is allowed."""
-    out = np.full(values.shape, "", dtype=np.object_)
-    given = ~np.isnan(values)
-    if not empty and not given.all():
-        raise ValueError(f"{what}: missing values")
-    distinct, inverse = np.unique(values[given], return_inverse=True)
-    words = np.empty(distinct.size, dtype=np.object_)
-    words[:] = [text(value) for value in distinct.tolist()]
-    out[given] = words[inverse]
-    return out
-
-
-def _days(values: FloatArray, what: str, empty: bool = False) -> ObjectArray:
-    def text(day: float) -> str:
-        if not day.is_integer():
-            raise ValueError(f"{what}: {day} is not a whole day")
-        return number_text(day)
-
-    return _texts(values, text, what, empty)
-
-
-def _numbers(values: FloatArray, what: str, empty: bool = False) -> ObjectArray:
-    def text(number: float) -> str:
-        if np.isinf(number):
-            raise ValueError(f"{what}: infinite")
-        return number_text(number)
-
-    return _texts(values, text, what, empty)
-
-
-def _coded(codes: FloatArray | Int8Array, labels: Sequence[str], what: str, empty: bool = False) -> ObjectArray:
-    def text(code: float) -> str:
-        if not (code.is_integer() and 0 <= code < len(labels)):
-            raise ValueError(f"{what}: code {code:g} of {len(labels)}")
-        return labels[int(code)]
-
-    return _texts(np.asarray(codes, dtype=np.float64), text, what, empty)
-
-
-def _known(given: Iterable[str], names: Sequence[str], what: str) -> None:
-    for name in given:
-        if name not in names:
-            raise ValueError(f"no table has a place for {what} '{name}' ({did_you_mean(name, names)})")
+    called = given or [f"P{number:0{width}d}" for number in range(1, study.patients + 1)]
+    if len(called) != study.patients or len(set(called)) != len(called):
+        raise ValueError(f"{len(set(called))} different identifiers for {study.patients} patients")
+    return names(called, "patients")
 
 
 def _subjects(subjects: Subjects, replicate: int, patients: ObjectArray) -> Columns:
     stratum = subjects.stratum[replicate]
     columns: Columns = {
         "patient": patients,
-        "stratum": _coded(stratum, _names(subjects.strata, "strata").tolist(), "stratum"),
-        "disease": _coded(stratum, subjects.diseases, "disease"),
+        "stratum": coded(stratum, names(subjects.strata, "strata").tolist(), "stratum"),
+        "disease": coded(stratum, subjects.diseases, "disease"),
     }
-    _known(subjects.diseases, SUBJECTS.column("disease").allowed, "disease")
-    _known(subjects.covariates, [column.name for column in COVARIATES], "covariate")
+    known(subjects.diseases, SUBJECTS.column("disease").allowed, "disease")
+    known(subjects.covariates, [column.name for column in COVARIATES], "covariate")
     for column in COVARIATES:
         if column.name not in subjects.covariates:
             continue
         values = subjects.covariates[column.name][replicate]
         if column.kind is Kind.NUMBER:
-            columns[column.name] = _numbers(values, column.name, empty=True)
+            columns[column.name] = numbers(values, column.name, empty=True)
             continue
         labels = subjects.labels.get(column.name, column.allowed)
         if column.allowed:
-            _known(labels, column.allowed, column.name)
-        columns[column.name] = _coded(values, _names(labels, column.name).tolist(), column.name, empty=True)
+            known(labels, column.allowed, column.name)
+        columns[column.name] = coded(values, names(labels, column.name).tolist(), column.name, empty=True)
     return columns
 
 
@@ -190,17 +132,17 @@ def _samples(study: Study, replicate: int, patients: ObjectArray) -> Columns:
     patient, visit, nominal, day = patient[order], visit[order], nominal[order], day[order]
     result = result[patient, visit]
     load = np.where(result == Result.QUANTIFIED, samples.load[replicate][patient, visit], np.nan)
-    _known([samples.matrix], SAMPLES.column("matrix").allowed, "matrix")
+    known([samples.matrix], SAMPLES.column("matrix").allowed, "matrix")
     planned = np.where(np.isnan(nominal), 1.0, 0.0)
     return {
         "patient": patients[patient],
-        "nominal_day": _days(nominal, "nominal_day", empty=True),
-        "day": _days(day, "day", empty=True),
+        "nominal_day": days(nominal, "nominal_day", empty=True),
+        "day": days(day, "day", empty=True),
         "matrix": np.full(patient.size, samples.matrix, dtype=np.object_),
-        "result": _coded(result, RESULTS, "result"),
-        "load_iu_ml": _numbers(load, "load_iu_ml", empty=True),
+        "result": coded(result, RESULTS, "result"),
+        "load_iu_ml": numbers(load, "load_iu_ml", empty=True),
         "lloq_iu_ml": np.full(patient.size, number_text(float(samples.lloq)), dtype=np.object_),
-        "reason": _coded(planned, SAMPLES.column("reason").allowed, "reason"),
+        "reason": coded(planned, SAMPLES.column("reason").allowed, "reason"),
     }
 
 
@@ -209,7 +151,7 @@ def _stacked(parts: Sequence[tuple[FloatArray | IntArray, ...]]) -> list[FloatAr
 
 
 def _exposures(study: Study, replicate: int, patients: ObjectArray) -> Columns:
-    _known(study.exposures, DRUGS, "drug")
+    known(study.exposures, DRUGS, "drug")
     parts: list[tuple[FloatArray | IntArray, ...]] = []
     for name, courses in study.exposures.items():
         start, stop = courses.start[replicate], courses.stop[replicate]
@@ -220,33 +162,49 @@ def _exposures(study: Study, replicate: int, patients: ObjectArray) -> Columns:
     order = np.lexsort((drug, first, who))
     return {
         "patient": patients[who[order].astype(np.intp)],
-        "drug": _coded(drug[order], DRUGS, "drug"),
-        "start_day": _days(first[order], "start_day"),
-        "stop_day": _days(last[order], "stop_day", empty=True),
+        "drug": coded(drug[order], DRUGS, "drug"),
+        "start_day": days(first[order], "start_day"),
+        "stop_day": days(last[order], "stop_day", empty=True),
     }
 
 
 def _events(study: Study, replicate: int, patients: ObjectArray) -> Columns:
-    _known(study.events, EVENTS, "event")
+    known(study.events, EVENTS, "event")
     parts: list[tuple[FloatArray | IntArray, ...]] = []
+    said = {name: any(getattr(o, name) is not None for o in study.events.values()) for name in ("end", "grade", "certainty")}
     for name, occurrences in study.events.items():
-        days = occurrences.day[replicate]
-        patient, which = np.nonzero(~np.isnan(days))
-        parts.append((patient, np.full(patient.size, EVENTS.index(name)), days[patient, which]))
-    who, event, day = _stacked(parts)
+        all_days = occurrences.day[replicate]
+        patient, which = np.nonzero(~np.isnan(all_days))
+        more = [_detail(getattr(occurrences, detail), replicate, patient, which) for detail in said]
+        parts.append((patient, np.full(patient.size, EVENTS.index(name)), all_days[patient, which], *more))
+    who, event, day, end, grade, certainty = _stacked(parts)
     order = np.lexsort((event, day, who))
-    return {
+    columns = {
         "patient": patients[who[order].astype(np.intp)],
-        "event": _coded(event[order], EVENTS, "event"),
-        "day": _days(day[order], "day"),
+        "event": coded(event[order], EVENTS, "event"),
+        "day": days(day[order], "day"),
     }
+    if said["end"]:
+        columns["end_day"] = days(end[order], "end_day", empty=True)
+    if said["grade"]:
+        columns["grade"] = days(grade[order], "grade", empty=True)
+    if said["certainty"]:
+        sure = certainty[order]
+        columns["certainty"] = coded(np.where(sure < 0, np.nan, sure), CERTAINTIES, "certainty", empty=True)
+    return columns
+
+
+def _detail(values: FloatArray | Int8Array | None, replicate: int, patient: IntArray, which: IntArray) -> FloatArray:
+    if values is None:
+        return np.full(patient.size, np.nan)
+    return np.asarray(values[replicate][patient, which], dtype=np.float64)
 
 
 def _disposition(study: Study, replicate: int, patients: ObjectArray) -> Columns:
     disposition = study.disposition
     return {
         "patient": patients,
-        "end_day": _days(disposition.end[replicate], "end_day"),
-        "reason": _coded(disposition.reason[replicate], END_REASONS, "reason"),
-        "death_day": _days(disposition.death[replicate], "death_day", empty=True),
+        "end_day": days(disposition.end[replicate], "end_day"),
+        "reason": coded(disposition.reason[replicate], END_REASONS, "reason"),
+        "death_day": days(disposition.death[replicate], "death_day", empty=True),
     }

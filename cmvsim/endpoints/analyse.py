@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import Estimates, Status
@@ -14,8 +13,7 @@ from cmvsim.data.study import Study
 from cmvsim.endpoints import ENDPOINTS, endpoint
 from cmvsim.endpoints.analysis import AnalysisSpec
 from cmvsim.endpoints.base import EstimatorChoice, by_term, derivation, plan_of
-from cmvsim.endpoints.derived import EVENT, Derived, TimeToEvent
-from cmvsim.estimators.competing import cumulative_incidence_curve
+from cmvsim.endpoints.derived import Derived
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,25 +115,6 @@ def _row(name: str, choice: EstimatorChoice, term: str, result: Estimates, varia
         scale=choice.scale,
         method=result.method,
         note=choice.note,
-    )
-
-
-def incidence_table(derived: TimeToEvent, plan: AnalysisSpec) -> pd.DataFrame:
-    """Cumulative incidence of the event and of the competing events, day by day."""
-    time, cause = derived.time[0], derived.cause[0]
-    days = np.arange(0, plan.window + 1, dtype=np.float64)
-    event = cumulative_incidence_curve(time, cause, days, variance=plan.variance, interval=plan.interval, level=plan.level)
-    competing = cumulative_incidence_curve(time, np.where(cause > EVENT, 2, cause), days, event=2, variance=plan.variance)
-    inside = event.status == Status.OK
-    return pd.DataFrame(
-        {
-            "day": days,
-            "incidence": event.estimate,
-            "ci_low": np.where(inside, event.ci_low, np.nan),
-            "ci_high": np.where(inside, event.ci_high, np.nan),
-            "competing": competing.estimate,
-            "at_risk": event.n_at_risk,
-        }
     )
 
 

@@ -237,7 +237,7 @@ def _check(
     cost: ArrayLike, index_day: ArrayLike, exit_day: ArrayLike, death_day: ArrayLike, keys: ArrayLike
 ) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, FloatArray, IntArray]:
     money = np.asarray(cost)
-    index, leaves, dies = (np.asarray(a, dtype=np.float64) for a in (index_day, exit_day, death_day))
+    index, leaves, dies = (np.ascontiguousarray(a, dtype=np.float64) for a in (index_day, exit_day, death_day))
     key = np.asarray(keys)
     if money.ndim != 4 or 0 in money.shape[2:]:
         raise ValueError(f"cost must be (replicates, patients, days, components), not {money.shape}")

@@ -237,7 +237,7 @@ def _edges(boundaries: ArrayLike | None, intervals: int, method: str) -> FloatAr
 
 def _histories(time: ArrayLike, complete: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Times (0 where not in the analysis), 1 if complete, 1 if in the analysis."""
-    times, known = np.asarray(time, dtype=np.float64), np.asarray(complete)
+    times, known = np.ascontiguousarray(time, dtype=np.float64), np.ascontiguousarray(complete)
     if times.ndim != 2 or known.shape != times.shape:
         raise ValueError(f"time and complete must both be (replicates, patients), not {times.shape}, {known.shape}")
     used = np.isfinite(times).astype(np.float64)

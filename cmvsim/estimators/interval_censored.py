@@ -8,9 +8,9 @@ therefore an interval itself, from its mass counted out to its mass counted in.
 L == R is an exact time; R infinite is right-censored; L is 0 (or minus infinity) if positive from the first sample on.
 
 The algorithm is Wang's (2008) constrained Newton method: nonnegative least squares for the quadratic approximation on
-the simplex (Dax 1990), then a line search. It stops by the conditions of Karush, Kuhn and Tucker: the mean of
-1{i can be in interval j} / P(i) is at most 1 in every inner interval, so that no mass anywhere could add to the
-likelihood.
+the simplex (Dax 1990), then a line search; the last digits by Newton steps within the support. It stops by the conditions
+of Karush, Kuhn and Tucker: the mean of 1{i can be in interval j} / P(i) is at most 1 in every inner interval, so that
+no mass anywhere could add to the likelihood.
 """
 
 from __future__ import annotations
@@ -143,33 +143,59 @@ def _inner(begins: IntArray, ends: IntArray) -> tuple[IntArray, IntArray]:
 
 def _maximise(can: FloatArray, share: FloatArray, max_iterations: int) -> tuple[FloatArray, int, float]:
     """Masses of the inner intervals, Newton steps, and the violation of optimality left."""
-    from scipy.optimize import nnls
-
     mass = np.full(can.shape[1], 1.0 / can.shape[1])
-    violation = np.inf
+    violation, near = np.inf, False
     for iteration in range(max_iterations):
-        probability = can @ mass
-        ratio = can / probability[:, None]
+        ratio = can / (can @ mass)[:, None]
         violation = float((share @ ratio).max() - 1.0)
         if violation < TIGHT:
             return mass, iteration, violation
-        # least squares of sqrt(share) (ratio m - 2) over the simplex, as one problem without the constraint
-        root = np.sqrt(share)[:, None]
-        table = np.vstack([root * (ratio - 2.0), np.ones(mass.size)])
-        found, _ = nnls(table, np.r_[np.zeros(share.size), 1.0], maxiter=50 * mass.size)
-        direction = found / found.sum() - mass
-        slope = float(share @ (ratio @ direction))
-        if not slope > 0.0:
-            break
-        now, size = float(share @ np.log(probability)), 1.0
-        # with a tie in rounding the step is taken: the conditions, not the likelihood, decide when to stop
-        while size > 1e-12:
-            trial = can @ (mass + size * direction)
-            if np.all(trial > 0.0) and float(share @ np.log(trial)) >= now + 1e-4 * size * slope - 1e-15:
-                break
-            size *= 0.5
+        if not near:
+            mass, near = _step_on_simplex(can, share, mass, ratio)
         else:
-            break
-        mass = np.maximum(mass + size * direction, 0.0)
-        mass /= mass.sum()
+            mass = _step_on_support(share, mass, ratio)
     return mass, max_iterations, violation
+
+
+def _step_on_simplex(can: FloatArray, share: FloatArray, mass: FloatArray, ratio: FloatArray) -> tuple[FloatArray, bool]:
+    """Newton step over all inner intervals with a line search; true once rounding hides the gain."""
+    from scipy.optimize import nnls
+
+    # least squares of sqrt(share) (ratio m - 2) over the simplex, as one problem without the constraint
+    table = np.vstack([np.sqrt(share)[:, None] * (ratio - 2.0), np.ones(mass.size)])
+    found, _ = nnls(table, np.r_[np.zeros(share.size), 1.0], maxiter=50 * mass.size)
+    direction = found / found.sum() - mass
+    slope = float(share @ (ratio @ direction))
+    if slope < 1e-9:
+        return mass, True
+    now, size = float(share @ np.log(can @ mass)), 1.0
+    while size > 1e-10:
+        trial = can @ (mass + size * direction)
+        if np.all(trial > 0.0) and float(share @ np.log(trial)) >= now + 1e-4 * size * slope:
+            mass = np.maximum(mass + size * direction, 0.0)
+            return mass / mass.sum(), False
+        size *= 0.5
+    return mass, True
+
+
+def _step_on_support(share: FloatArray, mass: FloatArray, ratio: FloatArray) -> FloatArray:
+    """Newton step within the intervals that have mass, once these agree with the one that violates most.
+
+    Least squares over all intervals cannot tell a violation of 1e-8 from none; this can.
+    """
+    gradient = share @ ratio
+    support = mass > 0.0
+    if np.max(np.abs(gradient[support] - 1.0)) < 1e-11:
+        support[np.argmax(gradient)] = True
+    k = int(support.sum())
+    system = np.ones((k + 1, k + 1))
+    system[:k, :k] = ratio[:, support].T @ (share[:, None] * ratio[:, support])
+    system[k, k] = 0.0
+    direction = np.zeros(mass.size)
+    direction[support] = np.linalg.lstsq(system, np.r_[gradient[support], 0.0], rcond=1e-13)[0][:k]
+    shrinking = direction < 0.0
+    room = np.where(shrinking, mass / np.where(shrinking, -direction, 1.0), np.inf)
+    size = min(1.0, float(room.min()))
+    mass = mass + size * direction
+    mass[(room <= size) | (mass < 0.0)] = 0.0
+    return np.asarray(mass / mass.sum(), dtype=np.float64)

@@ -80,13 +80,19 @@ class CohortExperiment:
         return reference_strategy(self.scenario.spec.strategies) or next(iter(self.scenario.spec.strategies))
 
     @cached_property
-    def rows(self) -> tuple[RowKey, ...]:
-        """One per endpoint, estimator and term, at the end of the window."""
-        return tuple(
-            RowKey(name, strategy=self.strategy, estimator=choice.id, term=term, at=float(self.plan.window))
+    def plans(self) -> dict[RowKey, AnalysisSpec]:
+        """The plan of each row: one per endpoint, estimator and term, at the end of the window."""
+        return {
+            RowKey(name, strategy=self.strategy, estimator=choice.id, term=term, at=float(self.plan.window)): plan
             for name, choice in self.choices
-            for term in choice.terms(self.plan_of(choice))
-        )
+            for plan in [self.plan_of(choice)]
+            for term in choice.terms(plan)
+        }
+
+    @cached_property
+    def rows(self) -> tuple[RowKey, ...]:
+        """One per endpoint, estimator and term."""
+        return tuple(self.plans)
 
     @property
     def extras(self) -> tuple[str, ...]:

@@ -51,14 +51,13 @@ class Planner:
         self.baseline = calibration.baseline
         self.question = question
         self.work = work
-        self.primary = RowKey(
-            question.endpoints[0],
-            strategy=next(iter(scenario.spec.strategies)),
-            estimator="aalen_johansen",
-            at=float(scenario.spec.analysis.window),
-        )
         self.chunks = 0
         self._replicates = question.replicates
+
+    @property
+    def primary(self) -> RowKey:
+        """The analysis whose precision is asked for: the primary estimator of the first endpoint, its first term."""
+        return self._experiment((1,)).rows[0]
 
     def answer(self) -> PowerResult:
         """Run all stages."""
@@ -98,8 +97,7 @@ class Planner:
 
     def _plans(self) -> dict[RowKey, AnalysisSpec]:
         """The plan of each analysis."""
-        experiment = self._experiment((1,))
-        return {key: experiment.plan_of(choice) for key, (_, choice) in zip(experiment.rows, experiment.choices, strict=True)}
+        return self._experiment((1,)).plans
 
     def _experiment(self, sizes: tuple[int, ...], role: Role = Role.STUDY, attempt: int = 0) -> CohortExperiment:
         return CohortExperiment(

@@ -1,15 +1,13 @@
-"""Figures of a power run: the precision curve, and the cumulative incidence of one simulated study."""
+"""Figures of a power run: precision by sample size."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
-from cmvsim.core.records import FloatArray
-from cmvsim.report.style import BLUE, GREEN, GREY, ORANGE
+from cmvsim.report.style import BLUE, GREY, ORANGE
 
 Z95 = 1.959963984540054
 
@@ -59,69 +57,3 @@ def curve_with_band(
     axes.grid(axis="y", color="#E5E5E5", lw=0.6)
     axes.legend(loc="best", fontsize=8.5)
     return figure
-
-
-def cumulative_incidence(
-    days: FloatArray,
-    event: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
-    competing: FloatArray,
-    at_risk: FloatArray,
-    *,
-    title: str,
-    event_label: str,
-    competing_label: str,
-    ticks: Sequence[int],
-) -> Figure:
-    """Cumulative incidence of the event (with its interval) and of the competing events, numbers at risk below.
-
-    Parameters
-    ----------
-    days
-        (T,) times; the curves are steps.
-    at_risk
-        (len(ticks),) patients at risk at the ticks.
-    """
-    figure = Figure(figsize=(6.4, 4.6))
-    axes = figure.subplots()
-    axes.fill_between(days, low, high, step="post", color=BLUE, alpha=0.22, lw=0, label="95% confidence interval")
-    axes.step(days, event, where="post", color=BLUE, lw=1.8, label=event_label)
-    axes.step(days, competing, where="post", color=GREEN, lw=1.4, ls="--", label=competing_label)
-    top = float(np.nanmax([np.nanmax(high), np.nanmax(competing), 0.05]))
-    axes.set(
-        xlim=(0, 1.02 * days[-1]),
-        ylim=(0, min(1.0, 1.25 * top)),
-        xlabel="days from infusion",
-        ylabel="cumulative incidence",
-        title=title,
-    )
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes.set_xticks(list(ticks))
-    axes.grid(axis="y", color="#E5E5E5", lw=0.6)
-    axes.legend(loc="upper left", fontsize=8.5)
-    axes.text(0, -0.2, "at risk", transform=axes.transAxes, ha="center", fontsize=8.5, color=GREY)
-    for tick, number in zip(ticks, at_risk, strict=True):
-        axes.text(tick / (1.02 * days[-1]), -0.26, f"{number:.0f}", transform=axes.transAxes, ha="center", fontsize=8.5)
-    return figure
-
-
-def incidence_of_frame(frame: pd.DataFrame, *, title: str, event_label: str) -> Figure:
-    """:func:`cumulative_incidence` from a table with day, incidence, ci_low, ci_high, competing, at_risk."""
-    days = frame["day"].to_numpy(dtype=np.float64)
-    window = int(days[-1])
-    ticks = sorted({*range(0, window + 1, max(1, window // 6)), window})
-    at_risk = frame["at_risk"].to_numpy(dtype=np.float64)[ticks]
-    low, high = (frame[name].fillna(frame["incidence"]).to_numpy(dtype=np.float64) for name in ("ci_low", "ci_high"))
-    return cumulative_incidence(
-        days,
-        frame["incidence"].to_numpy(dtype=np.float64),
-        low,
-        high,
-        frame["competing"].to_numpy(dtype=np.float64),
-        at_risk,
-        ticks=ticks,
-        title=title,
-        event_label=event_label,
-        competing_label="death or transplantation first",
-    )

@@ -17,6 +17,7 @@ mpl.rcParams.update(
         "axes.spines.right": False,
         "axes.titlesize": 11,
         "axes.titlelocation": "left",
+        "axes.axisbelow": True,
         "legend.frameon": False,
         "figure.dpi": 100,
         "savefig.dpi": 160,

@@ -14,7 +14,7 @@ from cmvsim.simulation.cmv_traits import course_traits, disease_clock, kernel_pa
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.kernels import layout as at
 from cmvsim.simulation.model import Model
-from cmvsim.simulation.monitoring import PlannedSamples, assay_noise, matrix_offset, planned_samples
+from cmvsim.simulation.monitoring import PlannedSamples, assay_noise, matrix_offset, planned_samples, reported_offset
 from cmvsim.simulation.onset import first_onset_times, onset_factors, onset_rates
 
 
@@ -103,7 +103,8 @@ def simulate_cmv(
     rate = onset_rates(model, background)
     onset = first_onset_times(model, draws, rate, factors)
     ever = np.flatnonzero(onset < np.inf)
-    offset, noise = matrix_offset(model, draws, background), assay_noise(model, draws)
+    of_matrix, noise = matrix_offset(model, draws), assay_noise(model, draws)
+    offset = reported_offset(of_matrix, model, draws, background)
     bound = rate_bound(model, rate, factors)
     disease = disease_clock(model, draws, background, ever, bound)
     if not episodes:
@@ -115,7 +116,7 @@ def simulate_cmv(
     traits = course_traits(model, draws, background, ever, rate, bound, onset, offset, factors)
     traits[at.DISEASE_CLOCK] = disease
     rows = _run(model, samples, noise, parameters, factors.shared, ever, traits, episodes, path)
-    return _scatter(model, draws, samples, rows, offset, episodes, path)
+    return _scatter(model, draws, samples, rows, of_matrix, episodes, path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,11 +143,15 @@ def assay_noise(model: Model, draws: ChunkDraws) -> FloatArray:
     return np.concatenate([noise, draws.together("monitoring.clinical_noise", tuple(day_index(day) for day in clinical))])
 
 
-def matrix_offset(model: Model, draws: ChunkDraws, background: Background) -> FloatArray:
-    """(P,) log10 of what the site's laboratory reports over plasma: the patient's matrix and the site's shift."""
+def matrix_offset(model: Model, draws: ChunkDraws) -> FloatArray:
+    """(P,) log10 of the load in the sampled matrix over that in plasma."""
     law = model.cmv.matrices[model.monitoring.matrix.value].offset
     size = draws.patients * draws.replicates
-    offset = law.of_normal(draws("cmv.matrix_offset")) if law.spread else np.full(size, law.centre)
+    return law.of_normal(draws("cmv.matrix_offset")) if law.spread else np.full(size, law.centre)
+
+
+def reported_offset(offset: FloatArray, model: Model, draws: ChunkDraws, background: Background) -> FloatArray:
+    """(P,) log10 of what the site's laboratory reports over plasma: the offset of the matrix and the site's shift."""
     between = float(model.monitoring.assay_sd_between_sites)
     if between == 0:
         return offset

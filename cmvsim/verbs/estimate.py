@@ -16,8 +16,8 @@ from cmvsim.data import Study, read_study
 from cmvsim.data.consistency import contradictions
 from cmvsim.data.schema import TABLES
 from cmvsim.endpoints import AnalysisSpec, endpoint, read_analysis
-from cmvsim.endpoints.analyse import Analysed, analyse, check_plan, incidence_table
-from cmvsim.endpoints.derived import TimeToEvent
+from cmvsim.endpoints.analyse import analyse, check_plan
+from cmvsim.endpoints.curves import curve_table
 from cmvsim.report.estimate_text import estimate_summary
 from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
@@ -94,7 +94,10 @@ def tables_digest(folder: Path) -> str:
 
 def compute(study: Study, plan: AnalysisSpec, names: tuple[str, ...], request: Request) -> dict[str, str | bytes]:
     """All files of the run, by name."""
+    from cmvsim.report.estimate_pictures import figure_files  # matplotlib takes its time
+
     analysed = analyse(study, plan, names)
+    labels = {name: endpoint(name).label for name in names}
     rows = [row.as_dict() for row in analysed.rows]
     results: dict[str, Any] = {
         "format": 1,
@@ -104,39 +107,18 @@ def compute(study: Study, plan: AnalysisSpec, names: tuple[str, ...], request: R
         "software_version": software_version(),
         "analysis": plan.human(),
         "patients": study.patients,
-        "labels": {name: endpoint(name).label for name in names},
+        "labels": labels,
         "flow": analysed.flow,
         "rows": rows,
         "warnings": contradictions(study, plan.window),
     }
-    curves = {
-        name: incidence_table(variable, plan)
-        for name, variable in analysed.derived.items()
-        if isinstance(variable, TimeToEvent)
-    }
+    curves = {name: table for name, variable in analysed.derived.items() if (table := curve_table(variable, plan)) is not None}
+    pictures = figure_files(rows, analysed.flow, curves, labels, level=plan.level)
     files: dict[str, str | bytes] = {
         "results.json": pretty_json(results),
         "estimates.csv": pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.12g"),
-        "summary.md": estimate_summary(results),
+        "summary.md": estimate_summary(results, list(pictures)),
     }
     for name, frame in curves.items():
         files[f"curves/{name}.csv"] = frame.to_csv(index=False, lineterminator="\n", float_format="%.12g")
-    return files | figures(analysed, curves, plan)
-
-
-def figures(analysed: Analysed, curves: dict[str, pd.DataFrame], plan: AnalysisSpec) -> dict[str, str | bytes]:
-    """A cumulative incidence figure per endpoint with at least one patient."""
-    from cmvsim.report.figures import incidence_of_frame
-    from cmvsim.report.style import png
-
-    return {
-        f"figures/{name}.png": png(
-            incidence_of_frame(
-                frame,
-                title=f"{endpoint(name).label} (n = {analysed.flow[name]['in the analysis']})",
-                event_label=endpoint(name).label,
-            )
-        )
-        for name, frame in curves.items()
-        if analysed.flow[name]["in the analysis"] > 0 and plan.window > 1
-    }
+    return files | pictures

@@ -14,7 +14,7 @@ from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
 from cmvsim.designs import PrecisionTarget
 from cmvsim.endpoints import endpoint
-from cmvsim.endpoints.analyse import incidence_table
+from cmvsim.endpoints.curves import incidence_table
 from cmvsim.endpoints.derived import TimeToEvent
 from cmvsim.planning.experiment import CohortExperiment
 from cmvsim.planning.power import Planner
@@ -26,6 +26,7 @@ from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
+from cmvsim.scenarios.relevance import bears_on_patients
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.running import FolderWork
 from cmvsim.verbs.ui import Ui
@@ -106,9 +107,13 @@ def ask(scenario: ResolvedScenario, options: PowerOptions) -> Question:
     name = options.design or next(iter(spec.designs))
     if name not in spec.designs:
         raise InputError(Problem(f"the scenario has no design '{name}'", "--design", allowed=did_you_mean(name, spec.designs)))
-    endpoints = tuple(dict.fromkeys(options.endpoints)) or spec.analysis.endpoints
+    endpoints = tuple(dict.fromkeys(options.endpoints)) or same_cost(spec.analysis.endpoints)
     for item in endpoints:
         endpoint(item)
+    if options.half_width is not None and endpoint(endpoints[0]).estimators[0].scale != "probability":
+        raise InputError(
+            Problem(f"{endpoints[0]} is no probability, so its half-width is not one in points", "--half-width", allowed="-n")
+        )
     if options.replicates < 1:
         raise InputError(Problem(f"{options.replicates} replicates", "--replicates", allowed="at least 1"))
     if options.mcse is not None and not options.mcse > 0:
@@ -136,6 +141,12 @@ def ask(scenario: ResolvedScenario, options: PowerOptions) -> Question:
         sensitivity=options.sensitivity,
         seed=options.seed,
     )
+
+
+def same_cost(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The primary endpoint of a plan, and those that need no more of the simulation: what `power` asks unless told more."""
+    primary = endpoint(names[0])
+    return tuple(n for n in names if endpoint(n).needs <= primary.needs and endpoint(n).reads <= primary.reads)
 
 
 def request_of(scenario: ResolvedScenario, question: Question) -> Request:
@@ -174,7 +185,7 @@ def compute(
 
 def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResult) -> dict[str, Any]:
     """``results.json``."""
-    question, spec, rests_on = result.question, scenario.spec, cite(scenario)
+    question, spec, rests_on = result.question, scenario.spec, cite(scenario, bears_on_patients)
     analysis = spec.analysis
     return {
         "format": FORMAT,
@@ -286,6 +297,7 @@ def figures(
 ) -> dict[str, str | bytes]:
     """The figures, drawn from the results and from replicate 0."""
     from cmvsim.report import figures as draw
+    from cmvsim.report.estimate_figures import stacked_incidence
     from cmvsim.report.style import png
 
     label = endpoint(question.endpoints[0]).label
@@ -313,7 +325,8 @@ def figures(
         )
     n = result.answers[0].n if result.answers and result.answers[0].n else result.sizes[-1]
     example = example_curve(scenario, calibration, question, n)
-    study = draw.incidence_of_frame(example, title=f"One simulated study of {n} patients", event_label=label)
+    title = f"One simulated study of {n} patients"
+    study = stacked_incidence(example, title=title, event_label=label, level=scenario.spec.analysis.level)
     return {
         "figures/precision.png": png(precision),
         "figures/cumulative_incidence.png": png(study),

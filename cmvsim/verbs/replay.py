@@ -14,8 +14,10 @@ from cmvsim.core.errors import InputError
 from cmvsim.core.records import NUMBERS_VERSION, Request
 from cmvsim.runs.folder import changed_files, read_run, request_of
 from cmvsim.scenarios import ResolvedScenario
+from cmvsim.verbs import accrual as accrual_verb
 from cmvsim.verbs import power as power_verb
 from cmvsim.verbs import simulate as simulate_verb
+from cmvsim.verbs import trace as trace_verb
 from cmvsim.verbs.place import Place, read_results
 from cmvsim.verbs.running import FolderWork, scratch
 from cmvsim.verbs.ui import Ui
@@ -90,6 +92,8 @@ def _power(scenario: ResolvedScenario, request: Request, work: FolderWork) -> st
 REPLAYED: dict[str, Callable[[ResolvedScenario, Request, FolderWork], str]] = {
     "power": _power,
     "simulate": simulate_verb.again,
+    "trace": trace_verb.again,
+    "accrual": accrual_verb.again,
 }
 
 

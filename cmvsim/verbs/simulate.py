@@ -19,7 +19,7 @@ from cmvsim.planning.sizes import LARGEST
 from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import sha256_file
 from cmvsim.scenarios import ResolvedScenario, resolve
-from cmvsim.simulation.cohort import ALL, FOUNDATION
+from cmvsim.simulation.cohort import ALL
 from cmvsim.simulation.cohort import simulate as simulate_chunk
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.history_tables import history_tables
@@ -70,7 +70,7 @@ def simulate(options: SimulateOptions, place: Place, ui: Ui) -> RunOutcome:
     folder = RunFolder(request, output=place.output, name=scenario.id)
     if folder.state is RunState.FINISHED and not place.force:
         return RunOutcome(folder.path, read_results(folder.path), found=True)
-    model = model_of(scenario, request)
+    model = model_of(scenario)
     with folder.open(force=place.force) as run:
         with ui.progress(_label(request)) as tick:
             results = produce(scenario, model, request, run.path, tick)
@@ -95,11 +95,10 @@ def request_of(scenario: ResolvedScenario, options: SimulateOptions) -> Request:
     return Request("simulate", scenario.id, scenario.digest, content, options.seed)
 
 
-def model_of(scenario: ResolvedScenario, request: Request) -> Model:
-    """The solved model; quality of life is converted where it is simulated."""
+def model_of(scenario: ResolvedScenario) -> Model:
+    """The solved model, with answers to questionnaires."""
     spec = scenario.spec
-    health = convert(spec.quality_of_life) if request.content["history"] else None
-    return Model.of(spec, calibrate(scenario).baseline, health)
+    return Model.of(spec, calibrate(scenario).baseline, convert(spec.quality_of_life))
 
 
 def again(scenario: ResolvedScenario, request: Request, work: FolderWork) -> str:
@@ -107,7 +106,7 @@ def again(scenario: ResolvedScenario, request: Request, work: FolderWork) -> str
     folder = work.chunks / "tables"
     folder.mkdir()
     with work.progress(_label(request)) as tick:
-        return produce(scenario, model_of(scenario, request), request, folder, tick)
+        return produce(scenario, model_of(scenario), request, folder, tick)
 
 
 def _label(request: Request) -> str:
@@ -167,7 +166,7 @@ def _write_chunk(scenario: ResolvedScenario, model: Model, request: Request, fol
     history = simulate_chunk(
         model,
         draws,
-        needs=ALL if asked["history"] else FOUNDATION,
+        needs=ALL,
         path=asked["history"],
         strategy=asked["strategy"],
         cmv=asked["cmv"],

@@ -236,12 +236,12 @@ def test_patients_without_identifiers_sort_as_they_were_enrolled(tmp_path: Path)
             "2 different identifiers for 1",
         ),
         (lambda s: replace(s, subjects=replace(s.subjects, diseases=("sarcoma",))), "disease 'sarcoma'"),
-        (lambda s: replace(s, events={"cure": np.ones((1, 1))}), "event 'cure'"),
+        (lambda s: replace(s, events={"cure": Occurrences.once(np.ones((1, 1)))}), "event 'cure'"),
         (
             lambda s: replace(s, exposures={"tea": Courses(np.ones((1, 1, 1)), np.ones((1, 1, 1)))}),
             "drug 'tea'",
         ),
-        (lambda s: replace(s, events={"hct": np.full((1, 1), 1.5)}), "day: 1.5 is not a whole day"),
+        (lambda s: replace(s, events={"hct": Occurrences.once(np.full((1, 1), 1.5))}), "day: 1.5 is not a whole day"),
         (
             lambda s: replace(s, disposition=replace(s.disposition, end=np.full((1, 1), np.nan))),
             "end_day: missing",
@@ -279,7 +279,7 @@ def test_a_table_of_another_study_is_not_mixed_in(tmp_path: Path) -> None:
 def test_the_dictionary_has_every_column_once() -> None:
     rows = dictionary()
     assert [(row.table, row.column) for row in rows] == [(t.name, c.name) for t in TABLES for c in t.columns]
-    assert len({(row.table, row.column) for row in rows}) == len(rows) == 29
+    assert len({(row.table, row.column) for row in rows}) == len(rows) == 75
     assert all(row.meaning and row.allowed for row in rows)
     by_name = {(row.table, row.column): row for row in rows}
     assert by_name["samples", "load_iu_ml"].unit == "IU/mL"

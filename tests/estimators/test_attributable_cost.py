@@ -34,8 +34,8 @@ def _twin(cost, index, leaves, dies, keys, weight, days: int = 7):
 
     hazards = []
     for v in range(horizon + 1):
-        out = weight[(X == v) & ~complete].sum()
-        hazards.append(out / (weight[X > v].sum() + out) if out > 0 else 0.0)
+        out = weight[(v == X) & ~complete].sum()
+        hazards.append(out / (weight[v < X].sum() + out) if out > 0 else 0.0)
     before = np.cumprod(np.r_[1.0, 1 - np.array(hazards)])
 
     def rest(i, t):

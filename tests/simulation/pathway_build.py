@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from cmvsim.calibration.quality_of_life import convert
 from cmvsim.core.streams import Role
+from cmvsim.data import Topic, write_study
 from cmvsim.models.baseline import Baseline
-from cmvsim.models.history import Process
+from cmvsim.models.history import History, Process
 from cmvsim.models.strategies import LetermovirEffect
 from cmvsim.scenarios import resolve
+from cmvsim.simulation.background import Background
 from cmvsim.simulation.cohort import ALL, simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.pathway.compare import Comparison, compare
-from cmvsim.simulation.pathway.engine import simulate_pathway
+from cmvsim.simulation.pathway.engine import background_of, stories_of
+from cmvsim.simulation.pathway.recorded import EVENTS, recorded
 from cmvsim.simulation.pathway.records import EpisodeRecord, PatientHistory, Reported, SpellRecord, TreatmentRecord
+from cmvsim.simulation.recording import record
 
 NEEDS = ALL
 WITHOUT_HEALTH = ALL - {Process.QUALITY_OF_LIFE}
@@ -44,7 +52,34 @@ def catalogue_model(scenario: str, *overrides: str, amplitude: float = 2.0, heal
     )
 
 
-def both_engines(
+@dataclass(frozen=True)
+class Both:
+    """The same patients from both engines; stories replicate by replicate."""
+
+    history: History
+    background: Background
+    stories: tuple[list[PatientHistory], ...]
+
+    @property
+    def all_stories(self) -> list[PatientHistory]:
+        return [story for several in self.stories for story in several]
+
+    def differing_tables(self) -> tuple[int, list[str]]:
+        """How many study tables were written from each, and the names of those that are not the same bytes."""
+        compared, differ = 0, []
+        study = record(self.history, frozenset({Topic.BASELINE, Topic.TOXICITY}))
+        study = replace(study, events={name: study.events[name] for name in EVENTS})  # those that the pathway engine records
+        for replicate, stories in enumerate(self.stories):
+            with tempfile.TemporaryDirectory() as folder:
+                one = write_study(study, replicate, Path(folder) / "cohort")
+                other = write_study(recorded(self.background, stories), 0, Path(folder) / "pathway")
+                assert [path.name for path in one] == [path.name for path in other]
+                compared += len(one)
+                differ += [a.name for a, b in zip(one, other, strict=True) if a.read_bytes() != b.read_bytes()]
+        return compared, differ
+
+
+def both(
     model: Model,
     seed: int,
     patients: int,
@@ -53,25 +88,20 @@ def both_engines(
     strategy: str | None = None,
     never_lost: bool = False,
     cmv: bool = True,
-) -> tuple[Comparison, list[PatientHistory]]:
-    """Run both engines on all patients of a small chunk and compare them."""
+) -> Both:
+    """Run both engines on all patients of a small chunk."""
     draws = ChunkDraws(seed, Role.STUDY, 0, patients, replicates)
     needs = WITHOUT_HEALTH if model.latent_health is None else NEEDS
     history = simulate(model, draws, needs=needs, path=True, strategy=strategy, never_lost=never_lost, cmv=cmv)
-    stories = [
-        story
-        for replicate in range(replicates)
-        for story in simulate_pathway(
-            model,
-            draws,
-            patients=slice(None),
-            replicate=replicate,
-            strategy=strategy,
-            never_lost=never_lost,
-            cmv=cmv,
-        )
-    ]
-    return compare(history, stories), stories
+    background = background_of(model, draws, never_lost=never_lost, strategy=strategy)
+    stories = tuple(list(stories_of(background, range(patients), r, cmv=cmv)) for r in range(replicates))
+    return Both(history, background, stories)
+
+
+def both_engines(model: Model, seed: int, patients: int, **how: Any) -> tuple[Comparison, list[PatientHistory]]:
+    """Run both engines as :func:`both` does and compare them."""
+    made = both(model, seed, patients, **how)
+    return compare(made.history, made.all_stories), made.all_stories
 
 
 def branches(stories: Iterable[PatientHistory], model: Model) -> Counter[str]:

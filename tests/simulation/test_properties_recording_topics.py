@@ -93,7 +93,7 @@ def test_research_samples_go_with_the_protocol_visit() -> None:
     virus, cmv = study.virome["anellovirus"], study.samples
     for column, day in enumerate(h.virome.visits):
         near = int(np.argmin(np.abs(h.samples.nominal[: h.samples.visits] - day)))
-        if day == 0 or abs(h.samples.nominal[near] - day) > 3:
+        if day == 0 or abs(h.samples.nominal[near] - day) > 1:
             continue
         np.testing.assert_array_equal(virus.day[..., column], cmv.day[..., near])
         np.testing.assert_array_equal(virus.result[..., column] > 0, cmv.result[..., near] > 0)

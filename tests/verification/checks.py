@@ -26,7 +26,7 @@ from cmvsim.simulation.cohort import simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.recording import record
 from tests.planning.planning_twins import Draw, coverage, nested, true_crossing, wavering
-from tests.verification import comparisons, whole_model
+from tests.verification import comparisons, engines, whole_model
 from tests.verification.common import (
     LONG,
     NO_LOSS,
@@ -513,6 +513,10 @@ SENTENCES = {
         "the variance of a difference falls."
     ),
     "streams": ("Random streams of different names, roles, chunks and seeds are uncorrelated and follow their law."),
+    "two engines": (
+        "The pathway engine, one patient at a time and written from the model's page alone, gives the events of the cohort "
+        "engine and its study tables to the byte; [engines.md](engines.md) has what was compared, and the branches."
+    ),
 }
 CHECKS: dict[str, Callable[[Size], Iterator[CheckRow]]] = {
     "calibration": calibration,
@@ -532,6 +536,7 @@ CHECKS: dict[str, Callable[[Size], Iterator[CheckRow]]] = {
     "dependent censoring": comparisons.dependent_censoring,
     "pairing": comparisons.pairing,
     "streams": streams,
+    "two engines": engines.two_engines,
 }
 
 

@@ -15,6 +15,7 @@ from cmvsim.core.streams import Role, generator
 from cmvsim.montecarlo.experiment import FIELDS
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
+from cmvsim.simulation.pathway import monitoring
 from tests.planning import planning_twins
 from tests.verification import checks, comparisons, test_checks_long, whole_model, write_report
 from tests.verification.checks import CHECKS, LONG, SMALL, CheckRow, Size, check, near, within
@@ -204,6 +205,12 @@ def too_sure(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(checks, "find_crossing", wrong)
 
 
+def late_results(patch: pytest.MonkeyPatch) -> None:
+    """In one engine, results arrive an hour late."""
+    honest = monitoring.on_the_grid
+    patch.setattr(monitoring, "on_the_grid", lambda days: honest(days + 1 / 24))
+
+
 @pytest.mark.parametrize(
     ("name", "mutate"),
     [
@@ -224,6 +231,7 @@ def too_sure(patch: pytest.MonkeyPatch) -> None:
         ("dependent censoring", no_censoring),
         ("pairing", other_patients),
         ("streams", one_stream),
+        ("two engines", late_results),
     ],
 )
 def test_a_wrong_package_fails(

@@ -32,6 +32,7 @@ def sweep_recurrent(
     leaves = np.empty(n_rows)
     enters = np.empty(n_rows)
     moments = np.empty(n_rows * (n_most + 1))
+    place = np.empty((n_rows, n_most + 1), dtype=np.int64)  # of each event, and last of the death, in the grid; else -1
     for r in range(n_replicates):
         n = 0
         found = 0
@@ -74,6 +75,7 @@ def sweep_recurrent(
         grid = moments[:m]
         dN = np.zeros(m)
         dD = np.zeros(m)
+        place[:] = -1
         for i in range(n_rows):
             last = exit_time[r, i]
             first = entry[r, i] if late else -np.inf
@@ -82,9 +84,11 @@ def sweep_recurrent(
             for k in range(n_most):
                 t = events[r, i, k]
                 if t > first and t <= last and t <= horizon:
-                    dN[np.searchsorted(grid, t)] += 1.0
+                    place[i, k] = np.searchsorted(grid, t)
+                    dN[place[i, k]] += 1.0
             if died[r, i] > 0 and last <= horizon:
-                dD[np.searchsorted(grid, last)] += 1.0
+                place[i, n_most] = np.searchsorted(grid, last)
+                dD[place[i, n_most]] += 1.0
         by_exit = np.sort(leaves[:n])
         by_entry = np.sort(enters[:n])
         Y = np.empty(m)
@@ -127,13 +131,10 @@ def sweep_recurrent(
             into = np.searchsorted(grid, first, side="right")
             influence = death_part[out] - death_part[into] - event_part[out] + event_part[into]
             for k in range(n_most):
-                t = events[r, i, k]
-                if t > first and t <= last and t <= horizon:
-                    g = np.searchsorted(grid, t)
-                    influence += S[g] / Y[g]
-            if died[r, i] > 0 and last <= horizon:
-                g = np.searchsorted(grid, last)
-                if dD[g] < Y[g]:
-                    influence -= (total - mu[g]) / (1.0 - dD[g] / Y[g]) / Y[g]
+                if place[i, k] >= 0:
+                    influence += S[place[i, k]] / Y[place[i, k]]
+            g = place[i, n_most]
+            if g >= 0 and dD[g] < Y[g]:
+                influence -= (total - mu[g]) / (1.0 - dD[g] / Y[g]) / Y[g]
             squares += influence * influence
         variance[r] = squares

@@ -18,11 +18,19 @@ TOLERANCE = 1e-9
 
 @dataclass(slots=True)
 class Kind:
-    """What was compared of one kind of entry: how many, how many differ, and the largest difference of numbers."""
+    """What was compared of one kind of entry: how many, how many differ, and the largest difference of numbers.
+
+    Attributes
+    ----------
+    exact, exact_different
+        Of these, entries that must be the same: what is no number, or is in one engine only.
+    """
 
     compared: int = 0
     different: int = 0
     largest: float = 0.0
+    exact: int = 0
+    exact_different: int = 0
 
 
 @dataclass(slots=True)
@@ -66,6 +74,8 @@ class Comparison:
             mine.compared += kind.compared
             mine.different += kind.different
             mine.largest = max(mine.largest, kind.largest)
+            mine.exact += kind.exact
+            mine.exact_different += kind.exact_different
 
 
 def compare(history: History, stories: Iterable[PatientHistory], tolerance: float = TOLERANCE) -> Comparison:
@@ -122,6 +132,8 @@ def _count(result: Comparison, name: str, cohort: Told, pathway: Told, tolerance
         same = difference <= tolerance
     else:
         same = type(a) is type(b) and a == b
+        kind.exact += 1
+        kind.exact_different += not same
     kind.different += not same
     return not same
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from cmvsim.core.records import IntArray
 from cmvsim.models.strategies import StrategySpec
@@ -55,17 +55,36 @@ def simulate_pathway(
     list of PatientHistory
         In the order of `patients`.
     """
-    background = Background(model, draws, never_lost, _plans(model, strategy), arm)
-    shared = Shared(background)
+    background = background_of(model, draws, never_lost=never_lost, strategy=strategy, arm=arm)
     chosen = range(draws.patients)[patients] if isinstance(patients, slice) else patients
-    stories = []
-    for patient in chosen:
+    return list(stories_of(background, chosen, replicate, cmv=cmv))
+
+
+def stories_of(
+    background: Background, patients: Iterable[int], replicate: int, *, cmv: bool = True
+) -> Iterator[PatientHistory]:
+    """Simulate patients of one replicate one by one, each when it is asked for; parameters as of :func:`simulate_pathway`."""
+    model, draws = background.model, background.draws
+    assert isinstance(draws, ChunkDraws)
+    shared = Shared(background)
+    for patient in patients:
         row = patient * draws.replicates + replicate
         chance = Chance(draws, row, replicate)
-        person = Patient(model, shared.facts(row), chance, full_attendance=never_lost, cmv=cmv)
+        person = Patient(model, shared.facts(row), chance, full_attendance=background.never_lost, cmv=cmv)
         person.live()
-        stories.append(story_of(person, patient, replicate))
-    return stories
+        yield story_of(person, patient, replicate)
+
+
+def background_of(
+    model: Model,
+    draws: ChunkDraws,
+    *,
+    never_lost: bool = False,
+    strategy: str | Sequence[str] | None = None,
+    arm: IntArray | None = None,
+) -> Background:
+    """What is given of the chunk's patients before CMV; parameters as of :func:`simulate_pathway`."""
+    return Background(model, draws, never_lost, _plans(model, strategy), arm)
 
 
 def _plans(model: Model, strategy: str | Sequence[str] | None) -> tuple[StrategySpec, ...]:

@@ -13,8 +13,8 @@ from cmvsim.models.resistance import CLASSES, GENES
 from cmvsim.models.time_grid import study_day
 from cmvsim.models.virome import VIRUSES
 
-SAME_VISIT = 3
-"""A research sample is taken at the protocol visit planned within so many days of it, if there is one."""
+SAME_VISIT = 1
+"""A research sample is taken at the protocol visit after infusion planned within so many days of it, if there is one."""
 
 SHOWS = {
     "known_polymorphism": Change.POLYMORPHISM,
@@ -37,7 +37,7 @@ def sample_times(history: History, day: int, known: FloatArray) -> FloatArray:
     here = np.where(prospective(history) & (day <= known), float(day), np.nan)
     if history.samples is None or day <= 0:
         return here
-    planned = history.samples.nominal[: history.samples.visits]
+    planned = np.where(history.samples.nominal > 0, history.samples.nominal, np.inf)[: history.samples.visits]
     nearest = int(np.argmin(np.abs(planned - day)))
     if abs(planned[nearest] - day) > SAME_VISIT:
         return here
