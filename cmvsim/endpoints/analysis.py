@@ -53,9 +53,9 @@ class AnalysisSpec(Spec):
     value_set, value_set_youth
         Names of the EQ-5D-5L and EQ-5D-Y-3L value sets.
     price_list
-        Name of the unit costs; "study" uses the study's own table.
+        Name of the unit costs (:mod:`cmvsim.valuation.prices`); "study" uses the study's own table.
     resamples
-        Bootstrap resamples of patients where an estimator needs them; 0: no interval from them.
+        Bootstrap resamples of patients for the interval of the attributable cost; 0: its interval from influences.
     bootstrap_seed
         Seed of those resamples.
     """
