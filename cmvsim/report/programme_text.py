@@ -139,7 +139,8 @@ def programme_markdown(tree: Tree) -> list[str]:
 LEGEND = (
     "Means over simulated studies of the mean, median and 90% quantile in a study. The decisive sample is the one whose result "
     "starts a treatment. A shortage of beds delays or prevents an admission and changes no patient's course: who waits for a bed "
-    "on the ward may leave before there is one, in intensive care nobody waits (overflow)."
+    "on the ward may leave before there is one, in intensive care nobody waits (overflow). "
+    "What happens to the patients rests on the clinical inputs of the scenario too, which are not listed below."
 )
 
 

@@ -189,7 +189,8 @@ def results_tree(
     shared: ProgrammeSection,
 ) -> dict[str, Any]:
     """``results.json``."""
-    rests_on = cite(scenario, bears_on_recruitment)
+    alone = question.programmes == 0
+    rests_on = cite(scenario, lambda path: bears_on_recruitment(path) and not (alone and path.startswith("capacity.")))
     answers = [{"endpoint": "", **asdict(answer)}] if answer is not None else []
     return {
         "format": FORMAT,

@@ -173,14 +173,14 @@ def test_recruitment_is_no_input_of_clinical_results() -> None:
     """It is neither counted nor cited there, and what targets are solved on does not hold it."""
     scenario = resolve("cmv-cart")
     clinical, recruiting = cite(scenario, bears_on_patients), cite(scenario, bears_on_recruitment)
-    assert not any(item.input.startswith("accrual.") for item in clinical.assumptions)
+    assert not any(item.input.startswith(("accrual.", "capacity.")) for item in clinical.assumptions)
     assert {item.input for item in cite(scenario).assumptions} - {item.input for item in clinical.assumptions} == {
-        item.input for item in recruiting.assumptions if item.input.startswith("accrual.")
+        item.input for item in recruiting.assumptions if item.input.startswith(("accrual.", "capacity."))
     }
     assert any(item.input == "accrual.sites.adult.per_month" for item in recruiting.assumptions)
     assert any(item.input.endswith("seropositive_share") for item in recruiting.assumptions)
     assert not any(item.input.startswith(("cmv.", "toxicity.", "letermovir.")) for item in recruiting.assumptions)
-    assert "accrual" not in scenario.as_dict()[BASIS]
+    assert not {"accrual", "capacity"} & set(scenario.as_dict()[BASIS])
 
 
 @pytest.mark.parametrize("name", ["lin-2024", "cart-sie", "kampouri-2024", "marquez-algaba-2022"])
