@@ -81,6 +81,8 @@ def programme_sentence(tree: Tree) -> str:
         planned, drawn = (value(tree, part, name, PLANNED) for part, name in (
             ("laboratory", "turnaround_q50"), ("treatment", "sample_to_start_mean")))  # fmt: skip
         first += f"; were every result there after {_days(planned)}, as planned, it would be {_days(drawn)}"
+    if value(tree, "treatment", "sample_to_start_mean") is None:
+        first = f"{first.split(' and a treatment')[0]}; no result started a treatment"
     parts = [f"{first} ({tree['studies']} simulated studies)."]
     if "infusions" in tree["limited"]:
         parts.append(
