@@ -183,6 +183,13 @@ def trace(
 @click.option("--by", metavar="DAY", help="Probability that all are enrolled by a day from the start, or a date (2026-06-30).")
 @click.option("--probability", type=float, help="With --by: find the smallest number of sites with this probability.")
 @click.option("--replicates", type=int, default=10_000, show_default=True, help="Simulated studies.")
+@click.option(
+    "--programmes",
+    type=int,
+    default=10,
+    show_default=True,
+    help="Of these, studies whose patients share laboratory, slots and beds; 0 for recruitment alone.",
+)
 @seed_option
 @output_option
 @force_option
