@@ -13,6 +13,7 @@ from cmvsim.cli.base import (
     cli,
     finish,
     force_option,
+    format_option,
     jobs_option,
     json_option,
     output_option,
@@ -86,6 +87,7 @@ def power(
 @click.option("--strategy", metavar="ID", help="Strategy of the scenario [default: the one without a drug].")
 @click.option("--history", is_flag=True, help="Also write what truly happened, one history_*.csv per topic.")
 @click.option("--no-cmv", is_flag=True, help="The same patients with nobody's CMV replicating: the counterfactual.")
+@format_option
 @seed_option
 @output_option
 @force_option

@@ -14,6 +14,7 @@ from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import Request
 from cmvsim.data import Study, read_study
 from cmvsim.data.consistency import contradictions
+from cmvsim.data.formats import files_of
 from cmvsim.data.schema import TABLES
 from cmvsim.endpoints import AnalysisSpec, endpoint, read_analysis
 from cmvsim.endpoints.analyse import Analysed, analyse, check_plan, incidence_table
@@ -85,10 +86,8 @@ def read_plan(options: EstimateOptions) -> AnalysisSpec:
 def tables_digest(folder: Path) -> str:
     """SHA-256 over the study tables of a folder, names included."""
     whole = hashlib.sha256()
-    for table in sorted(f"{entry.name}.csv" for entry in TABLES):
-        path = folder / table
-        if path.exists():
-            whole.update(table.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(path for table in TABLES for path, _ in files_of(folder, table) if path.is_file()):
+        whole.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return whole.hexdigest()
 
 
