@@ -74,6 +74,11 @@ def write(table: Table, texts: Texts) -> bytes:
     lengths = {
         name: 8 if kinds[name] else max([len(value) for value in values], default=1) or 1 for name, values in encoded.items()
     }
+    # A record longer than the card that is filled up with blanks leaves no doubt about which records are there: readers
+    # (pandas among them) take blanks at the end of shorter ones for filling.
+    first_text = next((name for name in cells if not kinds[name]), "")
+    if first_text:
+        lengths[first_text] += max(0, RECORD + 1 - sum(lengths.values()))
     described, place = b"", 0
     for number, name in enumerate(cells, start=1):
         column = table.column(name)
