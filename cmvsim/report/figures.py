@@ -66,13 +66,14 @@ def cumulative_incidence(
     event: FloatArray,
     low: FloatArray,
     high: FloatArray,
-    competing: FloatArray,
+    competing: FloatArray | None,
     at_risk: FloatArray,
     *,
     title: str,
     event_label: str,
     competing_label: str,
-    ticks: Sequence[int],
+    ticks: Sequence[float],
+    xlabel: str = "days from infusion",
 ) -> Figure:
     """Cumulative incidence of the event (with its interval) and of the competing events, numbers at risk below.
 
@@ -80,6 +81,8 @@ def cumulative_incidence(
     ----------
     days
         (T,) times; the curves are steps.
+    competing
+        None where no competing event is recorded.
     at_risk
         (len(ticks),) patients at risk at the ticks.
     """
@@ -87,12 +90,15 @@ def cumulative_incidence(
     axes = figure.subplots()
     axes.fill_between(days, low, high, step="post", color=BLUE, alpha=0.22, lw=0, label="95% confidence interval")
     axes.step(days, event, where="post", color=BLUE, lw=1.8, label=event_label)
-    axes.step(days, competing, where="post", color=GREEN, lw=1.4, ls="--", label=competing_label)
-    top = float(np.nanmax([np.nanmax(high), np.nanmax(competing), 0.05]))
+    highest = [float(np.nanmax(high)), 0.05]
+    if competing is not None:
+        axes.step(days, competing, where="post", color=GREEN, lw=1.4, ls="--", label=competing_label)
+        highest.append(float(np.nanmax(competing)))
+    top = max(highest)
     axes.set(
         xlim=(0, 1.02 * days[-1]),
         ylim=(0, min(1.0, 1.25 * top)),
-        xlabel="days from infusion",
+        xlabel=xlabel,
         ylabel="cumulative incidence",
         title=title,
     )

@@ -79,7 +79,8 @@ def read_plan(options: EstimateOptions) -> AnalysisSpec:
             )
         )
     if options.analysis is None and not options.folder.is_dir():
-        raise InputError(Problem("is no folder of study tables", str(options.folder)))
+        hint = "--map MAP.toml for a file of one row per patient" if options.folder.is_file() else ""
+        raise InputError(Problem("is no folder of study tables", str(options.folder), allowed=hint))
     return read_analysis(path)
 
 
