@@ -164,3 +164,22 @@ def test_mistakes_with_a_map_are_told(tmp_path: Path) -> None:
         assert says in done.stderr
         assert "Traceback" not in done.stderr
     assert files(tmp_path) == {"mine.csv", "map.toml"}
+
+
+def test_simulated_tables_in_another_format(tmp_path: Path) -> None:
+    """The same study as in CSV, named by a request of its own; `replay` computes it again in its format."""
+    common = ("simulate", "cmv-cart", "-n", "20", "--seed", "5")
+    for arguments in ((*common, "-o", "a"), (*common, "--format", "xpt", "-o", "b")):
+        done = cmvsim(*arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "b").glob("*.xpt")} == {
+        path.with_suffix(".xpt").name for path in (tmp_path / "a").glob("*.csv")
+    }
+    assert cmvsim("data", "convert", "b", "c", cwd=tmp_path).returncode == 0
+    for path in (tmp_path / "c").iterdir():
+        assert path.read_bytes() == (tmp_path / "a" / path.name).read_bytes()
+    assert "format" not in results(tmp_path / "a")["request"]
+    assert results(tmp_path / "b")["request"]["format"] == "xpt"
+    assert any(name.endswith(".xpt") for name in results(tmp_path / "b")["tables"])
+    done = cmvsim("replay", "b", "--check", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
