@@ -28,6 +28,7 @@ LABELS = {"cmv_reactivation": "CMV reactivation", "risk_factors": "Risk factors 
 WHENEVER = float("nan")
 """The time of a result that uses all follow-up."""
 
+BEYOND = "beyond the last follow-up: the value of its end"
 NO_COMPETING = "no competing event is recorded: 1 - Kaplan-Meier, in which other ends of follow-up censor"
 
 
@@ -89,7 +90,9 @@ def _incidence(derived: TimeToEvent, mapped: Mapped, analysis: MapAnalysis) -> l
         for at in analysis.times:
             result = choice.estimate(derived, plan.model_copy(update={"window": at}), n)
             assert isinstance(result, Estimates)
-            rows.append(_row("cmv_reactivation", choice, "", result, derived, at))
+            beyond = at > np.max(derived.time[derived.entered], initial=0.0)
+            said = replace(choice, note="; ".join(filter(None, (choice.note, BEYOND)))) if beyond else choice
+            rows.append(_row("cmv_reactivation", said, "", result, derived, at))
     methods: tuple[Literal["wilson", "clopper-pearson"], ...] = ("wilson", "clopper-pearson")
     for method in methods:
         crude = EstimatorChoice(f"crude_{method.replace('-', '_')}", "", crude_proportion(method))

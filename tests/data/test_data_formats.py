@@ -191,6 +191,18 @@ def test_a_study_is_not_written_beside_itself_in_another_format(tmp_path: Path) 
         convert(sound_study(tmp_path), tmp_path, "xpt")
 
 
+@pytest.mark.parametrize("form", ALL)
+def test_numbers_written_otherwise_are_converted(form: str, tmp_path: Path) -> None:
+    from cmvsim.verbs.data import convert as convert_files
+
+    sound_study(tmp_path / "csv")
+    path = tmp_path / "csv" / "samples.csv"
+    path.write_text(path.read_text().replace("P1,7,8,plasma,quantified,1230,", "P1,7.0,+8,plasma,quantified,1.23e3,"))
+    convert_files(tmp_path / "csv", tmp_path / "out", form)
+    study = read_study(tmp_path / "out")
+    assert (study.samples.nominal[0, 0, 1], study.samples.day[0, 0, 1], study.samples.load[0, 0, 1]) == (7, 8, 1230)
+
+
 def test_what_a_transport_file_cannot_hold_is_refused(tmp_path: Path) -> None:
     column = np.array(["P1", "é" * 101], dtype=object)
     texts = {"patient": column, "stratum": column, "disease": column}

@@ -148,3 +148,23 @@ def test_closed_form_a_competing_event_is_counted(tmp_path: Path) -> None:
     assert result.flow["cmv_reactivation"]["competing event first"] == 2
     assert result.warnings == ()
     assert result.curve["competing"].iloc[-1] == pytest.approx(1 - survival - incidence, abs=1e-12)
+
+
+def test_a_time_beyond_follow_up_says_so(tmp_path: Path) -> None:
+    result = analysed(tmp_path, MAP.replace("at = [2, 5]", "at = [9.5, 9.6]"))
+    assert row(result, "one_minus_km", 9.5).note == ""
+    assert row(result, "one_minus_km", 9.6).note.startswith("beyond the last follow-up")
+
+
+@pytest.mark.parametrize(("event", "status"), [("nobody", "no_events"), ("CMV", "all_events")])
+def test_degenerate_files_have_a_status(event: str, status: str, tmp_path: Path) -> None:
+    file = "Nr,T,E,Alter,Dosis\n" + "".join(f"{i},{i},CMV,50,{i}\n" for i in range(1, 5))
+    if event == "nobody":
+        file = file.replace("CMV", "none").replace("4,4,none", "4,9,CMV")  # the only event lies after the window
+    result = analysed(tmp_path, file=file)
+    main = result.rows[0]
+    assert main.status == status
+    assert main.estimate == (0.0 if event == "nobody" else 1.0)
+    assert 0 <= main.ci_low <= main.ci_high <= 1
+    assert row(result, "cox", term="old").status == "not_estimable"
+    assert math.isnan(row(result, "cox", term="old").estimate)

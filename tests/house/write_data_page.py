@@ -45,7 +45,7 @@ their index by the plan's value sets), in the manner of CDISC ADaM and derived b
 day 1 and has no day 0; `DAYINF`, and `AVAL` of `adtte`, are days from infusion.
 
 ## Tables
-"""
+"""  # noqa: E501 -- a page
 
 COLUMNS = """
 | table | column | type | allowed | unit | meaning | in xpt |

@@ -103,5 +103,5 @@ def typed(table: Table, texts: Texts) -> dict[str, list[Any]]:
         elif kind is Kind.NUMBER:
             cells[name] = [float(text) if text else None for text in column]
         else:
-            cells[name] = [int(text) if text else None for text in column]
+            cells[name] = [int(float(text)) if text else None for text in column]  # "7.0" is a whole number
     return cells
