@@ -127,7 +127,7 @@ def _cells(table: Table, raw: Raw) -> tuple[Cells, list[Finding]]:
 
 def _misnamed(folder: Path, table: Table) -> str:
     """Find a file that seems meant to be this table: a slip in its name must not hide an optional one."""
-    known = {form.file(other) for other in TABLES for form in FORMATS.values()}
+    known = {form.file(other) for other in TABLES for form in FORMATS.values()} | {"dictionary.csv"}
     # What truly happened stands beside simulated tables; run folders hold JSON of their own.
     names = sorted(p.name for p in folder.iterdir() if p.name not in known and not p.name.startswith("history_"))
     # A folder may hold other tables: only a near-certain slip stops a study without an optional table.

@@ -16,7 +16,7 @@ from cmvsim.data.consistency import contradictions
 from cmvsim.data.schema import DIMENSIONS, TABLES
 from cmvsim.valuation import eq5d
 
-PROFILE = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PROFILE = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @PROFILE

@@ -32,7 +32,6 @@ def write(table: Table, texts: Texts) -> bytes:
     head = {
         "datasetJSONCreationDateTime": CREATED,
         "datasetJSONVersion": VERSION,
-        "sourceSystem": {"name": "cmvsim", "version": "1"},
         "itemGroupOID": f"IG.{name}",
         "records": len(rows),
         "name": name,
