@@ -13,9 +13,9 @@ from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.data.study import COMPONENTS, EndReason, Resources, Study
 from cmvsim.endpoints.analysis import AnalysisSpec
+from cmvsim.endpoints.cmv_status import first_qualifying
 from cmvsim.endpoints.derived import Cost
 from cmvsim.endpoints.population import also, anybody, left_out
-from cmvsim.endpoints.reactivation import first_qualifying
 from cmvsim.valuation import PriceList, price_list, study_prices
 
 Exposure = Literal["any_dnaemia", "clinically_significant", "disease"]

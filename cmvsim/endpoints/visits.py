@@ -13,9 +13,9 @@ from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, FloatArray, IntArray
 from cmvsim.data.study import EndReason, Questionnaire, Questionnaires, Study
 from cmvsim.endpoints.analysis import AnalysisSpec
+from cmvsim.endpoints.cmv_status import first_qualifying
 from cmvsim.endpoints.derived import Longitudinal
 from cmvsim.endpoints.population import also, anybody, left_out
-from cmvsim.endpoints.reactivation import first_qualifying
 from cmvsim.valuation import ValueSet, value_set
 
 GROUPS = ("EQ-5D-Y", "EQ-5D-5L")
