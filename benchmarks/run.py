@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 
-from benchmarks import engine, estimators, model, regressions
+from benchmarks import comparisons, engine, estimators, longitudinal, model, regressions
 
 
 def main() -> None:
     """Measure everything and print two tables."""
-    rows = [*estimators.rows(), *regressions.rows(), *engine.rows()]
+    rows = [*estimators.rows(), *regressions.rows(), *comparisons.rows(), *longitudinal.rows(), *engine.rows()]
     width = max(len(row.name) for row in rows)
     peer_width = max(len(row.peer or "") for row in rows)
     print(f"One thread, {platform.machine()}; microseconds per trial, best of several repetitions.\n")

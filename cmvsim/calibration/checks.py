@@ -23,8 +23,9 @@ from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.core.streams import CHUNK_REPLICATES
 from cmvsim.data.study import EndReason, Result, Study
 from cmvsim.endpoints.analysis import AnalysisSpec
+from cmvsim.endpoints.cmv_status import ANTIVIRALS
 from cmvsim.endpoints.derived import CENSORED, DEATH, EVENT, EXCLUDED
-from cmvsim.endpoints.reactivation import ANTIVIRALS, Reactivation
+from cmvsim.endpoints.reactivation import Reactivation
 from cmvsim.estimators.competing import aalen_johansen
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.cmv import BY_DEFINITION, PEAKS, CheckSpec, TargetSpec

@@ -267,6 +267,12 @@ PositiveDays = Annotated[
     _schema("days above 0", exclusiveMinimum=0),
     Unit("days"),
 ]
+Hours = Annotated[
+    Value,
+    BeforeValidator(_value_validator("hours", 0, math.inf, False, False)),
+    _schema("hours, at least 0", minimum=0),
+    Unit("hours"),
+]
 StudyDay = Annotated[
     Value,
     BeforeValidator(_value_validator("day from infusion", -math.inf, math.inf, False, False)),

@@ -90,6 +90,15 @@ class Measure(StrEnum):
     P_NO_EVENT = "p_no_event"
     P_NOT_ESTIMABLE = "p_not_estimable"
     UPPER_BOUND_NO_EVENT = "upper_bound_no_event"
+    MEAN_DURATION = "mean_duration"  # days from the start to the last enrolment, of studies that enrol all
+    DURATION_QUANTILE = "duration_quantile"  # `at` is the level, over all studies
+    LAST_VISIT_QUANTILE = "last_visit_quantile"
+    P_ENROLLED_BY = "p_enrolled_by"  # all patients; `at` is the day
+    EXPECTED_ENROLLED = "expected_enrolled"
+    EXPECTED_SITES_OPEN = "expected_sites_open"
+    EXPECTED_SCREENED = "expected_screened"
+    SCREENED_QUANTILE = "screened_quantile"
+    SHARE_ENROLLED = "share_enrolled"  # at a group of sites
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,21 @@ STREAMS: dict[str, Kind] = {
     # strategies, section 15
     "prophylaxis.adherence": Kind.NORMAL,
     "prophylaxis.discontinuation": Kind.EXPONENTIAL,
+    # recruitment (19); activation and rate: one variate per replicate, index = group x 2^16 + site; others: per patient in the
+    # order of enrolment
+    "accrual.activation": Kind.NORMAL,
+    "accrual.rate": Kind.UNIFORM,
+    "accrual.arrival": Kind.EXPONENTIAL,
+    "accrual.site": Kind.UNIFORM,
+    "accrual.stratum": Kind.UNIFORM,
+    "accrual.screening": Kind.UNIFORM,
+    # shared resources (20); other patients': one variate per replicate, index = day of the programme, or number of the stay
+    "capacity.manufacturing": Kind.NORMAL,
+    "capacity.other_samples": Kind.UNIFORM,
+    "capacity.other_ward_admissions": Kind.UNIFORM,
+    "capacity.other_ward_stays": Kind.EXPONENTIAL,
+    "capacity.other_icu_admissions": Kind.UNIFORM,
+    "capacity.other_icu_stays": Kind.EXPONENTIAL,
     # resampling in analyses
     "analysis.bootstrap": Kind.UNIFORM,
 }

@@ -6,8 +6,17 @@ from cmvsim.core.definition import Definition
 from cmvsim.core.errors import InputError, Problem, did_you_mean
 from cmvsim.endpoints.analysis import AnalysisSpec, read_analysis, write_analysis
 from cmvsim.endpoints.base import Endpoint, Estimand, EstimatorChoice
+from cmvsim.endpoints.cmv_disease import CmvDisease
+from cmvsim.endpoints.cmv_expansion import CmvExpansion
+from cmvsim.endpoints.cmv_infections import CmvInfections
+from cmvsim.endpoints.cmv_virome import CmvVirome
+from cmvsim.endpoints.cost_of_illness import CostOfIllness
 from cmvsim.endpoints.derived import Derived, TimeToEvent
+from cmvsim.endpoints.polymerase_mutation import PolymeraseMutation
+from cmvsim.endpoints.quality_of_life import QualityOfLife
 from cmvsim.endpoints.reactivation import Reactivation
+from cmvsim.endpoints.risk_factors import RiskFactors
+from cmvsim.endpoints.virome import VirusInfection
 
 ENDPOINTS: dict[str, Endpoint] = {
     "cmv_reactivation": Reactivation("cmv_reactivation", "CMV reactivation", "rate of CMV reactivation within 3 months"),
@@ -20,6 +29,17 @@ ENDPOINTS: dict[str, Endpoint] = {
     "cmv_lymphoma": Reactivation(
         "cmv_lymphoma", "CMV reactivation, lymphoma", "rate of CMV reactivation in diffuse large B-cell lymphoma", "lymphoma"
     ),
+    "cmv_disease": CmvDisease(),
+    "anellovirus": VirusInfection("anellovirus"),
+    "pegivirus": VirusInfection("pegivirus"),
+    "redondovirus": VirusInfection("redondovirus"),
+    "cmv_infections": CmvInfections(),
+    "cmv_virome": CmvVirome(),
+    "cmv_expansion": CmvExpansion(),
+    "risk_factors": RiskFactors(),
+    "cmv_polymerase_mutation": PolymeraseMutation(),
+    "hrql": QualityOfLife(),
+    "cost_of_illness": CostOfIllness(),
 }
 
 

@@ -58,6 +58,8 @@ class EstimatorChoice:
         False: a library on one data set at a time; left out of Monte Carlo unless named.
     note
         What a reader must know ("biased: shown for comparison").
+    reads
+        Parts of a study's tables that it looks at beside those of its endpoint.
     """
 
     id: str
@@ -69,6 +71,7 @@ class EstimatorChoice:
     terms: Callable[[AnalysisSpec], tuple[str, ...]] = _one_term
     batched: bool = True
     note: str = ""
+    reads: frozenset[Topic] = frozenset()
 
 
 SCALES = (

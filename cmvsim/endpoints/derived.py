@@ -49,7 +49,7 @@ class Derived(Protocol):
         ...
 
 
-class _Arrays:
+class Arrays:
     """Cuts of a dataclass whose arrays are (R, N, ...); `excluded` is cut likewise.
 
     `per_patient` says how many entries of the second axis belong to one patient (start-stop rows).
@@ -59,6 +59,7 @@ class _Arrays:
 
     @property
     def per_patient(self) -> int:
+        """Entries of one patient."""
         return 1
 
     def first(self, n: int) -> Self:
@@ -81,7 +82,7 @@ class _Arrays:
 
 
 @dataclass(frozen=True, slots=True)
-class TimeToEvent(_Arrays):
+class TimeToEvent(Arrays):
     """A derived time-to-event variable.
 
     Attributes
@@ -110,7 +111,101 @@ class TimeToEvent(_Arrays):
 
 
 @dataclass(frozen=True, slots=True)
-class Binary(_Arrays):
+class GroupedTimeToEvent(Arrays):
+    """A time-to-event variable of patients in groups that are compared, or combined.
+
+    Attributes
+    ----------
+    time, cause
+        (R, N) as in :class:`TimeToEvent`.
+    group
+        (R, N) int64 index into `groups`; -1 for patients who are not in the analysis.
+    groups
+        Names.
+    """
+
+    time: FloatArray
+    cause: NDArray[np.int8]
+    group: IntArray
+    groups: tuple[str, ...]
+    excluded: Excluded = field(default_factory=dict)
+
+    def only(self, group: int) -> TimeToEvent:
+        """The patients of one group."""
+        return TimeToEvent(self.time, np.where(self.group == group, self.cause, np.int8(EXCLUDED)).astype(np.int8))
+
+    @property
+    def entered(self) -> BoolArray:
+        """Patients in the analysis."""
+        return np.asarray(self.cause >= 0)
+
+    @property
+    def endings(self) -> Mapping[str, IntArray]:
+        """How follow-up ended."""
+        return TimeToEvent(self.time, self.cause).endings
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals(Arrays):
+    """What visits say of the time of an event: it lies in (left, right], or is exact where the two are equal.
+
+    Attributes
+    ----------
+    left, right
+        (R, N) days if competing events came before the event of interest: the patient never has it, which is an interval
+        (window, +inf]. +inf in `right` where the event was not seen. NaN: not in the analysis.
+    left_late, right_late
+        (R, N) the same if the event came, unseen, in the gap between the last negative sample and the competing event.
+    """
+
+    left: FloatArray
+    right: FloatArray
+    left_late: FloatArray
+    right_late: FloatArray
+    excluded: Excluded = field(default_factory=dict)
+
+    @property
+    def entered(self) -> BoolArray:
+        """Patients in the analysis."""
+        return ~np.isnan(self.left)
+
+    @property
+    def endings(self) -> Mapping[str, IntArray]:
+        """Seen or not."""
+        seen = (self.entered & np.isfinite(self.right)).sum(axis=1)
+        return {"event": seen, "event not seen": self.entered.sum(axis=1) - seen}
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated(Arrays):
+    """A yes-or-no finding at visits.
+
+    Attributes
+    ----------
+    value
+        (R, N, V) 1, 0 or NaN where nothing was found out.
+    days
+        Planned days of the V visits.
+    """
+
+    value: FloatArray
+    days: tuple[int, ...]
+    excluded: Excluded = field(default_factory=dict)
+
+    @property
+    def entered(self) -> BoolArray:
+        """Patients with a finding at any visit."""
+        return np.asarray(~np.isnan(self.value).all(axis=-1))
+
+    @property
+    def endings(self) -> Mapping[str, IntArray]:
+        """Ever or never."""
+        ever = (self.entered & (self.value == 1).any(axis=-1)).sum(axis=1)
+        return {"ever": ever, "never": self.entered.sum(axis=1) - ever}
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Arrays):
     """A derived yes-or-no variable, perhaps with a second one to set beside it.
 
     Attributes
@@ -137,7 +232,7 @@ class Binary(_Arrays):
 
 
 @dataclass(frozen=True, slots=True)
-class StartStop(_Arrays):
+class StartStop(Arrays):
     """A time-to-event variable with covariates that change: rows (entry, time], K for each patient in order of enrolment.
 
     Attributes
@@ -186,7 +281,7 @@ class StartStop(_Arrays):
 
 
 @dataclass(frozen=True, slots=True)
-class Association(_Arrays):
+class Association(Arrays):
     """A measurement beside a yes-or-no outcome (Spearman, Mann-Whitney).
 
     Attributes
@@ -215,7 +310,7 @@ class Association(_Arrays):
 
 
 @dataclass(frozen=True, slots=True)
-class Longitudinal(_Arrays):
+class Longitudinal(Arrays):
     """A measurement at visits, with a baseline and an exposure that may begin at any visit.
 
     Attributes
@@ -259,7 +354,7 @@ class Longitudinal(_Arrays):
 
 
 @dataclass(frozen=True, slots=True)
-class Cost(_Arrays):
+class Cost(Arrays):
     """Cost per day and component, with the day on which the illness began.
 
     Attributes

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from cmvsim.core.errors import InputError, Problem
-from cmvsim.core.records import BoolArray
+from cmvsim.core.records import BoolArray, IntArray
 from cmvsim.data.study import Study
 from cmvsim.endpoints.analysis import AnalysisSpec
 
-_PARTS = ("retrospective", "prospective")
+PARTS = ("retrospective", "prospective")
+"""Parts of the study, in the order of their codes where none are given."""
 
 
 def left_out(study: Study, plan: AnalysisSpec, disease: str | None = None) -> dict[str, BoolArray]:
@@ -22,17 +23,8 @@ def left_out(study: Study, plan: AnalysisSpec, disease: str | None = None) -> di
     """
     reasons: dict[str, BoolArray] = {}
     if plan.parts != "pooled":
-        if "part" not in study.subjects.covariates:
-            raise InputError(
-                Problem(
-                    f'parts = "{plan.parts}", but the parts of the study were not recorded',
-                    "analysis",
-                    "parts",
-                    'a column part in subjects.csv, or "pooled"',
-                )
-            )
-        code = study.subjects.labels.get("part", _PARTS).index(plan.parts)
-        reasons["other part of the study"] = study.subjects.covariates["part"] != code
+        code = PARTS.index(plan.parts)
+        reasons["other part of the study"] = part_of(study, f'parts = "{plan.parts}"') != code
     if disease is not None:
         other = ~np.array([name == disease for name in study.subjects.diseases])[study.subjects.stratum]
         reasons = also(reasons, "other disease", other, study)
@@ -50,3 +42,28 @@ def anybody(reasons: dict[str, BoolArray], study: Study) -> BoolArray:
 def also(reasons: dict[str, BoolArray], why: str, who: BoolArray, study: Study) -> dict[str, BoolArray]:
     """The reasons with one more, of those not left out already."""
     return {**reasons, why: who & ~anybody(reasons, study)}
+
+
+def part_of(study: Study, asked: str) -> IntArray:
+    """(R, N) index into :data:`PARTS`; -1 where it was not written down.
+
+    Raises
+    ------
+    InputError
+        If the study does not say which part its patients belong to; `asked` is what needs to know.
+    """
+    if "part" not in study.subjects.covariates:
+        raise InputError(
+            Problem(
+                f"{asked}, but the parts of the study were not recorded",
+                "analysis",
+                "parts",
+                'a column part in subjects.csv, or "pooled"',
+            )
+        )
+    recorded, labels = study.subjects.covariates["part"], study.subjects.labels.get("part", PARTS)
+    code = np.full(recorded.shape, -1, dtype=np.int64)
+    for place, name in enumerate(labels):
+        if name in PARTS:
+            code[recorded == place] = PARTS.index(name)
+    return code

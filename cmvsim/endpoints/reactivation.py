@@ -3,84 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
 
 import numpy as np
 
-from cmvsim.core.errors import InputError, Problem
-from cmvsim.core.records import BoolArray, Estimates, FloatArray
-from cmvsim.data.study import EndReason, Result, Study, Topic
+from cmvsim.core.records import FloatArray
+from cmvsim.data.study import Study, Topic
 from cmvsim.endpoints.analysis import AnalysisSpec
-from cmvsim.endpoints.base import Estimand, Estimator, EstimatorChoice, Sizes
-from cmvsim.endpoints.derived import CENSORED, DEATH, EVENT, EXCLUDED, HCT, RELAPSE, TimeToEvent
+from cmvsim.endpoints.base import Estimand, EstimatorChoice
+from cmvsim.endpoints.cmv_status import end_of_follow_up, first_qualifying
+from cmvsim.endpoints.derived import EVENT, EXCLUDED, TimeToEvent
+from cmvsim.endpoints.group_comparison import DISEASES, of_diseases
+from cmvsim.endpoints.incidence import INCIDENCE, by_parts
+from cmvsim.endpoints.latent import latent_competing, latent_first
 from cmvsim.endpoints.population import also, left_out
+from cmvsim.endpoints.visit_intervals import by_visit_intervals
 from cmvsim.models.history import History, Process
 
-ANTIVIRALS = ("valganciclovir", "ganciclovir", "foscarnet", "maribavir")
+
+def first_reactivation(study: Study, plan: AnalysisSpec, disease: str | None = None) -> TimeToEvent:
+    """Day and cause per patient, from the tables; of one disease, or of all.
+
+    Order within a day: sample, treatment start, relapse, death; so an event on the day of death counts.
+    """
+    first, at_baseline = first_qualifying(study, plan)
+    time, cause = end_of_follow_up(study, plan)
+    counted = first <= time
+    time = np.where(counted, first, time)
+    cause = np.where(counted, np.int8(EVENT), cause)
+    if plan.prevalent == "count":
+        time = np.where(at_baseline, 0.0, time)
+        cause = np.where(at_baseline, np.int8(EVENT), cause)
+    excluded = left_out(study, plan, disease)
+    if plan.prevalent == "exclude":
+        excluded = also(excluded, "DNAemia at or before infusion", at_baseline, study)
+    for who in excluded.values():
+        cause[who] = EXCLUDED
+    return TimeToEvent(time, cause, excluded)
 
 
-def aalen_johansen_at_window(derived: TimeToEvent, plan: AnalysisSpec, sizes: Sizes) -> Estimates:
-    """Cumulative incidence at the end of the window."""
-    from cmvsim.estimators.competing import aalen_johansen
-
-    return aalen_johansen(
-        derived.time,
-        derived.cause,
-        float(plan.window),
-        variance=plan.variance,
-        interval=plan.interval,
-        level=plan.level,
-        nested=sizes,
-    )
+def _estimators(disease: str | None) -> tuple[EstimatorChoice, ...]:
+    derive = partial(first_reactivation, disease=disease)
+    return (*INCIDENCE, *by_parts(derive), by_visit_intervals(derive))
 
 
-def crude_proportion(method: Literal["wilson", "clopper-pearson"]) -> Estimator:
-    """Proportion with an event among those who entered, however long they were followed."""
-
-    def estimate(derived: TimeToEvent, plan: AnalysisSpec, sizes: Sizes) -> Estimates:
-        from cmvsim.estimators.proportions import proportion
-
-        last = [n - 1 for n in sizes]
-        happened = np.cumsum(derived.cause == EVENT, axis=1)[:, last]
-        entered = np.cumsum(derived.cause >= 0, axis=1)[:, last]
-        return proportion(happened, entered, method=method, level=plan.level)
-
-    return estimate
-
-
-def one_minus_kaplan_meier(derived: TimeToEvent, plan: AnalysisSpec, sizes: Sizes) -> Estimates:
-    """1 - KM with competing events censored: biased upwards, shown because it is often done."""
-    from cmvsim.estimators.survival import kaplan_meier
-
-    event = np.where(derived.cause < 0, -1, derived.cause == EVENT)
-    survival = kaplan_meier(derived.time, event, float(plan.window), interval=plan.interval, level=plan.level, nested=sizes)
-    return Estimates(
-        1 - survival.estimate,
-        survival.se,
-        1 - survival.ci_high,
-        1 - survival.ci_low,
-        survival.n,
-        survival.events,
-        survival.status,
-        survival.level,
-        "1 - Kaplan-Meier, " + survival.method,
-    )
-
-
-ESTIMATORS = (
-    EstimatorChoice("aalen_johansen", "Cumulative incidence (Aalen-Johansen)", aalen_johansen_at_window),
-    EstimatorChoice("crude_wilson", "Crude proportion, Wilson", crude_proportion("wilson")),
-    EstimatorChoice("crude_clopper_pearson", "Crude proportion, Clopper-Pearson", crude_proportion("clopper-pearson")),
-    EstimatorChoice(
-        "one_minus_km", "1 - Kaplan-Meier", one_minus_kaplan_meier, note="biased: treats competing deaths as censored"
-    ),
-    EstimatorChoice(
-        "relapse_competing", "Cumulative incidence, relapse competing", aalen_johansen_at_window, plan={"relapse": "competing"}
-    ),
-    EstimatorChoice(
-        "relapse_censored", "Cumulative incidence, censored at relapse", aalen_johansen_at_window, plan={"relapse": "censor"}
-    ),
-)
+ESTIMATORS = _estimators(None)
+OF_DISEASE = {disease: (*_estimators(disease), *of_diseases(first_reactivation)) for disease in DISEASES}
+"""With comparisons of the two diseases beside the rate in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,138 +91,19 @@ class Reactivation:
     @property
     def estimators(self) -> tuple[EstimatorChoice, ...]:
         """Aalen-Johansen first."""
-        return ESTIMATORS
+        return ESTIMATORS if self.disease is None else OF_DISEASE.get(self.disease, ESTIMATORS)
 
     def derive(self, study: Study, plan: AnalysisSpec) -> TimeToEvent:
-        """Day and cause per patient, from the tables.
-
-        Order within a day: sample, treatment start, relapse, death; so an event on the day of death counts.
-        """
-        first, at_baseline = first_qualifying(study, plan)
-        time, cause = _end_of_follow_up(study, plan)
-        counted = first <= time
-        time = np.where(counted, first, time)
-        cause = np.where(counted, np.int8(EVENT), cause)
-        if plan.prevalent == "count":
-            time = np.where(at_baseline, 0.0, time)
-            cause = np.where(at_baseline, np.int8(EVENT), cause)
-        excluded = left_out(study, plan, self.disease)
-        if plan.prevalent == "exclude":
-            excluded = also(excluded, "DNAemia at or before infusion", at_baseline, study)
-        for who in excluded.values():
-            cause[who] = EXCLUDED
-        return TimeToEvent(time, cause, excluded)
+        """Day and cause per patient, from the tables; see :func:`first_reactivation`."""
+        return first_reactivation(study, plan, self.disease)
 
     def latent(self, history: History, plan: AnalysisSpec) -> FloatArray:
         """Whether the realised, error-free load reached the level in the window before a competing event."""
-        first, prevalent = _latent_time(history, plan)
-        competing = history.death.copy()
-        if plan.hct == "competing":
-            competing = np.minimum(competing, history.observation.hct)
-        if plan.relapse == "competing":
-            competing = np.minimum(competing, history.observation.relapse)
-        happened = (first > 0) & (first <= plan.window) & (first <= competing)
+        first, prevalent = latent_first(history, plan)
+        happened = (first > 0) & (first <= plan.window) & (first <= latent_competing(history, plan))
         value = happened.astype(np.float64)
         value = np.where(prevalent, 1.0 if plan.prevalent == "count" else np.nan, value)
         if self.disease is not None:
             mine = np.array([name == self.disease for name in history.diseases])[history.view(history.population.stratum)]
             value = np.where(mine, value, np.nan)
         return value
-
-
-def first_qualifying(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.ndarray]:
-    """First qualifying day in the window (+inf if none), and whether there was DNAemia at or before infusion.
-
-    A closing sample made within its window counts at min(day, window).
-    """
-    s = study.samples
-    definition = plan.definition.name
-    if definition == "detected":
-        positive = s.result >= Result.BELOW_LLOQ
-    elif definition == "at_least":
-        assert plan.definition.level is not None
-        positive = s.load >= plan.definition.level
-    else:
-        positive = s.result == Result.QUANTIFIED
-    shape = positive.shape[:2]
-    first, at_baseline = np.full(shape, np.inf), np.zeros(shape, dtype=bool)
-    # few samples are positive: only their days are looked at; simulated visits vary slowest in memory, hence the .T
-    v, n, r = np.unravel_index(np.flatnonzero(positive.T), positive.T.shape)
-    day, nominal = s.day[r, n, v], s.nominal[r, n, v]
-    closing = (nominal == plan.window) & (np.abs(day - plan.window) <= plan.closing_window)
-    day[closing] = np.minimum(day[closing], plan.window)
-    patient = r * shape[1] + n
-    if definition in ("detected", "quantifiable"):
-        at_baseline.reshape(-1)[patient[day <= 0]] = True
-    else:  # any quantified DNAemia is prevalent, be it below the level
-        at_baseline = ((s.result == Result.QUANTIFIED) & (s.day <= 0)).any(axis=-1)
-    inside = (day > 0) & (day <= plan.window)
-    np.minimum.at(first.reshape(-1), patient[inside], day[inside])
-    if definition == "clinically_significant":
-        first = _first_treatment_or_disease(study, plan)
-    return first, at_baseline
-
-
-def _first_treatment_or_disease(study: Study, plan: AnalysisSpec) -> FloatArray:
-    """First day of pre-emptive treatment or CMV disease in the window, +inf if none."""
-    first = np.full(study.disposition.end.shape, np.inf)
-    if "cmv_disease" not in study.events and not study.exposures:
-        raise InputError(
-            Problem(
-                "neither antiviral treatment nor CMV disease was recorded, so clinically significant infection cannot be seen",
-                "analysis",
-                "definition",
-                "tables exposures.csv or events.csv",
-            )
-        )
-    for drug in ANTIVIRALS:
-        if drug in study.exposures and study.exposures[drug].start.shape[-1]:
-            start = study.exposures[drug].start
-            first = np.fmin(first, np.fmin.reduce(np.where(start > 0, start, np.inf), axis=-1))
-    if "cmv_disease" in study.events:
-        disease = study.events["cmv_disease"].first
-        first = np.fmin(first, np.where(disease > 0, disease, np.inf))
-    return np.where(first <= plan.window, first, np.inf)
-
-
-def _end_of_follow_up(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, np.ndarray]:
-    """Day and cause with which follow-up for CMV ends within the window, were there no CMV."""
-    end, reason = study.disposition.end, study.disposition.reason
-    time = np.minimum(end, plan.window)
-    inside = end <= plan.window
-    cause = np.full(time.shape, CENSORED, dtype=np.int8)
-    cause[inside & (reason == EndReason.DEATH)] = DEATH
-    if plan.hct == "competing":
-        cause[inside & (reason == EndReason.HCT)] = HCT
-    if plan.relapse != "treatment_policy":
-        if "relapse" not in study.events:
-            raise InputError(
-                Problem(f'relapse = "{plan.relapse}", but no relapse was recorded', "analysis", "relapse", "a table events.csv")
-            )
-        relapse = study.events["relapse"].first
-        # Monitoring that a new therapy ends stops on the last whole day before it: that relapse is what ended it.
-        ended = np.where(reason == EndReason.NEW_THERAPY, end + 1, end)
-        earlier = (relapse <= ended) & (relapse <= plan.window)
-        time = np.where(earlier, relapse, time)
-        cause = np.where(earlier, np.int8(RELAPSE if plan.relapse == "competing" else CENSORED), cause)
-    return time, cause
-
-
-def _latent_time(history: History, plan: AnalysisSpec) -> tuple[FloatArray, BoolArray]:
-    """True time of first reaching the definition's level after infusion (+inf if never), and who has DNAemia at infusion."""
-    s = history.samples
-    assert s is not None
-    name = plan.definition.name
-    prevalent = _reaching(history, s.lod if name == "detected" else s.lloq) <= 0
-    if name == "clinically_significant":
-        return history.clinically_significant, prevalent
-    level = {"detected": s.lod, "quantifiable": s.lloq}.get(name, plan.definition.level)
-    assert level is not None
-    return _reaching(history, level), prevalent
-
-
-def _reaching(history: History, level: float) -> FloatArray:
-    """First time from infusion on at which the true load in the sampled matrix is at or above `level` IU/mL."""
-    if history.episodes is None:
-        raise ValueError("a latent functional needs a history with the path of the load")
-    return history.episodes.first_reaching(np.log10(level) - history.episodes.offset, after=0.0)

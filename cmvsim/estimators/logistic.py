@@ -28,7 +28,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cmvsim.core.records import Estimates, FloatArray, IntArray
+from cmvsim.core.records import Estimates, FloatArray, IntArray, Status
 from cmvsim.estimators.intervals import normal_quantile
 from cmvsim.estimators.regression import Wald, check_covariates, one_term, per_row
 
@@ -205,3 +205,79 @@ def _check_names(method: str, interval: str, *, robust: bool, weighted: bool) ->
         raise ValueError("firth comes without weights and robust standard errors")
     if interval == "profile" and robust:
         raise ValueError("a profile interval knows no robust variance; take interval = 'wald'")
+
+
+@dataclass(frozen=True, slots=True)
+class CoefficientTest:
+    """Likelihood-ratio tests of one coefficient, one per replicate.
+
+    Attributes
+    ----------
+    statistic, p_value
+        Twice the fall of the (penalised) log-likelihood, chi-square on one degree of freedom.
+    constrained_coef
+        Coefficients while the one tested is held at 0, (replicates, p).
+    n, events, status
+        As for :class:`LogisticFit`. Under ``SEPARATION`` the supremum of the likelihood is compared; all but that and
+        OK have NaN.
+    method
+        Method by name.
+    """
+
+    statistic: FloatArray
+    p_value: FloatArray
+    constrained_coef: FloatArray
+    n: IntArray
+    events: IntArray
+    status: IntArray
+    method: str
+
+
+def likelihood_ratio_test(
+    outcome: ArrayLike,
+    covariates: ArrayLike,
+    term: int,
+    *,
+    method: Method = "ml",
+    intercept: bool = True,
+    max_iterations: int = 200,
+) -> CoefficientTest:
+    """Likelihood-ratio test that one coefficient is 0; with ``firth`` the penalised one (Heinze and Schemper 2002).
+
+    Parameters
+    ----------
+    outcome, covariates, method, intercept, max_iterations
+        As for :func:`logistic`.
+    term
+        Index of the coefficient in the fit, the intercept being 0 if there is one. With ``firth`` it is held at 0 in
+        the likelihood whose penalty knows all columns, which is not the fit without the column.
+
+    Returns
+    -------
+    CoefficientTest
+        Arrays of leading shape (replicates,).
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or an argument is not allowed; never because of the data.
+    """
+    from scipy.special import chdtrc
+
+    from cmvsim.estimators.kernels.logistic_tests import fit_held
+
+    fit = logistic(outcome, covariates, method=method, intercept=intercept, max_iterations=max_iterations)
+    y = np.ascontiguousarray(outcome, dtype=np.int64)
+    x = check_covariates(covariates, y.shape)
+    if not 0 <= term < fit.coef.shape[1]:
+        raise ValueError(f"term must be a coefficient, 0 to {fit.coef.shape[1] - 1}, not {term!r}")
+    held, coef = np.empty(y.shape[0]), np.empty(fit.coef.shape)
+    outcome_held = np.empty(y.shape[0], dtype=np.int64)
+    fit_held(y, x, term, intercept, method == "firth", max_iterations, held, coef, outcome_held)
+    reached = (Status.OK, Status.SEPARATION)
+    fine = np.isin(fit.status, reached) & np.isin(outcome_held, reached)
+    status = np.where(fine | ~np.isin(fit.status, reached), fit.status, outcome_held)
+    statistic = np.where(fine, np.maximum(2.0 * (fit.loglik - held), 0.0), np.nan)
+    coef[outcome_held != Status.OK] = np.nan
+    p_value = np.asarray(chdtrc(1.0, statistic), dtype=np.float64)
+    return CoefficientTest(statistic, p_value, coef, fit.n, fit.events, status, f"{method} likelihood ratio")

@@ -28,7 +28,7 @@ SurvivalVariance = Literal["greenwood", "ij"]
 SurvivalInterval = Literal["cloglog", "log", "plain", "logit", "arcsin"]
 
 # R's "log-log" of S is the complementary log-log of the risk 1 - S: one scale, named for the event
-_SCALE_OF_S: dict[str, Interval] = {
+SCALE_OF_S: dict[str, Interval] = {
     "cloglog": "loglog",
     "log": "log",
     "plain": "plain",
@@ -208,7 +208,7 @@ def _finish(swept: Swept, interval: str, level: float) -> tuple[FloatArray, Floa
     empty, none, everybody = swept.n == 0, swept.events == 0, swept.estimate == 0.0
     estimate, se = swept.estimate, np.sqrt(swept.variance)
     se[everybody] = 0.0
-    low, high = limits(estimate, se, interval=_SCALE_OF_S[interval], level=level)
+    low, high = limits(estimate, se, interval=SCALE_OF_S[interval], level=level)
     low[none], high[none] = 1.0 - exact_margin(swept.effective[none], level=level), 1.0
     low[everybody], high[everybody] = 0.0, exact_margin(swept.effective[everybody], level=level)
     status = np.full(estimate.shape, int(Status.OK), dtype=np.int64)
@@ -221,5 +221,5 @@ def _finish(swept: Swept, interval: str, level: float) -> tuple[FloatArray, Floa
 def _check_names(variance: str, interval: str) -> None:
     if variance not in get_args(SurvivalVariance):
         raise ValueError(f"unknown variance {variance!r}; allowed: {', '.join(get_args(SurvivalVariance))}")
-    if interval not in _SCALE_OF_S:
-        raise ValueError(f"unknown interval {interval!r}; allowed: {', '.join(_SCALE_OF_S)}")
+    if interval not in SCALE_OF_S:
+        raise ValueError(f"unknown interval {interval!r}; allowed: {', '.join(SCALE_OF_S)}")

@@ -69,6 +69,7 @@ _SCALAR: dict[str, TypeAdapter[Value]] = {
     "variance": TypeAdapter(NonNegative),
     "patients": TypeAdapter(NonNegative),
     "patients per year": TypeAdapter(NonNegative),
+    "patients per week": TypeAdapter(NonNegative),
     "patients per site-month": TypeAdapter(NonNegative),
     "sites": TypeAdapter(NonNegative),
     "per day": TypeAdapter(NonNegative),

@@ -106,17 +106,20 @@ class PopulationSpec(Spec):
     def screened(self, patients: int) -> int:
         """Candidates screened to enrol so many patients with the stated share of seropositive ones.
 
-        With a share s of those enrolled and p of a stratum's candidates, each stratum screens until it has found both the
+        That is each stratum's share times :meth:`screened_each`.
+        """
+        each = [float(s.share) * self.screened_each(s) for s in self.strata.values() if float(s.share) > 0]
+        return math.ceil(patients * sum(each) - 1e-9)
+
+    def screened_each(self, stratum: StratumSpec) -> float:
+        """Candidates of a stratum screened per patient enrolled.
+
+        With a share s of those enrolled and p of the candidates, the stratum screens until it has found both the
         seropositive and the seronegative patients it enrols: max(s / p, (1 - s) / (1 - p)) candidates for each patient.
         That is 1 / p where only seropositive patients are enrolled, and 1 where nobody is turned away (s = p).
         """
-        s = float(self.seropositive_enrolled)
-        each = [
-            float(stratum.share) * max(s / p, (1 - s) / (1 - p) if s < 1 else 0.0)
-            for stratum in self.strata.values()
-            if float(stratum.share) > 0 and (p := float(stratum.seropositive_share))
-        ]
-        return math.ceil(patients * sum(each) - 1e-9)
+        s, p = float(self.seropositive_enrolled), float(stratum.seropositive_share)
+        return max(s / p, (1 - s) / (1 - p) if s < 1 else 0.0)
 
     @property
     def products(self) -> tuple[str, ...]:

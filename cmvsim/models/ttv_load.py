@@ -119,7 +119,7 @@ class CarrierPath:
         after = y2 - self.decline * (t - t2)
         return np.where(t < t1, falling, np.where(t < t2, rising, after))
 
-    def first_high(self, level: float, since: FloatArray, horizon: float) -> FloatArray:
+    def first_high(self, level: float | FloatArray, since: FloatArray, horizon: float) -> FloatArray:
         """(P,) first time from `since` (+inf: never) to `horizon` at or above `level`, +inf: none.
 
         The load at `since`, or else the one crossing of a rising piece: a + (b - a) (level - y_a) / (y_b - y_a).

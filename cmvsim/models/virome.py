@@ -297,10 +297,21 @@ class Virome:
         level
             Log10 copies/mL; by default the scenario's high load.
         """
-        level = float(self.spec.anellovirus.load.high) if level is None else level
-        wait = max(level - float(self.spec.anellovirus.load.start), 0.0) / self._growth
+        return self.first_reaching(float(self.spec.anellovirus.load.high) if level is None else level)
+
+    def first_reaching(self, level: float | FloatArray, after: float = -np.inf) -> FloatArray:
+        """(P,) first time from `after` on at which the TTV load is at or above a level; +inf: not by the horizon.
+
+        Parameters
+        ----------
+        level
+            Log10 copies/mL, scalar or (P,).
+        after
+            Earlier times do not count; a load that is above the level at `after` gives `after`.
+        """
+        wait = np.maximum(level - float(self.spec.anellovirus.load.start), 0.0) / self._growth
         since = np.where(self.anellovirus.baseline, self.inclusion, self.anellovirus.acquired + wait)
-        return self._path.first_high(level, since, self.horizon)
+        return self._path.first_high(level, np.maximum(since, after), self.horizon)
 
     @cached_property
     def _path(self) -> CarrierPath:

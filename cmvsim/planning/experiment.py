@@ -127,7 +127,7 @@ class CohortExperiment:
     def study(self, index: int) -> Study:
         """The recorded studies of a chunk, at the largest size."""
         needs: frozenset[Process] = frozenset().union(*(endpoint(name).needs for name in self.endpoints))
-        reads: frozenset[Topic] = frozenset().union(*(endpoint(name).reads for name in self.endpoints))
+        reads: frozenset[Topic] = frozenset().union(*(endpoint(name).reads | choice.reads for name, choice in self.choices))
         draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1])
         return record(simulate(self.model, draws, needs=needs), reads)
 

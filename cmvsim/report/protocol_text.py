@@ -96,7 +96,7 @@ def protocol_paragraph(results: Mapping[str, Any], language: str) -> str:
     language
         "en" or "fr".
     """
-    words, say = (FR, _french) if language == "fr" else (EN, _english)
+    words, say = (FR, french) if language == "fr" else (EN, english)
     if results["answers"] and results["answers"][0]["n"] is None:
         return str(words["none"])
     plan, study = results["analysis"], results["study"]
@@ -187,10 +187,11 @@ def _what_if(results: Mapping[str, Any], words: Words, say: Callable[[str], str]
     return [text]
 
 
-def _english(number: str) -> str:
+def english(number: str) -> str:
+    """A number as English writes it."""
     return number
 
 
-def _french(number: str) -> str:
+def french(number: str) -> str:
     """A number as French writes it: decimal comma, thin space before %, space between thousands."""
     return number.replace(",", " ").replace(".", ",").replace("%", " %")

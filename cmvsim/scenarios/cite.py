@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -105,18 +105,22 @@ class Citations:
         return "\n".join(lines) + "\n"
 
 
-def cite(scenario: ResolvedScenario) -> Citations:
+def cite(scenario: ResolvedScenario, bears: Callable[[str], bool] | None = None) -> Citations:
     """Collect what a scenario rests on.
 
     Parameters
     ----------
     scenario
         Resolved.
+    bears
+        Whether an input, by its key path, bears on the result at hand; without it, all that concern the scenario count.
     """
     reasons: dict[str, list[Reason]] = {}
     assumed, own = [], []
     entries: dict[str, list[Input]] = {}
     for item in inputs(scenario.spec):
+        if bears is not None and not bears(item.path):
+            continue
         if item.assumed is not None:
             see = parameter(item.evidence).see if item.evidence is not None else ()
             assumed.append(Assumption(item.path, in_words(item), item.assumed, tuple(map(_name, see))))

@@ -6,11 +6,28 @@ there are none, a matrix or a site that is not sampled.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cmvsim.models.capacity import PARTS
 from cmvsim.models.virome import VIRUSES
 from cmvsim.scenarios.scenario import Scenario
+
+_RECRUITED = re.compile(
+    r"(accrual|capacity)\..*|population\.(seropositive_enrolled|retrospective_share)|population\.strata\.\w+\.(share|seropositive_share)"
+    r"|study\.inclusion|monitoring\.(schedule|jitter)"
+)
+
+
+def bears_on_patients(path: str) -> bool:
+    """Whether an input bears on what happens to a patient: all but recruitment and what patients share."""
+    return not path.startswith(("accrual.", "capacity."))
+
+
+def bears_on_recruitment(path: str) -> bool:
+    """Whether an input bears on enrolment, last visits, how many are screened, or what patients share meanwhile."""
+    return _RECRUITED.fullmatch(path) is not None
 
 
 def gives_letermovir(scenario: Scenario) -> bool:
@@ -50,7 +67,7 @@ class Idle:
             f".{disease}.{product}" for disease, product in scenario.population.cells if (disease, product) not in used
         )
         empty = tuple(name for name, s in strata.items() if float(s.share) == 0)
-        return cls((*_letermovir(scenario), *_not_sampled(scenario)), empty, cells)
+        return cls((*_letermovir(scenario), *_not_sampled(scenario), *_not_recruiting(scenario)), empty, cells)
 
     def __contains__(self, path: str) -> bool:
         if path.startswith(self.starts):
@@ -61,6 +78,16 @@ class Idle:
         if path.startswith("population.strata."):
             return parts[2] in self.strata and parts[3] != "share"
         return parts[-1] in self.strata
+
+
+def _not_recruiting(scenario: Scenario) -> Iterator[str]:
+    accrual, population = scenario.accrual, scenario.population
+    if not accrual.recruits(population):
+        yield from ("accrual.", "capacity.")
+        return
+    yield from (f"capacity.{part}." for part in PARTS if part not in scenario.capacity.limits)
+    active = accrual.active(population)
+    yield from (f"accrual.sites.{group}." for group in accrual.sites if group not in active)
 
 
 def _letermovir(scenario: Scenario) -> Iterator[str]:

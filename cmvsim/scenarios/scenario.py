@@ -16,6 +16,8 @@ from cmvsim.core.spec import Spec
 from cmvsim.core.value import Value
 from cmvsim.designs import SingleArmPrecision
 from cmvsim.endpoints import ENDPOINTS, AnalysisSpec
+from cmvsim.models.accrual import AccrualSpec
+from cmvsim.models.capacity import CapacitySpec
 from cmvsim.models.cmv import CheckSpec, CmvSpec, TargetSpec
 from cmvsim.models.follow_up import FollowUpSpec
 from cmvsim.models.infections import InfectionsSpec
@@ -62,6 +64,7 @@ class Scenario(Spec):
     title: str
     study: StudySpec
     population: PopulationSpec
+    accrual: AccrualSpec
     kinetics: KineticsSpec
     toxicity: ToxicitySpec
     virome: ViromeSpec
@@ -74,6 +77,7 @@ class Scenario(Spec):
     letermovir: LetermovirSpec
     resources: ResourcesSpec
     quality_of_life: QualityOfLifeSpec
+    capacity: CapacitySpec = CapacitySpec()
     strategies: dict[str, StrategySpec]
     analysis: AnalysisSpec
     designs: dict[str, SingleArmPrecision]
@@ -87,7 +91,7 @@ class Scenario(Spec):
             With every problem.
         """
         strata = tuple(self.population.strata)
-        problems = self.follow_up.check(strata, where)
+        problems = self.follow_up.check(strata, where) + self.accrual.check(self.population, where)
         problems += self.resources.initial_stay.check(self.population, where)
         problems += self.quality_of_life.check(strata, float(self.study.horizon), value_sets(), where)
         problems += self.kinetics.check(self.population, where) + self.toxicity.check(self.population, where)
@@ -304,7 +308,8 @@ class ResolvedScenario:
         own = {key: value for key, value in tree.items() if key != BASIS}
         spec = Scenario.parse(own, where=source)
         basis = tree.get(BASIS)
-        filled = {**{key: own.get(key) for key in _NO_PART_OF_THE_BASIS}, **basis} if isinstance(basis, Mapping) else None
+        rest = {key: own[key] for key in _NO_PART_OF_THE_BASIS if key in own}
+        filled = {**rest, **basis} if isinstance(basis, Mapping) else None
         return cls(spec, source, overrides, Scenario.parse(filled, where=source) if filled is not None else None)
 
     @cached_property
@@ -314,7 +319,7 @@ class ResolvedScenario:
 
 
 BASIS = "calibration_basis"
-_NO_PART_OF_THE_BASIS = {"analysis", "designs", "strategies", "letermovir"}
+_NO_PART_OF_THE_BASIS = {"analysis", "designs", "strategies", "letermovir", "accrual", "capacity"}
 _WORDS = frozenset({"title", "label", "assumed", "evidence", "registry", "id"})
 
 

@@ -77,13 +77,13 @@ def visits(days: tuple[int, ...]) -> str:
     return ("days " if len(days) > 1 else "day ") + ", ".join(parts)
 
 
-def between(law: Between, unit: str) -> str:
-    """Write a quantity that differs between patients: its centre and where 95% of patients lie."""
+def between(law: Between, unit: str, among: str = "patients") -> str:
+    """Write a quantity that differs between patients (or sites): its centre and where 95% of them lie."""
     if law.spread == 0:
         return quantity(law.centre, unit)
     low, centre, high = (float(f"{x:.2g}") for x in law.of_normal(np.array([-NORMAL_95, 0.0, NORMAL_95])))
     ends = [percent(x) if unit == "proportion" else number(x) for x in (low, high)]
-    return f"{quantity(centre, unit)} ({ends[0]} to {ends[1]} between patients)"
+    return f"{quantity(centre, unit)} ({ends[0]} to {ends[1]} between {among})"
 
 
 def choice(value: Any) -> str:
@@ -103,5 +103,5 @@ def in_words(item: Input) -> str:
     if isinstance(item.value, Stated):
         return choice(item.value.value)
     if isinstance(item.value, Between):
-        return between(item.value, unit)
+        return between(item.value, unit, "sites" if item.path.startswith("accrual.") else "patients")
     return quantity(float(item.value), unit)

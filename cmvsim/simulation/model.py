@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cmvsim.models.accrual import AccrualSpec
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.cmv import CmvSpec
 from cmvsim.models.follow_up import FollowUpSpec
@@ -31,6 +32,8 @@ class Model:
         First and last simulated day.
     latent_health
         Section 13 on the latent scale; needed by the process quality of life only.
+    accrual
+        Recruitment; needed where patients share the hospital's calendar, by no patient's own course.
     """
 
     inclusion_day: float
@@ -51,6 +54,7 @@ class Model:
     quality_of_life: QualityOfLifeSpec
     baseline: Baseline
     latent_health: LatentHealth | None = None
+    accrual: AccrualSpec | None = None
 
     @classmethod
     def of(cls, scenario: Scenario, baseline: Baseline, latent_health: LatentHealth | None = None) -> Model:
@@ -74,4 +78,5 @@ class Model:
             quality_of_life=scenario.quality_of_life,
             baseline=baseline,
             latent_health=latent_health,
+            accrual=scenario.accrual,
         )

@@ -10,12 +10,13 @@ from typing import Any
 
 from cmvsim.core.errors import InputError, Problem, did_you_mean, nearest
 from cmvsim.designs.closed_forms.catalogue import Formula, Parameter, Row
+from cmvsim.designs.closed_forms.catalogue_accrual import ACCRUAL
 from cmvsim.designs.closed_forms.catalogue_one_arm import ONE_ARM
 from cmvsim.designs.closed_forms.catalogue_two_arms import TWO_ARMS
 
 Given = str | float | Sequence[float]
 
-_FORMULAS: dict[str, Formula] = {formula.name: formula for formula in (*ONE_ARM, *TWO_ARMS)}
+_FORMULAS: dict[str, Formula] = {formula.name: formula for formula in (*ONE_ARM, *TWO_ARMS, *ACCRUAL)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
+from cmvsim.scenarios.relevance import bears_on_patients
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.running import FolderWork
 from cmvsim.verbs.ui import Ui
@@ -184,7 +185,7 @@ def compute(
 
 def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResult) -> dict[str, Any]:
     """``results.json``."""
-    question, spec, rests_on = result.question, scenario.spec, cite(scenario)
+    question, spec, rests_on = result.question, scenario.spec, cite(scenario, bears_on_patients)
     analysis = spec.analysis
     return {
         "format": FORMAT,

@@ -14,6 +14,7 @@ from cmvsim.core.errors import InputError
 from cmvsim.core.records import NUMBERS_VERSION, Request
 from cmvsim.runs.folder import changed_files, read_run, request_of
 from cmvsim.scenarios import ResolvedScenario
+from cmvsim.verbs import accrual as accrual_verb
 from cmvsim.verbs import power as power_verb
 from cmvsim.verbs import simulate as simulate_verb
 from cmvsim.verbs import trace as trace_verb
@@ -92,6 +93,7 @@ REPLAYED: dict[str, Callable[[ResolvedScenario, Request, FolderWork], str]] = {
     "power": _power,
     "simulate": simulate_verb.again,
     "trace": trace_verb.again,
+    "accrual": accrual_verb.again,
 }
 
 

@@ -13,13 +13,15 @@ from cmvsim.core.errors import InputError, Problem, did_you_mean
 from cmvsim.core.records import Request
 from cmvsim.core.streams import CHUNK_REPLICATES, Role, check_seed
 from cmvsim.data import write_study
+from cmvsim.data.formats import FORMATS
+from cmvsim.data.schema import TABLES
 from cmvsim.endpoints import write_analysis
 from cmvsim.models.strategies import reference_strategy
 from cmvsim.planning.sizes import LARGEST
 from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import sha256_file
 from cmvsim.scenarios import ResolvedScenario, resolve
-from cmvsim.simulation.cohort import ALL, FOUNDATION
+from cmvsim.simulation.cohort import ALL
 from cmvsim.simulation.cohort import simulate as simulate_chunk
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.history_tables import history_tables
@@ -42,6 +44,8 @@ class SimulateOptions:
         Also what truly happened.
     cmv
         False: the same patients, nobody's CMV replicating.
+    form
+        File format of the study tables, one of :data:`cmvsim.data.formats.FORMATS`.
     """
 
     scenario: str
@@ -52,6 +56,7 @@ class SimulateOptions:
     history: bool = False
     cmv: bool = True
     seed: int = 1
+    form: str = "csv"
 
 
 def simulate(options: SimulateOptions, place: Place, ui: Ui) -> RunOutcome:
@@ -70,7 +75,7 @@ def simulate(options: SimulateOptions, place: Place, ui: Ui) -> RunOutcome:
     folder = RunFolder(request, output=place.output, name=scenario.id)
     if folder.state is RunState.FINISHED and not place.force:
         return RunOutcome(folder.path, read_results(folder.path), found=True)
-    model = model_of(scenario, request)
+    model = model_of(scenario)
     with folder.open(force=place.force) as run:
         with ui.progress(_label(request)) as tick:
             results = produce(scenario, model, request, run.path, tick)
@@ -92,14 +97,15 @@ def request_of(scenario: ResolvedScenario, options: SimulateOptions) -> Request:
         "cmv": options.cmv,
         "set": list(scenario.overrides),
     }
+    if options.form != "csv":
+        content["format"] = options.form
     return Request("simulate", scenario.id, scenario.digest, content, options.seed)
 
 
-def model_of(scenario: ResolvedScenario, request: Request) -> Model:
-    """The solved model; quality of life is converted where it is simulated."""
+def model_of(scenario: ResolvedScenario) -> Model:
+    """The solved model, with answers to questionnaires."""
     spec = scenario.spec
-    health = convert(spec.quality_of_life) if request.content["history"] else None
-    return Model.of(spec, calibrate(scenario).baseline, health)
+    return Model.of(spec, calibrate(scenario).baseline, convert(spec.quality_of_life))
 
 
 def again(scenario: ResolvedScenario, request: Request, work: FolderWork) -> str:
@@ -107,7 +113,7 @@ def again(scenario: ResolvedScenario, request: Request, work: FolderWork) -> str
     folder = work.chunks / "tables"
     folder.mkdir()
     with work.progress(_label(request)) as tick:
-        return produce(scenario, model_of(scenario, request), request, folder, tick)
+        return produce(scenario, model_of(scenario), request, folder, tick)
 
 
 def _label(request: Request) -> str:
@@ -155,9 +161,12 @@ def produce(scenario: ResolvedScenario, model: Model, request: Request, folder: 
     )
 
 
+_TABLE_FILES = frozenset(form.file(table) for form in FORMATS.values() for table in TABLES)
+
+
 def _hashes(folder: Path) -> Iterator[tuple[str, str]]:
     for path in sorted(folder.rglob("*")):
-        if path.suffix in {".csv", ".toml"}:
+        if path.suffix in {".csv", ".toml"} or path.name in _TABLE_FILES:
             yield path.relative_to(folder).as_posix(), sha256_file(path)
 
 
@@ -167,7 +176,7 @@ def _write_chunk(scenario: ResolvedScenario, model: Model, request: Request, fol
     history = simulate_chunk(
         model,
         draws,
-        needs=ALL if asked["history"] else FOUNDATION,
+        needs=ALL,
         path=asked["history"],
         strategy=asked["strategy"],
         cmv=asked["cmv"],
@@ -175,7 +184,7 @@ def _write_chunk(scenario: ResolvedScenario, model: Model, request: Request, fol
     study = record(history)
     for r in range(count):
         place = folder if asked["replicates"] == 1 else folder / f"replicate-{first + r:04d}"
-        write_study(study, r, place)
+        write_study(study, r, place, asked.get("format", "csv"))
         write_analysis(scenario.spec.analysis, place / "analysis.toml")
         if asked["history"]:
             for name, table in history_tables(history, r).items():

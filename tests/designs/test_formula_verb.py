@@ -33,6 +33,8 @@ NAMES = {
     "competing-risks-incidence",
     "negative-binomial",
     "assurance",
+    "accrual-poisson",
+    "accrual-poisson-gamma",
 }
 
 

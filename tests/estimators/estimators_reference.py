@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def _checks(case: str, listed: list[dict[str, Any]], rows: Rows) -> list[Check]:
     return [Check(case, c["id"], c["estimator"], c["args"], c["rtol"], c["atol"], c["expected"], rows) for c in listed]
 
 
+@lru_cache(maxsize=1)
 def shared_checks() -> list[Check]:
     """Every check of the shared folder; empty where it is absent."""
     found = []

@@ -1,6 +1,6 @@
-"""Reference checks of the group tests and regressions: the shared folder, else the copy kept with the tests.
+"""Reference checks of the group tests, regressions and comparisons: the shared folder, else the copy kept with the tests.
 
-The copy holds cases whose data were made up or simulated (see its ``source``).
+The copies hold cases whose data were made up or simulated (see their ``source``).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from estimators_reference import Check, numbers, shared_checks
 
-COPY = Path(__file__).parent / "regression_numbers.json"
+COPIES = [Path(__file__).with_name(name) for name in ("regression_numbers.json", "comparison_numbers.json")]
 
 
 def _copied() -> list[Check]:
     found = []
-    for case in json.loads(COPY.read_text(encoding="utf-8"))["cases"]:
+    for case in [c for copy in COPIES for c in json.loads(copy.read_text(encoding="utf-8"))["cases"]]:
         rows = {name: np.array(values) for name, values in case["data"].items()}
         found += [
             Check(case["case"], c["id"], c["estimator"], c["args"], c["rtol"], c["atol"], c["expected"], rows)

@@ -11,11 +11,11 @@ from cmvsim.core.records import Status
 from cmvsim.estimators.cox import cox
 from cmvsim.estimators.fine_gray import fine_gray
 
-# groups of censoring distributions, covariates times functions of time, prediction and expansion are not offered
-NOT_OFFERED = ("crr_cengroup", "crr_tv_quadratic", "crr_predict", "finegray_weights_first")
+# censoring by group, covariates times functions of time, prediction and expansion: test_prediction
+ELSEWHERE = ("crr_cengroup", "crr_tv_quadratic", "crr_predict", "finegray_weights_first")
 
 
-@pytest.mark.parametrize("check", checks(("fine_gray",), skip=NOT_OFFERED), ids=str)
+@pytest.mark.parametrize("check", checks(("fine_gray",), skip=ELSEWHERE), ids=str)
 def test_agrees_with_crr(check: Check) -> None:
     rows, expected = check.rows, check.expected
     time, cause, event = rows["time"], rows["status"].astype(int), int(args(check).get("cause", 1))

@@ -8,7 +8,7 @@ from estimators_reference import Check
 from regression_reference import checks, close, copied_ids
 
 from cmvsim.core.records import Status
-from cmvsim.estimators.logistic import LogisticFit, logistic
+from cmvsim.estimators.logistic import LogisticFit, likelihood_ratio_test, logistic
 
 
 def _infert(check: Check) -> tuple[np.ndarray, np.ndarray]:
@@ -69,15 +69,12 @@ def test_agrees_with_firth(check: Check) -> None:
 
 
 def _penalised_likelihood_ratio(check: Check, y: np.ndarray, x: np.ndarray) -> None:
-    """The constrained climb behind the profile limits: arm held at 0 in the full penalised likelihood."""
-    from cmvsim.estimators.kernels.logistic import climb
-
-    design, n, p = np.ascontiguousarray(np.c_[np.ones(y.size), x]), y.size, 3
-    beta = np.zeros(p)
-    spare = (np.empty(n), np.empty(p), np.empty((p, p)), np.empty((p, p)))
-    _, _, held = climb(beta, 1, design, y[0].astype(float), np.ones(n), n, p, True, 200, *spare)
-    np.testing.assert_allclose(beta, check.expected["constrained_coef"], rtol=1e-8, atol=1e-12)
-    close(check, 2 * (logistic(y, x, method="firth").loglik[0] - held), check.expected["lr"])
+    """Arm held at 0 in the full penalised likelihood."""
+    got = likelihood_ratio_test(y, x, 1, method="firth")
+    assert got.status[0] == Status.OK
+    np.testing.assert_allclose(got.constrained_coef[0], check.expected["constrained_coef"], rtol=1e-8, atol=1e-12)
+    close(check, got.statistic[0], check.expected["lr"])
+    close(check, got.p_value[0], check.expected["p"])
 
 
 def test_the_copy_covers_firth() -> None:

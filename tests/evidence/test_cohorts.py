@@ -33,6 +33,7 @@ OF_THE_COHORT = {
     "preemptive_therapy",
     "analysis",
     "designs",
+    "accrual",
 }
 
 

@@ -12,7 +12,9 @@ from planning_setup import NO_LOSS, PRIMARY, experiment, solved, values
 from cmvsim.core.records import Estimates, Status
 from cmvsim.core.streams import CHUNK_REPLICATES, Role
 from cmvsim.endpoints import AnalysisSpec, EstimatorChoice, TimeToEvent, endpoint, reactivation
+from cmvsim.endpoints.base import by_term, derivation
 from cmvsim.endpoints.derived import EVENT
+from cmvsim.endpoints.incidence import aalen_johansen_at_window
 from cmvsim.montecarlo.experiment import FIELDS
 from cmvsim.montecarlo.run import compute_chunk, open_store, run
 from cmvsim.planning import experiment as module
@@ -62,13 +64,22 @@ def test_every_sensitivity_estimator_answers() -> None:
     made = experiment((120, 250), endpoints=endpoints, sensitivity=True)
     chunk = made.chunk(0)
     assert not chunk.failures
-    assert [(key.endpoint, key.estimator) for key in made.rows] == [
-        (name, choice.id) for name in endpoints for choice in endpoint(name).estimators
+    assert [(key.endpoint, key.estimator, key.term) for key in made.rows] == [
+        (name, choice.id, term)
+        for name in endpoints
+        for choice in endpoint(name).estimators
+        if choice.batched
+        for term in choice.terms(made.plan)
     ]
+    assert list(made.plans) == list(made.rows)
     usable = np.isin(chunk.values[..., STATUS], [s for s in Status if s.usable])
     assert usable.all()
     estimate, low, high = (chunk.values[..., FIELDS.index(name)] for name in ("estimate", "ci_low", "ci_high"))
-    assert np.all((low <= estimate) & (estimate <= high))
+    tests = [row for row, key in enumerate(made.rows) if key.estimator == "gray_test"]
+    assert len(tests) == 2
+    assert np.isnan(low[:, :, tests]).all(), "a p-value has no interval"
+    others = [row for row in range(len(made.rows)) if row not in tests]
+    assert np.all((low <= estimate)[:, :, others] & (estimate <= high)[:, :, others])
     by_id = {key.estimator: chunk.values[:, :, row, 0] for row, key in enumerate(made.rows) if key.endpoint == PRIMARY}
     # 1 - KM never lies below the cumulative incidence, and the crude proportion never above it.
     assert np.all(by_id["one_minus_km"] >= by_id["aalen_johansen"] - 1e-12)
@@ -80,11 +91,14 @@ def test_each_row_is_what_its_estimator_says_of_the_derived_study() -> None:
     """Each analysis derived and estimated afresh: nothing leaks from one estimator's plan to the next."""
     made = experiment((80,), endpoints=("cmv_lymphoma",), sensitivity=True)
     study, chunk = made.study(0), made.chunk(0)
-    for row, (name, choice) in enumerate(made.choices):
+    row = 0
+    for name, choice in made.choices:
         plan = made.plan.model_copy(update=dict(choice.plan))
-        expected = choice.estimate(endpoint(name).derive(study, plan), plan, (80,))
-        for column, field in enumerate(FIELDS):
-            np.testing.assert_array_equal(chunk.values[:, 0, row, column], getattr(expected, field)[:, 0])
+        for expected in by_term(choice.estimate(derivation(endpoint(name), choice, study, plan), plan, (80,))).values():
+            for column, field in enumerate(FIELDS):
+                np.testing.assert_array_equal(chunk.values[:, 0, row, column], getattr(expected, field)[:, 0])
+            row += 1
+    assert row == len(made.rows)
 
 
 def test_a_changed_definition_of_a_sensitivity_analysis_is_derived_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +123,7 @@ class Fussy:
         self.calls += 1
         if ((derived.cause[:, :60] == EVENT).sum(axis=1) >= self.limit).any():
             raise ArithmeticError("too many events")
-        return reactivation.aalen_johansen_at_window(derived, plan, sizes)
+        return aalen_johansen_at_window(derived, plan, sizes)
 
 
 def test_a_replicate_that_raises_is_kept_and_never_drawn_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from cmvsim.models.baseline import Baseline
 from cmvsim.models.history import ClinicalSamples, History, Observation
 from cmvsim.models.treatment import ANTIVIRALS
 from cmvsim.scenarios import resolve
-from cmvsim.simulation.cohort import simulate
+from cmvsim.simulation.cohort import FOUNDATION, simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.recording import record
 
@@ -205,6 +205,8 @@ def test_tables_read_back_give_the_same_endpoints(complete: bool, name: str) -> 
             write_study(study, replicate, Path(folder))
             back = read_study(Path(folder))
         for entry in ENDPOINTS.values():
+            if not entry.needs <= FOUNDATION:
+                continue  # of processes that did not run
             for change in (
                 {},
                 {"relapse": "competing"},

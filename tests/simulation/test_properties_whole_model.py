@@ -14,7 +14,7 @@ from whole_model_build import BASELINE, REPLICATES, STRATEGIES, rich, whole
 from cmvsim.core.ledger import Component, Item, Ledger
 from cmvsim.core.streams import Role
 from cmvsim.data import EndReason
-from cmvsim.endpoints import ENDPOINTS, AnalysisSpec
+from cmvsim.endpoints import ENDPOINTS, AnalysisSpec, TimeToEvent
 from cmvsim.estimators import aalen_johansen, kaplan_meier
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.history import History
@@ -22,7 +22,7 @@ from cmvsim.models.time_grid import STEPS_PER_DAY
 from cmvsim.models.treatment import ANTIVIRALS
 from cmvsim.scenarios import resolve
 from cmvsim.scenarios.load import catalogue_ids
-from cmvsim.simulation.cohort import simulate
+from cmvsim.simulation.cohort import FOUNDATION, simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.recording import record
@@ -295,7 +295,10 @@ def test_incidences_of_every_scenario_add_up(name: str) -> None:
         for change in ({}, {"relapse": "competing"}, {"definition": "clinically_significant"}, {"prevalent": "count"}):
             plan = AnalysisSpec.model_validate({**spec.analysis.human(), **change})
             for entry in ENDPOINTS.values():
+                if not entry.needs <= FOUNDATION:
+                    continue  # of processes that did not run
                 derived = entry.derive(study, plan)
+                assert isinstance(derived, TimeToEvent)
                 if not (derived.cause >= 0).any(axis=1).all():
                     continue  # a disease that the scenario does not have
                 parts = []
@@ -307,7 +310,7 @@ def test_incidences_of_every_scenario_add_up(name: str) -> None:
                 inside = np.where(derived.cause < 0, -1, derived.cause > 0)
                 free = kaplan_meier(derived.time, inside, plan.window).estimate
                 np.testing.assert_allclose(np.sum(parts, axis=0) + free, 1.0, atol=1e-12)
-                assert parts[0].mean() > 0.002
+                assert entry.id == "cmv_disease" or parts[0].mean() > 0.002  # hardly anybody falls ill
 
 
 # -- letermovir --------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ events are returned unrounded where the formula is continuous; exact searches re
 
 from __future__ import annotations
 
+from cmvsim.designs.closed_forms.accrual import PoissonAccrual, PoissonGammaAccrual
 from cmvsim.designs.closed_forms.event_times import (
     EventSize,
     competing_risks_size,
@@ -74,6 +75,8 @@ __all__ = [
     "Detection",
     "EventSize",
     "IntervalPerformance",
+    "PoissonAccrual",
+    "PoissonGammaAccrual",
     "PrecisionSizes",
     "SimonDesign",
     "SimonDesigns",

@@ -11,9 +11,9 @@ from scipy.special import gammaincinv
 from cmvsim.core.errors import InputError
 from cmvsim.core.records import FloatArray
 from cmvsim.designs.closed_forms.basics import require, require_positive, require_probability
-from cmvsim.designs.closed_forms.score import constrained_proportions
 from cmvsim.estimators import limits, proportion_limits
 from cmvsim.estimators.intervals import normal_quantile
+from cmvsim.estimators.score import score_difference_limits
 
 BinomialMethod = Literal["wilson", "clopper-pearson", "agresti-coull", "wald"]
 BINOMIAL_METHODS: tuple[BinomialMethod, ...] = ("wilson", "clopper-pearson", "agresti-coull", "wald")
@@ -103,7 +103,7 @@ def risk_difference_limits(
     if method == "newcombe":
         return _newcombe(a, m, b, k, level)
     if method == "miettinen-nurminen":
-        return _miettinen_nurminen(a, m, b, k, z)
+        return score_difference_limits(a, m, b, k, z=z)
     if method == "agresti-caffo":
         return _wald_difference(a + z * z / 4.0, m + z * z / 2.0, b + z * z / 4.0, k + z * z / 2.0, z)
     if method == "plus-four":
@@ -124,25 +124,3 @@ def _newcombe(a: FloatArray, m: FloatArray, b: FloatArray, k: FloatArray, level:
     low1, high1 = proportion_limits(a, m, method="wilson", level=level)
     low2, high2 = proportion_limits(b, k, method="wilson", level=level)
     return p1 - p2 - np.hypot(p1 - low1, high2 - p2), p1 - p2 + np.hypot(high1 - p1, p2 - low2)
-
-
-def _miettinen_nurminen(a: FloatArray, m: FloatArray, b: FloatArray, k: FloatArray, z: float) -> tuple[FloatArray, FloatArray]:
-    """The differences that the score test does not reject; the statistic falls in the difference, so halving finds them."""
-    p1, p2 = a / m, b / k
-    factor = (m + k) / (m + k - 1.0)
-
-    def statistic(delta: FloatArray) -> FloatArray:
-        q1, q2 = constrained_proportions(p1, p2, k / m, delta)
-        variance = (q1 * (1.0 - q1) / m + q2 * (1.0 - q2) / k) * factor
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray((p1 - p2 - delta) / np.sqrt(variance), dtype=np.float64)
-
-    ends = []
-    for sign in (1.0, -1.0):
-        inside, outside = p1 - p2, np.full_like(p1, -sign)
-        for _ in range(60):
-            middle = (inside + outside) / 2.0
-            rejected = sign * statistic(middle) > z
-            inside, outside = np.where(rejected, inside, middle), np.where(rejected, middle, outside)
-        ends.append((inside + outside) / 2.0)
-    return ends[0], ends[1]

@@ -20,7 +20,7 @@ from cmvsim.designs.closed_forms.basics import (
     require_probability,
     upper_quantile,
 )
-from cmvsim.designs.closed_forms.score import constrained_proportions
+from cmvsim.estimators.score import constrained_proportions
 
 ExactTest = Literal["pooled", "unpooled", "fisher"]
 EXACT_TESTS: tuple[ExactTest, ...] = ("pooled", "unpooled", "fisher")

@@ -6,10 +6,11 @@ import textwrap
 from collections.abc import Iterable
 
 from cmvsim.scenarios.cite import cite
+from cmvsim.scenarios.explain.capacity import capacity
 from cmvsim.scenarios.explain.care import prophylaxis, resources, seen, treated
 from cmvsim.scenarios.explain.disease import course, infections, outcome
 from cmvsim.scenarios.explain.patients import toxicity, virome, who
-from cmvsim.scenarios.explain.question import asked, plan_, quality_of_life
+from cmvsim.scenarios.explain.question import asked, plan_, quality_of_life, recruitment
 from cmvsim.scenarios.explain.sentences import Section
 from cmvsim.scenarios.inputs import Input, inputs
 from cmvsim.scenarios.scenario import ResolvedScenario
@@ -19,7 +20,7 @@ WIDTH = 118
 INDENT = 12
 HANDFUL = 9
 PAPERS = 5
-FIRST = ("monitoring.", "preemptive_therapy.", "study.")
+FIRST = ("monitoring.", "preemptive_therapy.", "study.", "accrual.")
 """What a protocol can change: these assumptions come first."""
 TOPICS = {
     "cmv.targets": "incidence and timing",
@@ -31,6 +32,7 @@ TOPICS = {
     "toxicity": "toxicity and its treatment",
     "virome": "virome",
     "population": "patients",
+    "accrual": "recruitment",
     "monitoring": "assay",
     "preemptive_therapy": "treatment",
     "infections": "infections",
@@ -38,6 +40,7 @@ TOPICS = {
     "follow_up": "death and relapse",
     "letermovir": "letermovir",
     "resources": "resource use",
+    "capacity": "shared resources",
     "quality_of_life": "quality of life",
     "strategies": "strategies",
     "study": "study",
@@ -78,6 +81,8 @@ def explain(
         resources(spec),
         asked(spec),
         plan_(spec),
+        recruitment(spec),
+        capacity(spec),
         Section("SOURCES", _sources(scenario, show_all)),
     )
     for section in sections:

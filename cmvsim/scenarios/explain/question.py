@@ -1,11 +1,12 @@
-"""How patients feel, what is asked of the tables, and with what design."""
+"""How patients feel, what is asked of the tables, with what design, and how patients are recruited."""
 
 from __future__ import annotations
 
+from cmvsim.models.accrual import DAYS_PER_MONTH, expected_mix, population_mix
 from cmvsim.models.quality_of_life import ADULT_FROM, YOUTH_FROM
 from cmvsim.scenarios.explain.sentences import Section, joined, spread
 from cmvsim.scenarios.scenario import Scenario
-from cmvsim.scenarios.words import number, percent, quantity, visits
+from cmvsim.scenarios.words import between, number, percent, quantity, visits
 
 COUNTS = {
     "detected": "first detectable sample",
@@ -96,3 +97,39 @@ def plan_(spec: Scenario) -> Section:
         title = design.kind if name in design.kind else f"{name} ({design.kind})"
         found.append(f"{title}: {goal}.")
     return Section("PLAN", found)
+
+
+def recruitment(spec: Scenario) -> Section | None:
+    """Sites, their rates and openings; nothing where nobody is recruited."""
+    law, population = spec.accrual, spec.population
+    if not law.recruits(population):
+        return None
+    counts, late = law.counts(population), float(population.retrospective_share)
+    months = {name: law.rate(name) * DAYS_PER_MONTH for name in counts}
+    groups = [(counts[name], law.sites[name], months[name]) for name in counts]
+    told = joined([f"{count} {sites.label} ({rate:.2g} a month each)" for count, sites, rate in groups])
+    total = sum(counts[name] * months[name] for name in counts)
+    mix, wanted = expected_mix(law, population), population_mix(law, population)
+    shares = joined([f"{percent(mix[name])} at {law.sites[name].label}" for name in counts])
+    day0 = f"From {law.start} (day 0)" if law.start else "From day 0"
+    brief = [
+        f"{day0}: {told}, {total:.3g} patients a month once all are open.",
+        f"Recruitment ends on {law.closes}, whatever was reached." if law.closes else "",
+        f"Only the {percent(1 - late)} followed prospectively are recruited." if late else "",
+        "It bears on dates alone, on nothing that happens to a patient.",
+    ]
+    more = [
+        *(
+            f"{sites.label.capitalize()} open {between(sites.activation, 'days', 'sites')} after the start and enrol "
+            f"{joined([population.strata[s].label for s in sites.strata if float(population.strata[s].share) > 0])}; coefficient of variation of their rate "
+            f"{float(sites.between_sites_cv):.2g}."
+            for _, sites, _ in groups
+        ),
+        (
+            f"So enrolled: {shares} (in the population: {joined([percent(wanted[name]) for name in counts])})."
+            if len(counts) > 1
+            else ""
+        ),
+        f"{percent(float(law.participation))} of eligible patients take part.",
+    ]
+    return Section("RECRUITMENT", brief, more)

@@ -129,6 +129,11 @@ class Clock(Environment):
         while self._queue:
             self.step()
 
+    def run_to(self, time: float) -> None:
+        """Let everything happen up to and at a time."""
+        while self.peek() <= time and self._queue:
+            self.step()
+
     def timeout(self, delay: float = 0, value: object = None) -> Timeout:
         """Refused: a relative delay."""
         raise TypeError(f"a delay of {delay!r} from now ({value!r}): events are booked at absolute times")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import Protocol
 
 from simpy.events import Event
 
@@ -27,6 +28,25 @@ class Visit:
     day: float
 
 
+class Turnaround(Protocol):
+    """How long a sample is on its way: as planned, or as the laboratory that many patients share comes round to it."""
+
+    def send(self, sample: SampleRecord, arrive: Callable[[float], None]) -> None:
+        """A sample is sent now; `arrive` is told the time of its result as soon as that is known, at the latest then."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnTurnaround:
+    """The same days for every sample."""
+
+    days: float
+
+    def send(self, sample: SampleRecord, arrive: Callable[[float], None]) -> None:
+        """The time of the result is known at once."""
+        arrive(sample.time + self.days)
+
+
 class Laboratory:
     """Measures samples and reports in the order of sampling."""
 
@@ -38,6 +58,7 @@ class Laboratory:
         clock: Clock,
         replication: Replication,
         report: Callable[[SampleRecord], None],
+        turnaround: Turnaround | None = None,
     ) -> None:
         self.spec = model.monitoring
         self.chance = chance
@@ -48,7 +69,7 @@ class Laboratory:
         self.offset = chance.of(model.cmv.matrices[self.spec.matrix.value].offset, "cmv.matrix_offset")
         between = float(self.spec.assay_sd_between_sites)
         self.site_shift = between * chance.of_laboratory(facts.site) if between > 0 else 0.0
-        self.turnaround = on_the_grid(float(self.spec.turnaround))
+        self.turnaround = turnaround or DrawnTurnaround(on_the_grid(float(self.spec.turnaround)))
         self._last_result = -math.inf
 
     def take(self, noise: float, planned: int | None, *, extra: bool = False) -> None:
@@ -60,7 +81,10 @@ class Laboratory:
             reported, load = self._read(three_digits(10**log10))
         sample = SampleRecord(now, planned, reported, load, extra, -1 if episode is None else episode.number)
         self.samples.append(sample)
-        self._last_result = max(now + self.turnaround, self._last_result)
+        self.turnaround.send(sample, lambda time: self._expect(sample, time))
+
+    def _expect(self, sample: SampleRecord, time: float) -> None:
+        self._last_result = max(time, self._last_result)
         self.clock.book(self._last_result, Rank.RESULT, lambda: self.report(sample))
 
     def _read(self, load: float) -> tuple[Reported, float]:

@@ -11,7 +11,7 @@ from cmvsim.simulation.pathway.death import Death
 from cmvsim.simulation.pathway.disease import CmvDisease
 from cmvsim.simulation.pathway.facts import Chance, Facts, Window
 from cmvsim.simulation.pathway.infections import Infections
-from cmvsim.simulation.pathway.monitoring import ClinicianTesting, Laboratory, protocol_visits, visits_made
+from cmvsim.simulation.pathway.monitoring import ClinicianTesting, Laboratory, Turnaround, protocol_visits, visits_made
 from cmvsim.simulation.pathway.prophylaxis import LetermovirCourse
 from cmvsim.simulation.pathway.records import SampleRecord
 from cmvsim.simulation.pathway.replication import Replication
@@ -26,7 +26,16 @@ class Patient:
     and act on nothing of this.
     """
 
-    def __init__(self, model: Model, facts: Facts, chance: Chance, *, full_attendance: bool, cmv: bool) -> None:
+    def __init__(
+        self,
+        model: Model,
+        facts: Facts,
+        chance: Chance,
+        *,
+        full_attendance: bool,
+        cmv: bool,
+        turnaround: Turnaround | None = None,
+    ) -> None:
         self.model = model
         self.facts = facts
         self.chance = chance
@@ -35,7 +44,7 @@ class Patient:
         self.letermovir = LetermovirCourse(model, facts)
         self.disease = CmvDisease(model, chance, self.clock, self.letermovir, self._falls_ill)
         self.replication = Replication(model, facts, chance, self.clock, self.conditions, self.letermovir, self.disease)
-        self.laboratory = Laboratory(model, facts, chance, self.clock, self.replication, self._result)
+        self.laboratory = Laboratory(model, facts, chance, self.clock, self.replication, self._result, turnaround)
         self.treatment = PreemptiveTherapy(model, facts, chance, self.clock, self.replication, self.conditions)
         self.infections = Infections(model, facts, chance, self.clock, self.conditions)
         self.death = Death(model, facts, chance, self.clock, self.conditions)

@@ -13,8 +13,8 @@ from cmvsim.models.resistance import CLASSES, GENES
 from cmvsim.models.time_grid import study_day
 from cmvsim.models.virome import VIRUSES
 
-SAME_VISIT = 3
-"""A research sample is taken at a protocol visit planned within so many days of it."""
+SAME_VISIT = 1
+"""A research sample is taken at the protocol visit after infusion planned within so many days of it, if there is one."""
 
 SHOWS = {
     "known_polymorphism": Change.POLYMORPHISM,
@@ -29,37 +29,26 @@ def prospective(history: History) -> BoolArray:
     return ~np.asarray(history.view(history.population.retrospective), dtype=bool)
 
 
-def sample_times(history: History, days: Sequence[int], known: FloatArray) -> list[FloatArray]:
-    """(R, N) for each planned day, when its research sample was taken, NaN if it was not.
+def sample_times(history: History, day: int, known: FloatArray) -> FloatArray:
+    """(R, N) when the research sample planned for a day was taken, NaN if it was not.
 
-    It is taken with the CMV sample of its protocol visit, and is missed with it; with no such visit, on its day.
+    It is taken with the CMV sample of the nearest protocol visit, and is missed with it; with no such visit, on its day.
     """
-    here, cmv, times = prospective(history), history.samples, []
-    for day in days:
-        visit = None if cmv is None else protocol_visit(cmv.nominal[: cmv.visits], day, days)
-        taken = np.full(here.shape, float(day)) if cmv is None or visit is None else cmv.time[..., visit]
-        times.append(np.where(here & (taken <= known), taken, np.nan))
-    return times
-
-
-def protocol_visit(planned: FloatArray, day: int, days: Sequence[int]) -> int | None:
-    """Index of the visit after infusion that a research sample of `day` belongs to, of those planned for `days`.
-
-    The nearest within :data:`SAME_VISIT` days, unless another sample is planned nearer to it: two of one visit would measure
-    the same blood. What is planned at or before infusion has its own day.
-    """
-    after = np.flatnonzero(planned > 0)
-    if day <= 0 or after.size == 0:
-        return None
-    nearest = int(after[np.argmin(np.abs(planned[after] - day))])
-    distance = [abs(planned[nearest] - other) for other in days]
-    return nearest if distance[days.index(day)] <= SAME_VISIT and days[int(np.argmin(distance))] == day else None
+    here = np.where(prospective(history) & (day <= known), float(day), np.nan)
+    if history.samples is None or day <= 0:
+        return here
+    planned = np.where(history.samples.nominal > 0, history.samples.nominal, np.inf)[: history.samples.visits]
+    nearest = int(np.argmin(np.abs(planned - day)))
+    if abs(planned[nearest] - day) > SAME_VISIT:
+        return here
+    times = history.samples.time[..., nearest]
+    return np.where(prospective(history) & (times <= known), times, np.nan)
 
 
 def virome(history: History, known: FloatArray) -> dict[str, VirusSamples]:
     """Samples for the three viruses, at the same visits."""
     days = history.virome.visits
-    times = sample_times(history, days, known)
+    times = [sample_times(history, day, known) for day in days]
     day, nominal = _stacked(times), _nominal(history, days)
     found: dict[str, VirusSamples] = {}
     for name in VIRUSES:
@@ -83,7 +72,7 @@ def virome(history: History, known: FloatArray) -> dict[str, VirusSamples]:
 def car_t(history: History, known: FloatArray) -> CellSamples:
     """CAR-T cell concentrations, three significant digits."""
     kinetics, days = history.kinetics, [d for d in history.kinetics.spec.visits.value if d <= history.horizon]
-    times = sample_times(history, days, known)
+    times = [sample_times(history, day, known) for day in days]
     levels, results = [], []
     for planned, time in zip(days, times, strict=True):
         level = np.asarray(history.view(kinetics.observed(planned, np.nan_to_num(_flat(time), nan=0.0))))

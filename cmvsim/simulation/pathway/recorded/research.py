@@ -16,7 +16,7 @@ from cmvsim.simulation.pathway.recorded.case import Case, padded
 from cmvsim.simulation.pathway.recorded.ending import Ending
 from cmvsim.simulation.pathway.records import PatientHistory, QuestionnaireRecord, SequencedRecord
 
-NEAR = 3
+NEAR = 1
 """Days within which a protocol visit is the visit of a research sample."""
 WRITTEN: dict[ChangeClass, Change] = {
     "known_resistance": Change.KNOWN_RESISTANCE,
@@ -92,7 +92,7 @@ def _everybody(case: Case, times: FloatArray) -> FloatArray:
 
 def _times(case: Case, days: Sequence[int]) -> FloatArray:
     """(N, V) when the research sample of each planned day was taken; NaN: it was not."""
-    visits = [_visit(day, days, case.background.model.monitoring.days) for day in days]
+    visits = [_visit(day, case.background.model.monitoring.days) for day in days]
     everyone = zip(case.stories, case.endings, case.retrospective, strict=True)
     rows = [
         [math.nan if late else _taken(day, visit, story, ending) for day, visit in zip(days, visits, strict=True)]
@@ -101,14 +101,10 @@ def _times(case: Case, days: Sequence[int]) -> FloatArray:
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(days))
 
 
-def _visit(day: int, days: Sequence[int], plan: Sequence[int]) -> int | None:
-    """The visit of a sample: the nearest of the plan after infusion, if it is near and no other sample is nearer to it."""
-    after = [planned for planned in plan if planned > 0]
-    if day <= 0 or not after:
-        return None
-    nearest = min(after, key=lambda planned: (abs(planned - day), planned))
-    its_own = min(days, key=lambda other: (abs(other - nearest), other))
-    return nearest if its_own == day and abs(nearest - day) <= NEAR else None
+def _visit(day: int, plan: Sequence[int]) -> int | None:
+    """The visit of a sample planned after infusion: the nearest of the plan after infusion, if it is near."""
+    nearest = min((planned for planned in plan if planned > 0), key=lambda planned: (abs(planned - day), planned), default=None)
+    return nearest if nearest is not None and day > 0 and abs(nearest - day) <= NEAR else None
 
 
 def _taken(day: int, visit: int | None, story: PatientHistory, ending: Ending) -> float:
