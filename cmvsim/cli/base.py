@@ -66,4 +66,12 @@ backend_option = click.option(
     show_default=True,
     help="Kind of workers; the numbers do not depend on it.",
 )
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "parquet", "xpt", "dataset-json"]),
+    default="csv",
+    show_default=True,
+    help="File format of the study tables.",
+)
 scenario_argument = click.argument("scenario")

@@ -13,6 +13,7 @@ from cmvsim.cli.base import (
     cli,
     finish,
     force_option,
+    format_option,
     jobs_option,
     json_option,
     output_option,
@@ -86,6 +87,7 @@ def power(
 @click.option("--strategy", metavar="ID", help="Strategy of the scenario [default: the one without a drug].")
 @click.option("--history", is_flag=True, help="Also write what truly happened, one history_*.csv per topic.")
 @click.option("--no-cmv", is_flag=True, help="The same patients with nobody's CMV replicating: the counterfactual.")
+@format_option
 @seed_option
 @output_option
 @force_option
@@ -183,6 +185,13 @@ def trace(
 @click.option("--by", metavar="DAY", help="Probability that all are enrolled by a day from the start, or a date (2026-06-30).")
 @click.option("--probability", type=float, help="With --by: find the smallest number of sites with this probability.")
 @click.option("--replicates", type=int, default=10_000, show_default=True, help="Simulated studies.")
+@click.option(
+    "--programmes",
+    type=int,
+    default=10,
+    show_default=True,
+    help="Of these, studies whose patients share laboratory, slots and beds; 0 for recruitment alone.",
+)
 @seed_option
 @output_option
 @force_option
@@ -219,9 +228,15 @@ def accrual(
 
 
 @cli.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR|FILE", type=click.Path(path_type=Path))
 @click.option("--analysis", type=click.Path(path_type=Path), help="Analysis file [default: analysis.toml beside the tables].")
 @click.option("--endpoint", "endpoints", multiple=True, help="Endpoint id; repeatable [default: those of the analysis].")
+@click.option(
+    "--map",
+    "mapping",
+    type=click.Path(path_type=Path),
+    help="FILE has one row per patient; this TOML file says which column is what.",
+)
 @output_option
 @force_option
 @json_option
@@ -230,28 +245,36 @@ def estimate(
     folder: Path,
     analysis: Path | None,
     endpoints: tuple[str, ...],
+    mapping: Path | None,
     output: Path | None,
     force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Estimate the endpoints on the study tables in DIR, real or simulated."""
+    """Estimate the endpoints on the study tables in DIR, real or simulated, or with --map on a FILE."""
 
     def work() -> None:
-        from cmvsim.report import estimate_text, power_text
+        from cmvsim.report import estimate_text, mapped_text, power_text
         from cmvsim.verbs.estimate import EstimateOptions
         from cmvsim.verbs.estimate import estimate as verb
+        from cmvsim.verbs.estimate_mapped import estimate_mapped
         from cmvsim.verbs.place import Place
 
-        outcome = verb(EstimateOptions(folder, analysis, endpoints), Place(output, force=force))
+        place = Place(output, force=force)
+        if mapping is not None:
+            outcome = estimate_mapped(folder, mapping, analysis, endpoints, place)
+            sentence, table = mapped_text.mapped_sentence(outcome.results), mapped_text.mapped_table(outcome.results)
+        else:
+            outcome = verb(EstimateOptions(folder, analysis, endpoints), place)
+            sentence, table = estimate_text.estimate_sentence(outcome.results), estimate_text.estimate_table(outcome.results)
         if as_json:
             say_json(outcome.results)
             return
-        say(estimate_text.estimate_sentence(outcome.results))
+        say(sentence)
         for warning in outcome.results["warnings"]:
             say(f"Note: {warning}")
         if not quiet:
-            say("\n" + power_text.plain_table(estimate_text.estimate_table(outcome.results)))
+            say("\n" + power_text.plain_table(table))
             say(f"\nRun folder: {shown(outcome.folder)}")
 
     finish(work)

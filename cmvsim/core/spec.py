@@ -176,7 +176,8 @@ def _keys_at(spec: type[BaseModel], path: Sequence[str | int]) -> list[str]:
             elif get_args(kind):
                 found.extend(get_args(kind))
         kinds = _models(found)
-    return [name for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel) for name in kind.model_fields]
+    models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return [field.alias or name for kind in models for name, field in kind.model_fields.items()]
 
 
 def _models(kinds: Sequence[Any]) -> list[Any]:

@@ -1,14 +1,8 @@
-"""From bytes to cells: a CSV file as columns of texts, every structural fault named, no value interpreted.
-
-The file is parsed with the standard library and not with pandas, because the faults of a file (too many
-cells, another separator, a quote never closed) must be reported with the row that a spreadsheet shows.
-"""
+"""From files to cells: a table as columns of texts, every structural fault named, no value interpreted."""
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,15 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cmvsim.core.errors import Problem, did_you_mean
 from cmvsim.core.records import BoolArray, IntArray
+from cmvsim.data.formats import FORMATS, files_of
+from cmvsim.data.formats.base import ObjectArray, Raw, UnreadableError, number_text
 from cmvsim.data.schema import TABLES, Table
 
-ObjectArray = NDArray[np.object_]
-
-AS_CSV = "save the table as CSV, comma-separated, UTF-8"
+__all__ = ["Cells", "Finding", "ObjectArray", "number_of", "number_text", "read_cells", "suggestion"]
 
 
 class Finding(NamedTuple):
@@ -33,14 +26,14 @@ class Finding(NamedTuple):
     table: str
     message: str
     allowed: str = ""
-    row: int = 0  # as a spreadsheet counts, the header being row 1; 0 is the whole table
+    row: int = 0  # as a spreadsheet counts, the header being row 1 (without a header: from 1); 0 is the whole table
     column: str = ""
 
-    def problem(self) -> Problem:
-        """Write it for the user."""
+    def problem(self, file: str) -> Problem:
+        """Write it for the user; `file` is the name of the table's file."""
         place = [f"row {self.row}"] if self.row else []
         place += [f"column {self.column}"] if self.column else []
-        return Problem(self.message, where=f"{self.table}.csv", at=", ".join(place), allowed=self.allowed)
+        return Problem(self.message, where=file, at=", ".join(place), allowed=self.allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +58,6 @@ class Cells:
     sound: BoolArray
 
 
-class UnreadableError(Exception):
-    """The file is no CSV table; carries what a Finding needs."""
-
-    def __init__(self, message: str, allowed: str = AS_CSV, row: int = 0) -> None:
-        super().__init__(message)
-        self.message, self.allowed, self.row = message, allowed, row
-
-
 def suggestion(word: str, options: Iterable[str]) -> str:
     """Say the nearest option and all options; case does not matter."""
     options = list(options)
@@ -80,8 +65,8 @@ def suggestion(word: str, options: Iterable[str]) -> str:
     return f"{hint} allowed: {', '.join(options)}" if hint.startswith("did you mean") else f"allowed: {', '.join(options)}"
 
 
-def read_cells(folder: Path, table: Table) -> tuple[Cells | None, list[Finding]]:
-    """Read one table's file.
+def read_cells(folder: Path, table: Table) -> tuple[Cells | None, list[Finding], str]:
+    """Read one table's file, whatever its format.
 
     Parameters
     ----------
@@ -96,21 +81,32 @@ def read_cells(folder: Path, table: Table) -> tuple[Cells | None, list[Finding]]
         The table's texts; None when there is no usable file (an optional table may be absent).
     findings
         Structural faults.
+    file
+        Name of the file, of the CSV form where there is none.
     """
-    path = folder / table.file
-    if not path.exists():
+    there = files_of(folder, table)
+    if not there:
         near = _misnamed(folder, table)
         if not table.required and not near:
-            return None, []
+            return None, [], table.file
         hint = f"did you mean '{near}'?" if near else f"needed: {', '.join(t.file for t in TABLES if t.required)}"
-        return None, [Finding(table.name, "there is no such file", hint)]
+        return None, [Finding(table.name, "there is no such file", hint)], table.file
+    path, form = there[0]
+    if len(there) > 1:
+        others = ", ".join(other.name for other, _ in there[1:])
+        message = f"the table is there twice: {path.name} and {others}"
+        return None, [Finding(table.name, message, "one file per table, in one format")], path.name
     try:
-        text = _decode(_bytes(path))
-        header, header_row, records, rows = _records(text, table)
+        raw = form.read(_bytes(path), table)
     except UnreadableError as error:
-        return None, [Finding(table.name, error.message, error.allowed, error.row)]
-    findings = _header_findings(table, header, header_row)
-    width = len(header)
+        return None, [Finding(table.name, error.message, error.allowed, error.row)], path.name
+    cells, findings = _cells(table, raw)
+    return cells, findings, path.name
+
+
+def _cells(table: Table, raw: Raw) -> tuple[Cells, list[Finding]]:
+    findings = _header_findings(table, raw.header, raw.header_row)
+    width, records = len(raw.header), list(raw.records)
     sound = np.array([len(record) == width for record in records], dtype=np.bool_)
     for index in np.flatnonzero(~sound):
         count = len(records[index])
@@ -119,89 +115,40 @@ def read_cells(folder: Path, table: Table) -> tuple[Cells | None, list[Finding]]
                 table.name,
                 f"{count} cell{'s' * (count != 1)} where the header has {width}",
                 "one cell per column; a text with a comma in it stands in double quotes",
-                rows[index],
+                raw.rows[index],
             )
         )
         records[index] = (records[index] + [""] * width)[:width]
     if not records and table.required:
         findings.append(Finding(table.name, "the table has no rows", "at least one"))
-    columns = _columns(table, header, records)
-    return Cells(table, columns, np.array(rows, dtype=np.int64), sound), findings
+    columns = _columns(table, raw.header, records)
+    return Cells(table, columns, np.array(raw.rows, dtype=np.int64), sound), findings
 
 
 def _misnamed(folder: Path, table: Table) -> str:
-    """Find a CSV file that seems meant to be this table: a slip in its name must not hide an optional one."""
-    known = {other.file for other in TABLES}
-    names = sorted(p.name for p in folder.iterdir() if p.suffix.lower() == ".csv" and p.name not in known)
+    """Find a file that seems meant to be this table: a slip in its name must not hide an optional one."""
+    known = {form.file(other) for other in TABLES for form in FORMATS.values()} | {"dictionary.csv"}
+    # What truly happened stands beside simulated tables; run folders hold JSON of their own.
+    names = sorted(p.name for p in folder.iterdir() if p.name not in known and not p.name.startswith("history_"))
     # A folder may hold other tables: only a near-certain slip stops a study without an optional table.
     cutoff = 0.6 if table.required else 0.8
-    return next((n for n in names if difflib.get_close_matches(table.file, [n.lower()], 1, cutoff)), "")
+    for form in FORMATS.values():
+        if form.suffix == ".json":
+            continue
+        mine = [name for name in names if name.lower().endswith(form.suffix)]
+        near = next((n for n in mine if difflib.get_close_matches(form.file(table), [n.lower()], 1, cutoff)), "")
+        if near:
+            return near
+    return ""
 
 
 def _bytes(path: Path) -> bytes:
     if path.is_dir():
-        raise UnreadableError("is a folder, not a file")
+        raise UnreadableError("is a folder, not a file", "a table")
     try:
         return path.read_bytes()
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror or 'unknown reason'}", "a readable file") from error
-
-
-def _decode(data: bytes) -> str:
-    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise UnreadableError("is a spreadsheet or an archive under the name of a CSV file")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UnreadableError("is text in UTF-16")
-    if b"\0" in data:
-        raise UnreadableError("is a binary file")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
-        raise UnreadableError(f"is not UTF-8 text: byte 0x{data[error.start]:02x} cannot be read", row=row) from error
-
-
-def _records(text: str, table: Table) -> tuple[list[str], int, list[list[str]], list[int]]:
-    """Header, its row, and the records with their rows; blank lines count as rows and are left out."""
-    _refuse_other_separator(text, table)
-    header: list[str] = []
-    header_row = number = 0
-    records: list[list[str]] = []
-    rows: list[int] = []
-    cleaned: dict[str, str] = {}  # a study repeats few texts often: keep each once
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        for number, raw in enumerate(reader, start=1):
-            record = [cleaned[cell] if cell in cleaned else cleaned.setdefault(cell, cell.strip()) for cell in raw]
-            if not any(record):
-                continue
-            if header:
-                records.append(record)
-                rows.append(number)
-            else:
-                header, header_row = record, number
-    except csv.Error as error:
-        what = "a double quote is opened and never closed" if "end of data" in str(error) else f"is not CSV: {error}"
-        raise UnreadableError(what, "quotes in pairs; a quote inside a quoted text is doubled", number + 1) from error
-    if not header:
-        raise UnreadableError("the file is empty", f"a header: {','.join(table.names)}")
-    return header, header_row, records, rows
-
-
-def _refuse_other_separator(text: str, table: Table) -> None:
-    for row, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        for separator, name in ((";", "semicolons"), ("\t", "tabs")):
-            parts = [part.strip(' "') for part in line.split(separator)]
-            known = sum(part in table.names for part in parts)
-            if known >= 2 or (len(parts) > 1 and "," not in line):
-                raise UnreadableError(
-                    f"cells are separated by {name}",
-                    "separate cells by commas and write numbers with a decimal point",
-                    row,
-                )
-        return
 
 
 def _header_findings(table: Table, header: Sequence[str], row: int) -> list[Finding]:
@@ -244,8 +191,3 @@ def number_of(text: str) -> float | None:
         return None
     value = float(text)
     return value if np.isfinite(value) else None
-
-
-def number_text(value: float) -> str:
-    """Shortest text that reads back as the same number; whole numbers without a decimal point."""
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)

@@ -66,11 +66,12 @@ def check_study(folder: Path) -> dict[str, Values]:
     """
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "no such folder"
-        raise InputError(Problem(what, where=str(folder), allowed="a folder with subjects.csv, samples.csv, disposition.csv"))
+        raise InputError(Problem(what, where=str(folder), allowed="a folder with the tables subjects, samples, disposition"))
     tables: dict[str, Values] = {}
     findings: list[Finding] = []
+    files: dict[str, str] = {}
     for table in TABLES:
-        cells, faults = read_cells(folder, table)
+        cells, faults, files[table.name] = read_cells(folder, table)
         findings += faults
         if cells is not None:
             tables[table.name], faults = parse(cells)
@@ -82,7 +83,7 @@ def check_study(folder: Path) -> dict[str, Values]:
     findings += _after_death(tables)
     findings += further_findings(tables)
     if findings:
-        raise InputError([finding.problem() for finding in sorted(findings, key=_place)])
+        raise InputError([finding.problem(files[finding.table]) for finding in sorted(findings, key=_place)])
     return tables
 
 
@@ -160,13 +161,13 @@ def _patient_findings(tables: Tables) -> Iterator[Finding]:
         strangers = np.flatnonzero((positions(texts, known) < 0) & values.good["patient"])
         hints = {patient: _near_patient(patient, known) for patient in set(texts[strangers])}
         for index in strangers:
-            message = f"patient '{texts[index]}' is not in subjects.csv"
+            message = f"patient '{texts[index]}' is not in subjects"
             yield Finding(name, message, hints[texts[index]], int(values.rows[index]), "patient")
     disposition = tables.get(DISPOSITION.name)
     if disposition is None or not disposition.has("patient") or not disposition.rows.size:
         return
     for index in np.flatnonzero(positions(known, pd.unique(disposition.texts["patient"])) < 0):
-        message = f"patient '{known[index]}' (subjects.csv, row {subjects.rows[origin[index]]}) has no row"
+        message = f"patient '{known[index]}' (subjects, row {subjects.rows[origin[index]]}) has no row"
         yield Finding(DISPOSITION.name, message, "one row per patient", column="patient")
 
 
@@ -175,7 +176,7 @@ def _near_patient(patient: str, known: ObjectArray) -> str:
         near = difflib.get_close_matches(patient, known.tolist(), n=1, cutoff=0.6)
         if near:
             return f"did you mean '{near[0]}'?"
-    return "a patient of subjects.csv"
+    return "a patient of subjects"
 
 
 def _after_death(tables: Tables) -> Iterator[Finding]:

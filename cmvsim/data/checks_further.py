@@ -93,9 +93,11 @@ def _intensive_care(values: Values) -> Iterator[Finding]:
     sound = values.usable("patient", "start_day", "stop_day", "unit")
     stop = np.where(np.isnan(values.numbers["stop_day"]), np.inf, values.numbers["stop_day"])
     start, unit, patient = values.numbers["start_day"], values.numbers["unit"], values.texts["patient"]
-    ward = np.flatnonzero(sound & (unit == UNITS.index("ward")))
+    stays_of: dict[str, list[int]] = {}
+    for index in np.flatnonzero(sound & (unit == UNITS.index("ward"))):
+        stays_of.setdefault(patient[index], []).append(int(index))
     for index in np.flatnonzero(sound & (unit == UNITS.index("icu"))):
-        around = ward[patient[ward] == patient[index]]
+        around = np.array(stays_of.get(patient[index], []), dtype=np.intp)
         if not ((start[around] <= start[index]) & (stop[index] <= stop[around])).any():
             message = f"intensive care from {values.texts['start_day'][index]} lies within no stay in hospital"
             hint = "a row of unit ward from its first day or before to its last or later"

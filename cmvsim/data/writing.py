@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, FloatArray, IntArray
 from cmvsim.data.cell_texts import Columns, coded, days, known, names, numbers
 from cmvsim.data.cells import ObjectArray, number_text
+from cmvsim.data.formats import FORMATS, files_of, write_table
 from cmvsim.data.schema import (
     COVARIATES,
     DISPOSITION,
@@ -25,18 +25,17 @@ from cmvsim.data.schema import (
     SUBJECTS,
     TABLES,
     Kind,
-    Table,
 )
 from cmvsim.data.study import CERTAINTIES, Int8Array, Result, Study, Subjects
 from cmvsim.data.writing_further import further
 
 
-def write_study(study: Study, replicate: int, folder: Path) -> list[Path]:
-    """Write one replicate of a study as CSV tables.
+def write_study(study: Study, replicate: int, folder: Path, form: str = "csv") -> list[Path]:
+    """Write one replicate of a study as tables.
 
-    The bytes depend on the arrays only: UTF-8, line feeds, numbers in the shortest form that reads back
-    exactly. Padding and visits planned after the end of monitoring are no rows; a planned sample missed under
-    monitoring is one. Patients without identifiers are called P1, P2, ... with leading zeros.
+    The bytes depend on the arrays only: UTF-8, numbers in a form that reads back exactly. Padding and visits planned after
+    the end of monitoring are no rows; a planned sample missed under monitoring is one. Patients without identifiers are
+    called P1, P2, ... with leading zeros.
 
     Parameters
     ----------
@@ -45,7 +44,9 @@ def write_study(study: Study, replicate: int, folder: Path) -> list[Path]:
     replicate
         Which one.
     folder
-        Where; made if need be. Tables of the same names are replaced.
+        Where; made if need be. Tables of the same names and format are replaced.
+    form
+        One of :data:`cmvsim.data.formats.FORMATS`.
 
     Returns
     -------
@@ -55,7 +56,8 @@ def write_study(study: Study, replicate: int, folder: Path) -> list[Path]:
     Raises
     ------
     InputError
-        When the folder holds an optional table that this study does not have: it would be read as part of it.
+        When the folder holds an optional table that this study does not have, or one of its tables in another format: it
+        would be read as part of it. When the format cannot hold a text or a number.
     ValueError
         When the study holds what its tables cannot say, e.g. a covariate that no column of the schema names.
     """
@@ -72,18 +74,17 @@ def write_study(study: Study, replicate: int, folder: Path) -> list[Path]:
     if study.events:
         tables[EVENTS_TABLE.name] = _events(study, replicate, patients)
     tables |= further(study, replicate, patients)
-    stale = [table.file for table in TABLES if table.name not in tables and (folder / table.file).exists()]
+    chosen = FORMATS[form]
+    stale = [
+        path.name
+        for table in TABLES
+        for path, other in files_of(folder, table)
+        if table.name not in tables or other is not chosen
+    ]
     if stale:
         raise InputError(Problem("is there already and is no part of this study", f, "", "another folder") for f in stale)
     folder.mkdir(parents=True, exist_ok=True)
-    return [_write(table, tables[table.name], folder) for table in TABLES if table.name in tables]
-
-
-def _write(table: Table, columns: Columns, folder: Path) -> Path:
-    frame = pd.DataFrame({name: columns[name] for name in table.names if name in columns}, dtype=object)
-    path = folder / table.file
-    frame.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
-    return path
+    return [write_table(table, tables[table.name], folder, chosen) for table in TABLES if table.name in tables]
 
 
 def _patients(study: Study) -> ObjectArray:

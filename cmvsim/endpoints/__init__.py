@@ -10,8 +10,12 @@ from cmvsim.endpoints.cmv_disease import CmvDisease
 from cmvsim.endpoints.cmv_expansion import CmvExpansion
 from cmvsim.endpoints.cmv_infections import CmvInfections
 from cmvsim.endpoints.cmv_virome import CmvVirome
+from cmvsim.endpoints.cost_of_illness import CostOfIllness
 from cmvsim.endpoints.derived import Derived, TimeToEvent
+from cmvsim.endpoints.polymerase_mutation import PolymeraseMutation
+from cmvsim.endpoints.quality_of_life import QualityOfLife
 from cmvsim.endpoints.reactivation import Reactivation
+from cmvsim.endpoints.risk_factors import RiskFactors
 from cmvsim.endpoints.virome import VirusInfection
 
 ENDPOINTS: dict[str, Endpoint] = {
@@ -32,6 +36,10 @@ ENDPOINTS: dict[str, Endpoint] = {
     "cmv_infections": CmvInfections(),
     "cmv_virome": CmvVirome(),
     "cmv_expansion": CmvExpansion(),
+    "risk_factors": RiskFactors(),
+    "cmv_polymerase_mutation": PolymeraseMutation(),
+    "hrql": QualityOfLife(),
+    "cost_of_illness": CostOfIllness(),
 }
 
 

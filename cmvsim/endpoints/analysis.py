@@ -6,6 +6,9 @@ It is the ``[analysis]`` section of a scenario, and ``analysis.toml`` beside stu
 
 from __future__ import annotations
 
+import inspect
+import re
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,6 +35,8 @@ class AnalysisSpec(Spec):
     closing_window
         The closing visit (planned on the last day of the window) counts when made within so many days of it, at
         min(day, window).
+    definition
+        What counts as an event: "detected", "quantifiable", { at_least = IU/mL } or "clinically_significant".
     prevalent
         DNAemia at or before infusion: leave the patient out of incidence ("exclude"), or count an event at day 0.
     relapse
@@ -53,9 +58,9 @@ class AnalysisSpec(Spec):
     value_set, value_set_youth
         Names of the EQ-5D-5L and EQ-5D-Y-3L value sets.
     price_list
-        Name of the unit costs; "study" uses the study's own table.
+        Name of the unit costs (:mod:`cmvsim.valuation.prices`); "study" uses the study's own table.
     resamples
-        Bootstrap resamples of patients where an estimator needs them; 0: no interval from them.
+        Bootstrap resamples of patients for the interval of the attributable cost; 0: its interval from influences.
     bootstrap_seed
         Seed of those resamples.
     """
@@ -115,6 +120,39 @@ def write_analysis(plan: AnalysisSpec, path: Path) -> None:
     """Write ``analysis.toml``."""
     text = tomli_w.dumps({"format": FORMAT, "analysis": plan.human()})
     path.write_text("# How this study is analysed: read by `cmvsim estimate`.\n" + text, encoding="utf-8", newline="\n")
+
+
+def commented_analysis(plan: AnalysisSpec) -> str:
+    """``analysis.toml`` with what each key means beside it, in the words of :class:`AnalysisSpec`."""
+    meanings = _meanings()
+    lines = ["# How this study is analysed: read by `cmvsim estimate`. Every key but endpoints may be left out.", ""]
+    lines += [f"format = {FORMAT}", "", "[analysis]"]
+    for key, value in plan.human().items():
+        if key in meanings:
+            lines += ["", *(f"# {line}" for line in textwrap.wrap(meanings[key], 110))]
+        lines.append(f"{key} = {_inline(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _inline(value: Any) -> str:
+    """A value on one line, which tomli_w does not do for arrays and tables."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_inline(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_inline(item) for item in value) + "]"
+    return tomli_w.dumps({"": value}).split("=", 1)[1].strip()
+
+
+def _meanings() -> dict[str, str]:
+    """What the docstring says of each attribute."""
+    text = (inspect.getdoc(AnalysisSpec) or "").split("----------\n", 1)[-1]
+    found: dict[str, str] = {}
+    for part in re.split(r"\n(?=\S)", text):
+        names, _, meaning = part.partition("\n")
+        words = " ".join(line.strip() for line in meaning.splitlines())
+        for name in names.split(","):
+            found[name.strip()] = re.sub(r"; see :mod:`[^`]*`", "", words)
+    return found
 
 
 def read_analysis(path: Path) -> AnalysisSpec:

@@ -250,7 +250,8 @@ def _fit(
 ) -> GeeFit:
     from scipy.special import erfc, stdtr, stdtrit
 
-    se = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    # a variance of 0 may come out a rounding error below it
+    se = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0))
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.abs(coef / se)
         if reference == "t":

@@ -131,7 +131,8 @@ def _moments(name: str, plan: AnalysisSpec, as_done: History, followed: Study) -
     large = pooled(followed)
     primary = endpoint(name).estimators[0]
     derived = derivation(endpoint(name), primary, large, plan)
-    for term, estimated in by_term(primary.estimate(derived, plan, (large.patients,))).items():
+    quick = plan.model_copy(update={"resamples": 0})  # a limit needs no interval
+    for term, estimated in by_term(primary.estimate(derived, quick, (large.patients,))).items():
         value, n = float(estimated.estimate[0, 0]), float(estimated.n[0, 0])
         fine = np.isfinite(value) and np.isfinite(float(estimated.ci_low[0, 0]))
         log = primary.scale.endswith("ratio") and value > 0

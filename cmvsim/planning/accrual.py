@@ -42,6 +42,8 @@ class AccrualQuestion:
         Day from the start by which they are to be enrolled.
     probability
         With `by`: the smallest number of sites is sought that enrols all in time with this probability.
+    programmes
+        Studies that are simulated with all that their patients share, the first ones.
     """
 
     sizes: tuple[int, ...]
@@ -49,6 +51,7 @@ class AccrualQuestion:
     probability: float | None
     replicates: int
     seed: int
+    programmes: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """What goes into the request: everything that may change a number."""
@@ -57,6 +60,7 @@ class AccrualQuestion:
             "by": self.by,
             "probability": self.probability,
             "replicates": self.replicates,
+            "programmes": self.programmes,
         }
 
 

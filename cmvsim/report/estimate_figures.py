@@ -13,19 +13,35 @@ from matplotlib.figure import Figure
 from cmvsim.report.style import BLUE, GREEN, GREY, ORANGE
 
 LIGHT = "#E5E5E5"
-STACK = {"incidence": BLUE, "death": "#4D4D4D", "transplantation": "#A6A6A6", "relapse": "#D9B38C"}
+STACK = {
+    "incidence": BLUE,
+    "death": "#4D4D4D",
+    "transplantation": "#A6A6A6",
+    "relapse": "#D9B38C",
+    "competing event": "#4D4D4D",
+}
 """The event in colour, what competes with it in greys and sand: alike in black-and-white print, too."""
 
 MOST_TICKS = 6
 
 
-def stacked_incidence(frame: pd.DataFrame, *, title: str, event_label: str, level: float) -> Figure:
+def stacked_incidence(
+    frame: pd.DataFrame,
+    *,
+    title: str,
+    event_label: str,
+    level: float,
+    xlabel: str = "days from infusion",
+    at_risk: Mapping[float, float] | None = None,
+) -> Figure:
     """Cumulative incidences stacked on each other, the interval of the event, and the numbers at risk below.
 
     Parameters
     ----------
     frame
         As made by :func:`cmvsim.endpoints.curves.incidence_table`.
+    at_risk
+        Numbers at risk by time, for the ticks; without it, those of the table at whole days.
     """
     days = frame["day"].to_numpy(dtype=np.float64)
     names = [name for name in STACK if name in frame]
@@ -42,22 +58,27 @@ def stacked_incidence(frame: pd.DataFrame, *, title: str, event_label: str, leve
         name = f"{level:.0%} confidence interval" if column == "ci_low" else "_"  # one entry in the legend
         axes.step(days, limit, where="post", color="black", lw=0.9, ls=":", label=name)
     top = float(np.nanmax([floor.max(), np.nanmax(frame["ci_high"].fillna(0.0)), 0.05]))
-    axes.set(xlim=(0, days[-1]), ylim=(0, min(1.0, 1.35 * top)), xlabel="days from infusion", ylabel="probability", title=title)
+    axes.set(xlim=(0, days[-1]), ylim=(0, min(1.0, 1.35 * top)), xlabel=xlabel, ylabel="probability", title=title)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.grid(axis="y", color=LIGHT, lw=0.6)
     axes.legend(loc="upper left", fontsize=8.5, ncols=2)
-    _at_risk(axes, frame, int(days[-1]))
+    _at_risk(axes, at_risk if at_risk is not None else _of_whole_days(frame, int(days[-1])), float(days[-1]))
     return figure
 
 
-def _at_risk(axes: Axes, frame: pd.DataFrame, window: int) -> None:
-    ticks = sorted({*range(0, window + 1, max(1, window // MOST_TICKS)), window})
-    if len(ticks) > 1 and ticks[-1] - ticks[-2] < max(1, window // MOST_TICKS):
+def _of_whole_days(frame: pd.DataFrame, window: int) -> dict[float, float]:
+    step = max(1, window // MOST_TICKS)
+    ticks = sorted({*range(0, window + 1, step), window})
+    if len(ticks) > 1 and ticks[-1] - ticks[-2] < step:
         ticks.pop(-2)
-    axes.set_xticks(ticks)
-    axes.text(-0.05, -0.24, "at risk", transform=axes.transAxes, ha="right", fontsize=8.5, color=GREY)
     numbers = frame["at_risk"].to_numpy(dtype=np.float64)[ticks]
-    for tick, number in zip(ticks, numbers, strict=True):
+    return {float(tick): float(number) for tick, number in zip(ticks, numbers, strict=True)}
+
+
+def _at_risk(axes: Axes, numbers: Mapping[float, float], window: float) -> None:
+    axes.set_xticks(list(numbers))
+    axes.text(-0.05, -0.24, "at risk", transform=axes.transAxes, ha="right", fontsize=8.5, color=GREY)
+    for tick, number in numbers.items():
         axes.text(tick / window, -0.24, f"{number:.0f}", transform=axes.transAxes, ha="center", fontsize=8.5)
 
 

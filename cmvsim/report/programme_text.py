@@ -81,6 +81,8 @@ def programme_sentence(tree: Tree) -> str:
         planned, drawn = (value(tree, part, name, PLANNED) for part, name in (
             ("laboratory", "turnaround_q50"), ("treatment", "sample_to_start_mean")))  # fmt: skip
         first += f"; were every result there after {_days(planned)}, as planned, it would be {_days(drawn)}"
+    if value(tree, "treatment", "sample_to_start_mean") is None:
+        first = f"{first.split(' and a treatment')[0]}; no result started a treatment"
     parts = [f"{first} ({tree['studies']} simulated studies)."]
     if "infusions" in tree["limited"]:
         parts.append(
@@ -139,7 +141,8 @@ def programme_markdown(tree: Tree) -> list[str]:
 LEGEND = (
     "Means over simulated studies of the mean, median and 90% quantile in a study. The decisive sample is the one whose result "
     "starts a treatment. A shortage of beds delays or prevents an admission and changes no patient's course: who waits for a bed "
-    "on the ward may leave before there is one, in intensive care nobody waits (overflow)."
+    "on the ward may leave before there is one, in intensive care nobody waits (overflow). "
+    "What happens to the patients rests on the clinical inputs of the scenario too, which are not listed below."
 )
 
 

@@ -33,6 +33,7 @@ from cmvsim.verbs.ui import Ui
 FORMAT = 1
 MIX_TOLERANCE = 0.02
 """Difference between the sites' mix of patients and the population's that a reader is told of."""
+MOST_PROGRAMMES = 10_000
 NARROW = 100
 """Replicates below which the ends of the 95% interval have no Monte Carlo error."""
 
@@ -47,6 +48,7 @@ class AccrualOptions:
     by: str | None = None
     probability: float | None = None
     replicates: int = 10_000
+    programmes: int = 10
     seed: int = 1
 
 
@@ -82,6 +84,9 @@ def ask(scenario: Scenario, options: AccrualOptions) -> AccrualQuestion:
     check_seed(options.seed)
     if not 1 <= options.replicates <= 1_000_000:
         raise InputError(Problem(f"{options.replicates} replicates", "--replicates", allowed="from 1 to 1,000,000"))
+    if not 0 <= options.programmes <= MOST_PROGRAMMES:
+        allowed = f"from 0 (recruitment alone) to {MOST_PROGRAMMES:,}"
+        raise InputError(Problem(f"{options.programmes} programmes", "--programmes", allowed=allowed))
     if options.probability is not None:
         if options.by is None:
             raise InputError(Problem("a probability alone asks nothing", "--probability", allowed="give --by too"))
@@ -96,7 +101,7 @@ def ask(scenario: Scenario, options: AccrualOptions) -> AccrualQuestion:
             Problem(f"{sizes[-1]:,} patients", "study.patients", allowed=f"at most {LARGEST:,}; -n asks for fewer")
         )
     by = deadline(options.by, scenario.accrual.start) if options.by is not None else None
-    return AccrualQuestion(sizes, by, options.probability, options.replicates, options.seed)
+    return AccrualQuestion(sizes, by, options.probability, options.replicates, options.seed, options.programmes)
 
 
 def deadline(text: str, start: str) -> float:
@@ -131,7 +136,14 @@ def deadline(text: str, start: str) -> float:
 def question_of(request: Request) -> AccrualQuestion:
     """The question back from a stored request."""
     stored = request.content["question"]
-    return AccrualQuestion(tuple(stored["sizes"]), stored["by"], stored["probability"], int(stored["replicates"]), request.seed)
+    return AccrualQuestion(
+        tuple(stored["sizes"]),
+        stored["by"],
+        stored["probability"],
+        int(stored["replicates"]),
+        request.seed,
+        int(stored["programmes"]),
+    )
 
 
 def again(scenario: ResolvedScenario, request: Request, work: FolderWork) -> str:
@@ -150,7 +162,7 @@ def compute(
     if question.probability is not None:
         with ui.progress("looking for the number of sites") as tick:
             answer = smallest_sites(spec, question, tick)
-    shared = programme_section(scenario, patients=question.sizes[-1], seed=question.seed, replicates=question.replicates, ui=ui)
+    shared = programme_section(scenario, patients=question.sizes[-1], seed=question.seed, replicates=question.programmes, ui=ui)
     results = results_tree(scenario, question, request, found, answer, shared)
     return {
         "scenario.resolved.json": pretty_json(scenario.as_dict()),
@@ -177,7 +189,8 @@ def results_tree(
     shared: ProgrammeSection,
 ) -> dict[str, Any]:
     """``results.json``."""
-    rests_on = cite(scenario, bears_on_recruitment)
+    alone = question.programmes == 0
+    rests_on = cite(scenario, lambda path: bears_on_recruitment(path) and not (alone and path.startswith("capacity.")))
     answers = [{"endpoint": "", **asdict(answer)}] if answer is not None else []
     return {
         "format": FORMAT,

@@ -17,9 +17,6 @@ from cmvsim.scenarios import ResolvedScenario
 from cmvsim.simulation.model import Model
 from cmvsim.verbs.ui import Tick
 
-PROGRAMMES = 10
-"""Simulated studies; a patient's pathway costs a thousand times what an enrolment does."""
-
 
 class Progress(Protocol):
     """A voice."""
@@ -55,7 +52,7 @@ def programme_section(
     patients
         Of the study, both parts together.
     replicates
-        Of the recruitment forecast; at most :data:`PROGRAMMES` of them are simulated, the first ones.
+        Studies, the first ones of the recruitment forecast; 0: none.
 
     Raises
     ------
@@ -64,7 +61,8 @@ def programme_section(
     """
     spec = scenario.spec
     first = date.fromisoformat(spec.accrual.start).weekday() if spec.accrual.start else 0
-    number = min(replicates, PROGRAMMES)
+    if replicates == 0:
+        return ProgrammeSection({}, {})
     with ui.progress("solving the scenario's hazards"):
         model = Model.of(spec, calibrate(scenario).baseline)
     with ui.progress("simulating laboratory, slots and beds") as tick:
@@ -74,13 +72,13 @@ def programme_section(
             lambda replicate: enrolment_days(spec, patients, seed=seed, replicate=replicate),
             patients=patients,
             seed=seed,
-            replicates=number,
+            replicates=replicates,
             first_weekday=first,
             tick=tick,
         )
     if not forecast.limited:
         return ProgrammeSection({}, {})
-    tree = plan.tree(forecast, first_weekday=first, replicates=number, planned=float(spec.monitoring.turnaround))
+    tree = plan.tree(forecast, first_weekday=first, replicates=replicates, planned=float(spec.monitoring.turnaround))
     months = pd.DataFrame(tree["months"]).to_csv(index=False, lineterminator="\n", float_format="%.12g")
     return ProgrammeSection(tree, {"months.csv": months, **_figures(tree, forecast)})
 

@@ -14,6 +14,7 @@ from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import Request
 from cmvsim.data import Study, read_study
 from cmvsim.data.consistency import contradictions
+from cmvsim.data.formats import files_of
 from cmvsim.data.schema import TABLES
 from cmvsim.endpoints import AnalysisSpec, endpoint, read_analysis
 from cmvsim.endpoints.analyse import analyse, check_plan
@@ -78,17 +79,16 @@ def read_plan(options: EstimateOptions) -> AnalysisSpec:
             )
         )
     if options.analysis is None and not options.folder.is_dir():
-        raise InputError(Problem("is no folder of study tables", str(options.folder)))
+        hint = "--map MAP.toml for a file of one row per patient" if options.folder.is_file() else ""
+        raise InputError(Problem("is no folder of study tables", str(options.folder), allowed=hint))
     return read_analysis(path)
 
 
 def tables_digest(folder: Path) -> str:
     """SHA-256 over the study tables of a folder, names included."""
     whole = hashlib.sha256()
-    for table in sorted(f"{entry.name}.csv" for entry in TABLES):
-        path = folder / table
-        if path.exists():
-            whole.update(table.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(path for table in TABLES for path, _ in files_of(folder, table) if path.is_file()):
+        whole.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return whole.hexdigest()
 
 

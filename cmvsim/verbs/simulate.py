@@ -13,6 +13,8 @@ from cmvsim.core.errors import InputError, Problem, did_you_mean
 from cmvsim.core.records import Request
 from cmvsim.core.streams import CHUNK_REPLICATES, Role, check_seed
 from cmvsim.data import write_study
+from cmvsim.data.formats import FORMATS
+from cmvsim.data.schema import TABLES
 from cmvsim.endpoints import write_analysis
 from cmvsim.models.strategies import reference_strategy
 from cmvsim.planning.sizes import LARGEST
@@ -42,6 +44,8 @@ class SimulateOptions:
         Also what truly happened.
     cmv
         False: the same patients, nobody's CMV replicating.
+    form
+        File format of the study tables, one of :data:`cmvsim.data.formats.FORMATS`.
     """
 
     scenario: str
@@ -52,6 +56,7 @@ class SimulateOptions:
     history: bool = False
     cmv: bool = True
     seed: int = 1
+    form: str = "csv"
 
 
 def simulate(options: SimulateOptions, place: Place, ui: Ui) -> RunOutcome:
@@ -92,6 +97,8 @@ def request_of(scenario: ResolvedScenario, options: SimulateOptions) -> Request:
         "cmv": options.cmv,
         "set": list(scenario.overrides),
     }
+    if options.form != "csv":
+        content["format"] = options.form
     return Request("simulate", scenario.id, scenario.digest, content, options.seed)
 
 
@@ -154,9 +161,12 @@ def produce(scenario: ResolvedScenario, model: Model, request: Request, folder: 
     )
 
 
+_TABLE_FILES = frozenset(form.file(table) for form in FORMATS.values() for table in TABLES)
+
+
 def _hashes(folder: Path) -> Iterator[tuple[str, str]]:
     for path in sorted(folder.rglob("*")):
-        if path.suffix in {".csv", ".toml"}:
+        if path.suffix in {".csv", ".toml"} or path.name in _TABLE_FILES:
             yield path.relative_to(folder).as_posix(), sha256_file(path)
 
 
@@ -174,7 +184,7 @@ def _write_chunk(scenario: ResolvedScenario, model: Model, request: Request, fol
     study = record(history)
     for r in range(count):
         place = folder if asked["replicates"] == 1 else folder / f"replicate-{first + r:04d}"
-        write_study(study, r, place)
+        write_study(study, r, place, asked.get("format", "csv"))
         write_analysis(scenario.spec.analysis, place / "analysis.toml")
         if asked["history"]:
             for name, table in history_tables(history, r).items():

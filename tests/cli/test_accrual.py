@@ -15,7 +15,8 @@ from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_patients, bears_on_recruitment
 from cmvsim.scenarios.scenario import BASIS
 
-SMALL = ("--replicates", 400, "--quiet")
+BRIEF = ("--replicates", 100, "--programmes", 0, "--quiet")
+SMALL = ("--replicates", 400, "--programmes", 0, "--quiet")
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +99,24 @@ def test_the_paragraphs_hold_the_numbers_of_the_results(asked: Path) -> None:
     assert "nan" not in (english + french).replace("nanc", "")
 
 
+def test_what_patients_share_is_told_and_replayed(tmp_path: Path) -> None:
+    done = cmvsim_here("accrual", "cmv-cart", "-n", 25, "--replicates", 100, "--programmes", 1, "-o", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "A result takes 1.5 days (median" in done.stdout
+    assert "haematology ward" in done.stdout
+    assert {"months.csv", "figures/turnaround.png", "figures/occupancy.png"} <= files(tmp_path / "run")
+    tree = results(tmp_path / "run")
+    told = tree["turnaround_and_occupancy"]
+    assert (told["studies"], told["first_weekday"]) == (1, 2)  # 17 April 2024 was a Wednesday
+    assert told["limited"] == ["infusions", "laboratory", "ward", "icu"]
+    assert "capacity.laboratory.batch" in {item["input"] for item in tree["assumptions"]}
+    assert "## Turnaround and occupancy" in (tmp_path / "run" / "summary.md").read_text(encoding="utf-8")
+    replayed = cmvsim_here("replay", "run", "--check", "--quiet", cwd=tmp_path)
+    assert (replayed.returncode, replayed.stdout.strip()) == (0, "run: identical")
+
+
 def test_recruitment_that_closes_early_is_told(tmp_path: Path) -> None:
-    done = cmvsim_here(
-        "accrual", "cmv-cart", "--set", "accrual.closes=2024-12-01", "--replicates", 100, "--quiet", "-o", "run", cwd=tmp_path
-    )
+    done = cmvsim_here("accrual", "cmv-cart", "--set", "accrual.closes=2024-12-01", *BRIEF, "-o", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Fewer than half of the simulated studies enrol 250 patients." in done.stdout
     tree = results(tmp_path / "run")
@@ -117,7 +132,7 @@ def test_recruitment_that_closes_early_is_told(tmp_path: Path) -> None:
 
 def test_a_mix_unlike_the_population_is_told(tmp_path: Path) -> None:
     done = cmvsim_here(
-        "accrual", "cmv-cart", "--set", "accrual.sites.paediatric.count=20", "-n", 20, "--replicates", 100, "--quiet",
+        "accrual", "cmv-cart", "--set", "accrual.sites.paediatric.count=20", "-n", 20, *BRIEF,
         cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -137,6 +152,8 @@ def test_a_mix_unlike_the_population_is_told(tmp_path: Path) -> None:
         (("cmv-cart", "--by", "600", "--probability", "1"), "--probability: 1 is no probability to plan for"),
         (("cmv-cart", "-n", "0"), "-n: '0' is no range of sample sizes"),
         (("cmv-cart", "--replicates", "0"), "--replicates: 0 replicates (from 1 to 1,000,000)"),
+        (("cmv-cart", "--programmes", "-1"), "--programmes: -1 programmes (from 0 (recruitment alone) to 10,000)"),
+        (("cmv-cart", "--set", "capacity.laboratory.other_samples=93"), "fill the laboratory, which can do 93"),
         (("cmv-cart", "--seed", "-1"), "seed -1 is out of range"),
         (("lin-2024",), "all patients are followed retrospectively, so there is nothing to forecast"),
         (("kampouri-2024",), "no site recruits patients, so there is nothing to forecast"),
@@ -156,14 +173,14 @@ def test_recruitment_is_no_input_of_clinical_results() -> None:
     """It is neither counted nor cited there, and what targets are solved on does not hold it."""
     scenario = resolve("cmv-cart")
     clinical, recruiting = cite(scenario, bears_on_patients), cite(scenario, bears_on_recruitment)
-    assert not any(item.input.startswith("accrual.") for item in clinical.assumptions)
+    assert not any(item.input.startswith(("accrual.", "capacity.")) for item in clinical.assumptions)
     assert {item.input for item in cite(scenario).assumptions} - {item.input for item in clinical.assumptions} == {
-        item.input for item in recruiting.assumptions if item.input.startswith("accrual.")
+        item.input for item in recruiting.assumptions if item.input.startswith(("accrual.", "capacity."))
     }
     assert any(item.input == "accrual.sites.adult.per_month" for item in recruiting.assumptions)
     assert any(item.input.endswith("seropositive_share") for item in recruiting.assumptions)
     assert not any(item.input.startswith(("cmv.", "toxicity.", "letermovir.")) for item in recruiting.assumptions)
-    assert "accrual" not in scenario.as_dict()[BASIS]
+    assert not {"accrual", "capacity"} & set(scenario.as_dict()[BASIS])
 
 
 @pytest.mark.parametrize("name", ["lin-2024", "cart-sie", "kampouri-2024", "marquez-algaba-2022"])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-from data_tables import studies
+from data_tables import sound_study, studies
 from hypothesis import strategies as st
 
 from cmvsim.core.ledger import Item
@@ -68,6 +69,17 @@ ward_day,1500,EUR,2025
 cmv_pcr,54.5,EUR,2025
 """
 TABLES = {part.split("\n", 1)[0]: part.split("\n", 1)[1] + "\n" for part in FURTHER.strip("\n").split("\n\n")}
+
+
+def full_study(folder: Path) -> Path:
+    """The sound study with every optional table."""
+    sound_study(folder)
+    for name, text in TABLES.items():
+        (folder / f"{name}.csv").write_bytes(text.encode())
+    (folder / "events.csv").write_bytes(
+        b"patient,event,day,end_day,grade,certainty\nP2,relapse,15,,,\nP1,crs,3,8,2,\nP1,fungal_infection,20,,,probable\n"
+    )
+    return folder
 
 
 @st.composite

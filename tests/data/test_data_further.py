@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_further import TABLES as FURTHER
-from data_further import full_studies, plain_rows
-from data_tables import Mistake, append, assert_one_problem, cell, problems, sound_study, swap
+from data_further import full_studies, full_study, plain_rows
+from data_tables import Mistake, append, assert_one_problem, cell, problems, swap
 from hypothesis import HealthCheck, given, settings
 
 from cmvsim.data import Study, check_study, read_study, write_study
@@ -17,18 +16,7 @@ from cmvsim.data.consistency import contradictions
 from cmvsim.data.schema import DIMENSIONS, TABLES
 from cmvsim.valuation import eq5d
 
-PROFILE = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-def full_study(folder: Path) -> Path:
-    """The sound study with every optional table."""
-    sound_study(folder)
-    for name, text in FURTHER.items():
-        (folder / f"{name}.csv").write_bytes(text.encode())
-    (folder / "events.csv").write_bytes(
-        b"patient,event,day,end_day,grade,certainty\nP2,relapse,15,,,\nP1,crs,3,8,2,\nP1,fungal_infection,20,,,probable\n"
-    )
-    return folder
+PROFILE = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @PROFILE

@@ -199,7 +199,7 @@ ONE_MISTAKE: dict[str, OneMistake] = {
         swap("disposition", "P1,90,completed,\n", ""),
         D,
         "column patient",
-        "'P1' (subjects.csv, row 2) has no row",
+        "'P1' (subjects, row 2) has no row",
     ),
     "stratum of two diseases": (
         cell("subjects", 4, "disease", "leukaemia"),
@@ -223,7 +223,7 @@ ONE_MISTAKE: dict[str, OneMistake] = {
         cell("events", 2, "patient", "Z"),
         E,
         "row 2, column patient",
-        "'Z' is not in subjects.csv",
+        "'Z' is not in subjects",
     ),
     "unknown patient, exposures": (
         cell("exposures", 2, "patient", "p1"),
