@@ -266,7 +266,7 @@ def estimate(
             sentence, table = mapped_text.mapped_sentence(outcome.results), mapped_text.mapped_table(outcome.results)
         else:
             outcome = verb(EstimateOptions(folder, analysis, endpoints), place)
-            sentence, table = estimate_text.estimate_sentence(outcome.results), estimate_text.estimate_table(outcome.results)
+            sentence, table = estimate_text.estimate_sentence(outcome.results), estimate_text.primary_table(outcome.results)
         if as_json:
             say_json(outcome.results)
             return
@@ -275,6 +275,8 @@ def estimate(
             say(f"Note: {warning}")
         if not quiet:
             say("\n" + power_text.plain_table(table))
+            if mapping is None:
+                say("\nPrimary estimators; all others, the participants and the figures are in summary.md.")
             say(f"\nRun folder: {shown(outcome.folder)}")
 
     finish(work)

@@ -68,7 +68,8 @@ def analyse(study: Study, plan: AnalysisSpec, endpoints: tuple[str, ...] = ()) -
     Raises
     ------
     InputError
-        If the plan names an endpoint that does not exist, or does not fit the data.
+        If the plan names an endpoint that does not exist, or the first cannot be had from the data; what the others need and
+        the study has not recorded is said in a row of theirs.
     """
     names = endpoints or plan.endpoints
     check_plan(study, plan)
@@ -84,9 +85,11 @@ def analyse(study: Study, plan: AnalysisSpec, endpoints: tuple[str, ...] = ()) -
             try:
                 variable = made[key] if key in made else derivation(entry, choice, study, chosen)
             except InputError as error:
-                if primary:
+                if primary and name == names[0]:
                     raise
                 rows.append(_not_available(name, choice, plan, error))
+                if primary:
+                    break  # what the endpoint is about was not recorded
                 continue
             made[key] = variable
             if primary:

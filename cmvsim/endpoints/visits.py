@@ -18,7 +18,7 @@ from cmvsim.endpoints.derived import Longitudinal
 from cmvsim.endpoints.population import also, anybody, left_out
 from cmvsim.valuation import ValueSet, value_set
 
-GROUPS = ("EQ-5D-Y", "EQ-5D-5L")
+GROUPS = ("EQ-5D-5L", "EQ-5D-Y")
 """Instruments in the order of their codes, less one."""
 _CODES = (Questionnaire.EQ_5D_Y, Questionnaire.EQ_5D_5L)
 
@@ -157,7 +157,7 @@ def longitudinal(measure: Measure, *, death_as: float | None = None) -> Callable
             baseline=np.where(out, np.nan, baseline),
             exposed=(first[..., None] <= when).astype(np.float64),
             alive=~dead & ~_gone(study, days),
-            group=np.maximum(code - 1, 0),
+            group=np.where(code == Questionnaire.EQ_5D_Y, 1, 0),
             days=plan_days.days,
             groups=GROUPS,
             excluded=excluded,

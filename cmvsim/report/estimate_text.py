@@ -56,6 +56,13 @@ def estimate_table(results: Mapping[str, Any]) -> list[list[str]]:
     return [HEADER, *(_line(row) for row in results["rows"])]
 
 
+def primary_table(results: Mapping[str, Any]) -> list[list[str]]:
+    """The lines of each endpoint's primary estimator, its notes left to the summary unless there is no estimate."""
+    first = {row["endpoint"]: row["estimator"] for row in reversed(results["rows"])}
+    rows = [row for row in results["rows"] if row["estimator"] == first[row["endpoint"]]]
+    return [HEADER, *(_line(row) if row["status"] != "ok" else [*_line(row)[:-1], ""] for row in rows)]
+
+
 def _line(row: Mapping[str, Any]) -> list[str]:
     status = "" if row["status"] == "ok" else STATUS_NOTES.get(row["status"], row["status"])
     low, high = (shown(row[name], row["scale"]) for name in ("ci_low", "ci_high"))

@@ -306,6 +306,9 @@ def test_parts_are_combined_on_the_complementary_log_log_scale() -> None:
         alone = aalen_johansen(derived.time, derived.cause, 90.0)
         own.append((alone.estimate.item(), alone.se.item()))
     assert (got.estimate.item(), got.ci_low.item(), got.ci_high.item()) == pytest.approx(by_hand(own), rel=1e-12)
+    log = [math.log(-math.log(1 - limit)) for limit in (got.ci_low.item(), got.ci_high.item())]
+    slope = (1 - got.estimate.item()) * -math.log(1 - got.estimate.item())
+    assert got.se.item() == pytest.approx(slope * (log[1] - log[0]) / (2 * 1.959963984540054), rel=1e-10)
     assert (got.n.item(), got.events.item(), got.status.item()) == (24, 10, Status.OK)
     prospective = estimated("cmv_reactivation", "prospective", study, plan())[""]
     assert (prospective.n.item(), prospective.events.item()) == (12, 7)

@@ -77,7 +77,7 @@ def asked(spec: Scenario) -> Section:
         "DNAemia at infusion left out" if plan.prevalent == "exclude" else "DNAemia at infusion counted at day 0",
         f"{percent(plan.level)} CI ({plan.interval})",
     ]
-    rest = f" The same for {', '.join(plan.endpoints[1:])}." if len(plan.endpoints) > 1 else ""
+    rest = f" Beside it: {', '.join(plan.endpoints[1:])}." if len(plan.endpoints) > 1 else ""
     text = f"{plan.primary}: {event} on days 1-{plan.window}, {', '.join(part for part in handling if part)}.{rest}"
     return Section(
         "ASKED", [text], [f"A visit planned for day {number(plan.window)} counts up to {plan.closing_window} days late."]
