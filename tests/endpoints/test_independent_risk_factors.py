@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import optimize
 
 from cmvsim.core.errors import InputError
 from cmvsim.core.records import Status
@@ -240,3 +241,35 @@ def test_what_was_not_recorded_is_said_with_its_table(name: str) -> None:
         ENTRY.derive(bare, SMALL.model_copy(update={"risk_factors": (name,)}))
     assert covariate(name).label
     assert covariate(name).unit
+
+
+def test_firth_has_a_number_where_maximum_likelihood_has_none() -> None:
+    """A rare covariate separates; plain scoring steps overshoot for ever here. The penalised score is 0 at the estimate."""
+    random = Random(1)
+    diaries = [any_diary(random) for _ in range(80)]
+    for d in diaries:
+        d.end, d.reason, d.death = 90.0, EndReason.COMPLETED, NAN
+    plan = AnalysisSpec(endpoints=("risk_factors",), landmarks=(14,))
+    study = study_of([diaries])
+    choices = {c.id: c for c in ENTRY.estimators}
+    likely, firth = choices["landmark_logistic"], choices["landmark_logistic_firth"]
+    derived = derivation(ENTRY, firth, study, plan)
+    assert all(v.status[0, 0] != Status.OK for v in by_term(likely.estimate(derived, plan, (80,))).values())
+    got = by_term(firth.estimate(derived, plan, (80,)))
+    inside = derived.cause[0] >= 0
+    varies = np.ptp(derived.covariates[0][inside], axis=0) > 0
+    x = derived.covariates[0][inside][:, varies]
+    y = (derived.cause[0][inside] == 1).astype(float)
+    assert [v.status[0, 0] == Status.OK for v in got.values()] == list(varies)
+    slopes = np.log([v.estimate[0, 0] for v, kept in zip(got.values(), varies, strict=True) if kept])
+
+    def score(intercept: float) -> np.ndarray:
+        design = np.column_stack([np.ones(len(y)), x])
+        p = 1 / (1 + np.exp(-design @ np.array([intercept, *slopes])))
+        w = p * (1 - p)
+        information = (design * w[:, None]).T @ design
+        leverage = w * np.einsum("ij,jk,ik->i", design, np.linalg.inv(information), design)
+        return design.T @ (y - p + leverage * (0.5 - p))
+
+    intercept = optimize.brentq(lambda b: score(b)[0], -8, 8, xtol=1e-13)
+    assert np.abs(score(intercept)).max() < 1e-6

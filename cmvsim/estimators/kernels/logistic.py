@@ -19,6 +19,9 @@ from cmvsim.estimators.kernels.cox import (
 from cmvsim.estimators.kernels.linear import factor, invert, sandwich, solve, wald
 from cmvsim.estimators.kernels.partial_likelihood import RECESSION
 
+SLOW = 20
+"""Scoring steps of the penalised likelihood after which every other one is halved."""
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def likelihood(
@@ -166,7 +169,8 @@ def climb(
                 for a in range(p):
                     beta[a] += step[a]
             break
-        size = 1.0
+        # a scoring step may overshoot by its own length for ever: a half one in between ends that
+        size = 0.5 if firth and steps > SLOW and steps % 2 == 0 else 1.0
         ahead = -np.inf
         for _ in range(30):
             for a in range(p):
