@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from cmvsim.core.quantities import Unit
+from cmvsim.core.quantity_forms import Unit
 from cmvsim.core.spec import key_path
 from cmvsim.core.value import Between, Stated, Value
 from cmvsim.models.cmv import CmvSpec, TargetSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cmvsim.core.quantities import PROVENANCE_SCHEMA
+from cmvsim.core.quantity_forms import PROVENANCE_SCHEMA
 from cmvsim.scenarios.scenario import FORMAT, Scenario
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
