@@ -22,6 +22,7 @@ def _between(first: str, last: str) -> str:
     return GOOD[start : GOOD.index(last, start) + len(last)]
 
 
+ENDPOINTS = _between("[                  # all that the protocol", "]")
 WINDOW = _between("window         = 90", "closing_window = 7")
 DEATH_RATIOS = _between("death_ratios    = {", "\n").rstrip()
 MEASURED = _between("measured_by = {", "\n").rstrip()
@@ -263,7 +264,7 @@ MISTAKES = (
     ),
     Mistake(
         "text_for_list",
-        '["cmv_reactivation", "cmv_leukaemia", "cmv_lymphoma"]',
+        ENDPOINTS,
         '"cmv_reactivation"',
         "analysis.endpoints",
         ("'cmv_reactivation' is not a list",),
@@ -271,7 +272,7 @@ MISTAKES = (
     ),
     Mistake(
         "no_endpoints",
-        '["cmv_reactivation", "cmv_leukaemia", "cmv_lymphoma"]',
+        ENDPOINTS,
         "[]",
         "analysis.endpoints",
         ("[] has 0 entries",),
