@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 
 from cmvsim.calibration.joint import JointRow
-from cmvsim.core.records import FloatArray
+from cmvsim.core.records import Estimates, FloatArray, Status
 from cmvsim.core.streams import Role, generator
-from cmvsim.montecarlo.experiment import FIELDS
+from cmvsim.endpoints import endpoint, time_dependent
+from cmvsim.endpoints.derived import StartStop
+from cmvsim.estimators import recurrent
+from cmvsim.montecarlo import estimand_values as truth_module
+from cmvsim.montecarlo.experiment import FIELDS, RowKey
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.pathway import monitoring
 from tests.planning import planning_twins
-from tests.verification import checks, comparisons, test_checks_long, whole_model, write_report
+from tests.verification import checks, comparisons, endpoints, endpoints_page, test_checks_long, whole_model, write_report
 from tests.verification.checks import CHECKS, LONG, SMALL, CheckRow, Size, check, near, within
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -211,6 +215,42 @@ def late_results(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(monitoring, "on_the_grid", lambda days: honest(days + 1 / 24))
 
 
+def an_estimator_raises(patch: pytest.MonkeyPatch) -> None:
+    """In studies where nobody has it, as a division by zero would."""
+    honest = recurrent.mean_cumulative
+
+    def wrong(*args: object, **named: object) -> Estimates:
+        made = honest(*args, **named)  # type: ignore[arg-type]
+        if not (made.events > 0).all():
+            raise ZeroDivisionError
+        return made
+
+    patch.setattr(recurrent, "mean_cumulative", wrong)
+
+
+def exposed_from_the_start(patch: pytest.MonkeyPatch) -> None:
+    """Who ever has CMV counts as having it from infusion on: immortal time in the primary analysis."""
+    honest = time_dependent.start_stop
+
+    def wrong(derived: time_dependent.Onsets, outcome: int = 0) -> StartStop:
+        exposed = np.where(np.isfinite(derived.exposed), 0.0, derived.exposed)
+        return honest(replace(derived, exposed=exposed), outcome)
+
+    patch.setattr(time_dependent, "start_stop", wrong)
+    endpoints.infections.cache_clear()
+
+
+def no_shared_cause(patch: pytest.MonkeyPatch) -> None:
+    honest = endpoints.model_of
+    patch.setattr(endpoints, "model_of", lambda _, *rest: honest("null", *rest))
+    endpoints.infections.cache_clear()
+
+
+def one_study_for_all(patch: pytest.MonkeyPatch) -> None:
+    """Limits are read off the first 64 patients of 4,096."""
+    patch.setattr(truth_module, "pooled", lambda study: study)
+
+
 @pytest.mark.parametrize(
     ("name", "mutate"),
     [
@@ -231,6 +271,10 @@ def late_results(patch: pytest.MonkeyPatch) -> None:
         ("dependent censoring", no_censoring),
         ("pairing", other_patients),
         ("streams", one_stream),
+        ("every endpoint", an_estimator_raises),
+        ("immortal time", exposed_from_the_start),
+        ("confounding", no_shared_cause),
+        ("estimands of all endpoints", one_study_for_all),
         ("two engines", late_results),
     ],
 )
@@ -266,6 +310,25 @@ def test_the_report_says_what_was_found(tmp_path: Path, monkeypatch: pytest.Monk
     assert "long tier only" in text
     assert ("**FAILS**" in text) is not ok
     assert str(ROOT) not in text
+
+
+def test_the_page_of_endpoints_says_what_became_of_every_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    choice = endpoint("cmv_infections").estimators[0]
+    values = np.full((4, 1, 1, len(FIELDS)), np.nan)
+    values[:, 0, 0, FIELDS.index("status")] = (Status.OK, Status.OK, Status.SEPARATION, Status.NOT_ESTIMABLE)
+    values[:2, 0, 0, FIELDS.index("estimate")] = (2.0, 8.0)  # geometric mean 4; SD of the logs is log(4) / sqrt(2)
+    values[:2, 0, 0, FIELDS.index("se")] = (0.3, 0.4)  # root mean square 0.354
+    toy = endpoints.Studied((choice,), (RowKey("cmv_infections", estimator=choice.id, term="fungal"),), (40,), values, ())
+    found = {("time_dependent_cox", term): np.array([0.2, 0.3]) for term in ("bacterial", "fungal")}
+    for name, made in (("studied", toy), ("infections", found), ("cost", {}), ("values_of", ())):
+        monkeypatch.setattr(endpoints_page, name, lambda *_, made=made: made)
+    for name in ("every_endpoint", "immortal_time", "confounding", "estimands_of_all"):
+        monkeypatch.setattr(endpoints_page, name, lambda _: iter([within("a range", 0.9, 1.0, 0.5, 0.01, "by hand")]))
+    text = endpoints_page.page(SMALL)
+    others = "N=40: not_estimable 0.25, separation 0.25"
+    assert f"| cmv_infections | time_dependent_cox | fungal | 0.5 | {others} | 4 | 0.98 | 0.354 |" in text
+    assert "| a range | 0.9 to 1 | 0.5 | 0.01 | **FAILS** |" in text
+    assert "1.284 (MCSE 0.064) for bacterial" in text
 
 
 def test_the_long_tier_is_collected() -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cmvsim.runs.provenance import environment, software_version
-from tests.verification import checks, engines
+from tests.verification import checks, endpoints_page, engines
 from tests.verification.checks import LONG, SMALL, CheckRow, Size
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (options.folder / "README.md").write_text(report(found, size, commit), encoding="utf-8", newline="\n")
     if "two engines" in found and size.long:  # a page of 24,000 patients is not replaced by one of a few hundred
         (options.folder / "engines.md").write_text(engines.page(size), encoding="utf-8", newline="\n")
+    if "every endpoint" in found and size.long:
+        (options.folder / "endpoints.md").write_text(endpoints_page.page(size), encoding="utf-8", newline="\n")
     return int(any(not row.ok for rows in found.values() for row in rows))
 
 
