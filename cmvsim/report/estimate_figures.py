@@ -132,7 +132,7 @@ def forest(
     for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
         tick.set_fontweight("bold" if row is None else "normal")
     axes.set_ylim(-0.7, len(rows) - 0.3)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=9)
     axes.set(xlabel=xlabel, title=title)
     axes.grid(axis="x", color=LIGHT, lw=0.6)
     if beside:

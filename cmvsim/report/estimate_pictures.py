@@ -62,7 +62,7 @@ def _of_table(
     frame: pd.DataFrame, rows: Sequence[Mapping[str, Any]], label: str, counts: Mapping[str, int], level: float, currency: str
 ) -> Figure | None:
     n = counts["in the analysis"]
-    if "incidence" in frame and len(frame) > 1:
+    if "incidence" in frame and len(frame) > 1 and frame[["incidence", "competing"]].to_numpy().max() > 0:
         return stacked_incidence(frame, title=f"{label} (n = {n})", event_label=label, level=level)
     if "exposed" in frame:
         return questionnaire_profile(

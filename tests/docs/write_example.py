@@ -11,13 +11,14 @@ from example_study import EXAMPLE, PATIENTS, SCENARIO, SEED, TABLES, expected_of
 from cmvsim.verbs.estimate import EstimateOptions, estimate
 from cmvsim.verbs.place import Place
 from cmvsim.verbs.simulate import SimulateOptions, simulate
+from cmvsim.verbs.ui import Silent
 
 FIGURES = ("cmv_reactivation.png", "risk_factors_cox.png")
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "example"
-        simulate(SimulateOptions(SCENARIO, patients=PATIENTS, seed=SEED), Place(made))
+        simulate(SimulateOptions(SCENARIO, patients=PATIENTS, seed=SEED), Place(made), Silent())
         for name in (*(f"{table}.csv" for table in TABLES), "analysis.toml"):
             shutil.copyfile(made / name, EXAMPLE / name)
         outcome = estimate(EstimateOptions(EXAMPLE), Place(Path(scratch) / "results"))
