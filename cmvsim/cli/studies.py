@@ -265,7 +265,7 @@ def estimate(
             outcome = estimate_mapped(folder, mapping, analysis, endpoints, place)
             sentence, table = mapped_text.mapped_sentence(outcome.results), mapped_text.mapped_table(outcome.results)
         else:
-            outcome = verb(EstimateOptions(folder, analysis, endpoints), place)
+            outcome = verb(EstimateOptions(folder, analysis, endpoints), place, Terminal(quiet=quiet))
             sentence, table = estimate_text.estimate_sentence(outcome.results), estimate_text.primary_table(outcome.results)
         if as_json:
             say_json(outcome.results)

@@ -26,3 +26,8 @@ def folder() -> str:
     for path in sorted(PACKAGE.glob("*/kernels/*.py")):
         whole.update(path.name.encode() + path.read_bytes())
     return str(PACKAGE / "__pycache__" / f"kernels-{whole.hexdigest()[:16]}")
+
+
+def filled() -> bool:
+    """Whether machine code of the present sources is kept already; False also where it is kept elsewhere."""
+    return any(Path(folder()).rglob("*.nbi"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +14,17 @@ from cmvsim.data.study import Study
 from cmvsim.endpoints import ENDPOINTS, endpoint
 from cmvsim.endpoints.analysis import AnalysisSpec
 from cmvsim.endpoints.base import EstimatorChoice, by_term, derivation, plan_of
+from cmvsim.endpoints.covariates import covariates
 from cmvsim.endpoints.derived import Derived
+from cmvsim.endpoints.visits import named_value_sets
+from cmvsim.valuation import price_list
+
+LOOKED_UP: dict[str, Callable[[AnalysisSpec], object]] = {
+    "risk_factors": lambda plan: covariates(plan.risk_factors),
+    "hrql": named_value_sets,
+    "cost_of_illness": lambda plan: None if plan.price_list == "study" else price_list(plan.price_list),
+}
+"""What endpoints look up by a name of the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +73,21 @@ class Analysed:
     derived: dict[str, Derived]
 
 
-def analyse(study: Study, plan: AnalysisSpec, endpoints: tuple[str, ...] = ()) -> Analysed:
+def _nobody(done: int, total: int) -> None:
+    """Who is told of progress where nobody asked."""
+
+
+def analyse(
+    study: Study, plan: AnalysisSpec, endpoints: tuple[str, ...] = (), tick: Callable[[int, int], None] = _nobody
+) -> Analysed:
     """Derive and estimate the endpoints of a plan in one study (a batch of one).
+
+    Parameters
+    ----------
+    endpoints
+        Ids; without them those of the plan.
+    tick
+        Told after each estimator how many are done, and how many there are.
 
     Raises
     ------
@@ -72,13 +96,16 @@ def analyse(study: Study, plan: AnalysisSpec, endpoints: tuple[str, ...] = ()) -
         the study has not recorded is said in a row of theirs.
     """
     names = endpoints or plan.endpoints
-    check_plan(study, plan)
+    check_plan(study, plan, names)
     rows: list[ResultRow] = []
     flow, derived = {}, {}
+    done, total = 0, sum(len(endpoint(name).estimators) for name in names)
     for name in names:
         entry = endpoint(name)
         made: dict[str, Derived] = {}
         for choice in entry.estimators:
+            tick(done, total)
+            done += 1
             chosen = plan_of(choice, plan)
             primary = choice is entry.estimators[0]
             key = f"{choice.id if choice.derive else ''} {chosen.model_dump_json()}"
@@ -96,6 +123,7 @@ def analyse(study: Study, plan: AnalysisSpec, endpoints: tuple[str, ...] = ()) -
                 derived[name], flow[name] = variable, participant_flow(variable)
             for term, result in by_term(choice.estimate(variable, chosen, (study.patients,))).items():
                 rows.append(_row(name, choice, term, result, variable, chosen))
+    tick(total, total)
     return Analysed(tuple(rows), flow, derived)
 
 
@@ -153,8 +181,13 @@ def participant_flow(variable: Derived) -> dict[str, int]:
     return counts | {what: int(number[0]) for what, number in variable.endings.items()}
 
 
-def check_plan(study: Study, plan: AnalysisSpec) -> None:
-    """Whether the plan's endpoints exist and its definition can be seen in the data.
+def check_plan(study: Study, plan: AnalysisSpec, names: tuple[str, ...] = ()) -> None:
+    """Whether the plan's endpoints exist, with the names they look up, and its definition can be seen in the data.
+
+    Parameters
+    ----------
+    names
+        The endpoints asked for, when other than those of the plan.
 
     Raises
     ------
@@ -166,6 +199,12 @@ def check_plan(study: Study, plan: AnalysisSpec) -> None:
         for name in plan.endpoints
         if name not in ENDPOINTS
     ]
+    for name in names or plan.endpoints:
+        if name in LOOKED_UP:  # a misspelt name is a mistake of the plan, not something the study has not recorded
+            try:
+                LOOKED_UP[name](plan)
+            except InputError as error:
+                problems += error.problems
     level = plan.definition.level
     if level is not None and level < study.samples.lloq:
         problems.append(

@@ -34,16 +34,27 @@ def index(asked: Questionnaires, plan: AnalysisSpec) -> FloatArray:
     InputError
         If a value set does not exist, or is of the other instrument.
     """
-    sets = (
-        _of_instrument(plan.value_set_youth, "EQ-5D-Y-3L", "value_set_youth"),
-        _of_instrument(plan.value_set, "EQ-5D-5L", "value_set"),
-    )
+    sets = named_value_sets(plan)
     out = np.full(asked.day.shape, np.nan)
     for code, values in zip(_CODES, sets, strict=True):
         mine = (asked.instrument == code) & (asked.levels > 0).all(axis=-1)
         if mine.any():
             out[mine] = values.index(asked.levels[mine])
     return out
+
+
+def named_value_sets(plan: AnalysisSpec) -> tuple[ValueSet, ValueSet]:
+    """The value sets that a plan names, of EQ-5D-Y-3L and of EQ-5D-5L.
+
+    Raises
+    ------
+    InputError
+        If one does not exist, or is of the other instrument.
+    """
+    return (
+        _of_instrument(plan.value_set_youth, "EQ-5D-Y-3L", "value_set_youth"),
+        _of_instrument(plan.value_set, "EQ-5D-5L", "value_set"),
+    )
 
 
 def _of_instrument(name: str, instrument: str, at: str) -> ValueSet:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
+from cmvsim.report.estimate_words import STATUS_NOTES
 from cmvsim.report.style import BLUE, GREEN, GREY, ORANGE
 
 LIGHT = "#E5E5E5"
@@ -77,50 +80,81 @@ def _of_whole_days(frame: pd.DataFrame, window: int) -> dict[float, float]:
 
 def _at_risk(axes: Axes, numbers: Mapping[float, float], window: float) -> None:
     axes.set_xticks(list(numbers))
-    axes.text(-0.05, -0.24, "at risk", transform=axes.transAxes, ha="right", fontsize=8.5, color=GREY)
+    axes.text(-0.05, -0.205, "at risk", transform=axes.transAxes, ha="right", fontsize=8.5, color=GREY)
     for tick, number in numbers.items():
-        axes.text(tick / window, -0.24, f"{number:.0f}", transform=axes.transAxes, ha="center", fontsize=8.5)
+        axes.text(tick / window, -0.205, f"{number:.0f}", transform=axes.transAxes, ha="center", fontsize=8.5)
 
 
-def forest(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], *, title: str, xlabel: str) -> Figure | None:
-    """Ratios with their intervals on a log axis; rows without an interval are listed as such. None if there is nothing.
+def forest(
+    rows: Sequence[Mapping[str, Any] | None],
+    labels: Sequence[str],
+    *,
+    title: str,
+    xlabel: str,
+    beside: Sequence[Mapping[str, Any] | None] = (),
+    names: tuple[str, str] = ("adjusted", "unadjusted"),
+) -> Figure | None:
+    """Ratios with their intervals on a log axis; rows without an interval say why. None if there is nothing.
 
     Parameters
     ----------
     rows
-        Result rows of ``estimate``, with a scale that ends in "ratio".
+        Result rows of ``estimate``, with a scale that ends in "ratio"; None: a heading, in bold.
     labels
         One for each row.
+    beside
+        A second estimate of each row, drawn below the first in grey.
+    names
+        What the two are, for the legend.
     """
-    if not any(_known(row) for row in rows):
+    drawn = [row for row in (*rows, *beside) if row is not None]
+    known = [row for row in drawn if _known(row)]
+    if not known:
         return None
-    figure = Figure(figsize=(7.6, 1.3 + 0.36 * len(rows)))
+    step = 0.52 if beside else 0.36
+    figure = Figure(figsize=(7.0, 1.3 + step * len(rows)))
     axes = figure.subplots()
     places = np.arange(len(rows))[::-1]
-    known = [row for row in rows if _known(row)]
-    low, high = _range([row["ci_low"] for row in known], [row["ci_high"] for row in known])
-    for place, row in zip(places, rows, strict=True):
-        if not _known(row):
-            axes.text(low, place, f" {row['status'].replace('_', ' ')}", va="center", fontsize=8.5, color=GREY)
-            continue
-        left, right = max(row["ci_low"], low), min(row["ci_high"], high)
-        axes.plot([left, right], [place, place], color=BLUE, lw=1.4)
-        for end, cut, mark in ((left, row["ci_low"] < low, "<"), (right, row["ci_high"] > high, ">")):
-            axes.plot([end], [place], marker=mark if cut else "|", color=BLUE, ms=6 if cut else 7)
-        axes.plot([min(max(row["estimate"], low), high)], [place], marker="s", color=BLUE, ms=5.5)
-        text = f"{row['estimate']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
-        axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
-    axes.axvline(1.0, color=GREY, lw=0.9, ls="--")
+    limits = _range([row["ci_low"] for row in known], [row["ci_high"] for row in known])
+    for k, (place, row) in enumerate(zip(places, rows, strict=True)):
+        second = beside[k] if beside else None
+        if row is not None:
+            _ratio(axes, float(place) + (0.17 if second else 0.0), row, limits, BLUE)
+        if second is not None:
+            _ratio(axes, float(place) - 0.2, second, limits, GREY)
+    axes.axvline(1.0, color=GREY, lw=0.9, ls="--", zorder=0)
     axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    ticks = [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low <= t <= high]
+    axes.set_xlim(*limits)
+    ticks = [t for t in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if limits[0] <= t <= limits[1]]
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
     axes.set_yticks(places, labels)
+    for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
+        tick.set_fontweight("bold" if row is None else "normal")
     axes.set_ylim(-0.7, len(rows) - 0.3)
+    axes.tick_params(axis="y", length=0, pad=9)
     axes.set(xlabel=xlabel, title=title)
     axes.grid(axis="x", color=LIGHT, lw=0.6)
+    if beside:
+        marks = [Line2D([], [], color=colour, marker="s", ms=5, lw=1.4) for colour in (BLUE, GREY)]
+        axes.legend(marks, names, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=8.5)
     return figure
+
+
+def _ratio(axes: Axes, place: float, row: Mapping[str, Any], limits: tuple[float, float], colour: str) -> None:
+    """One estimate with its interval, an arrow where the interval leaves the axis, and the numbers to the right."""
+    low, high = limits
+    if not _known(row):
+        words = STATUS_NOTES.get(row["status"], row["status"])
+        axes.text(low, place, f" {words}", va="center", fontsize=8.5, color=GREY)
+        return
+    left, right = max(row["ci_low"], low), min(row["ci_high"], high)
+    axes.plot([left, right], [place, place], color=colour, lw=1.4)
+    for end, cut, mark in ((left, row["ci_low"] < low, "<"), (right, row["ci_high"] > high, ">")):
+        axes.plot([end], [place], marker=mark if cut else "|", color=colour, ms=6 if cut else 7, clip_on=False)
+    axes.plot([min(max(row["estimate"], low), high)], [place], marker="s", color=colour, ms=5, clip_on=False)
+    text = f"{row['estimate']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
+    axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5, color=colour)
 
 
 def _known(row: Mapping[str, Any]) -> bool:
@@ -133,49 +167,65 @@ def _range(lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]
 
 
 def questionnaire_profile(frame: pd.DataFrame, *, title: str, ylabel: str, exposure: str) -> Figure | None:
-    """Mean by visit with and without the exposure, one panel per instrument; None without any answer."""
+    """Mean by visit with and without the exposure, one panel per instrument, patients below; None without any answer."""
     groups = [g for g in frame["group"].unique() if frame.loc[frame["group"] == g, "n"].sum() > 0]
     if not groups:
         return None
-    figure = Figure(figsize=(4.4 * len(groups) + 1.2, 4.0))
-    for axes, group in zip(np.atleast_1d(figure.subplots(1, len(groups), sharey=True)), groups, strict=True):
-        for exposed, colour, label, shift in ((0, GREEN, f"no {exposure} so far", -0.6), (1, ORANGE, exposure, 0.6)):
-            rows = frame[(frame["group"] == group) & (frame["exposed"] == exposed) & (frame["n"] > 0)]
-            x, mean = rows["day"].to_numpy(float) + shift, rows["mean"].to_numpy(float)
+    figure = Figure(figsize=(4.2 * len(groups) + 1.4, 4.2))
+    visits = sorted(frame["day"].unique())
+    shift = 0.012 * (visits[-1] - visits[0] or 1)
+    kinds = ((0, GREEN, f"before or without {exposure}", -shift), (1, ORANGE, f"after {exposure}", shift))
+    for k, (axes, group) in enumerate(zip(np.atleast_1d(figure.subplots(1, len(groups), sharey=True)), groups, strict=True)):
+        for exposed, colour, label, offset in kinds:
+            mine = frame[(frame["group"] == group) & (frame["exposed"] == exposed)]
+            rows = mine[mine["n"] > 0]
             half = np.nan_to_num((rows["ci_high"] - rows["ci_low"]).to_numpy(float) / 2)
+            x, mean = rows["day"].to_numpy(float) + offset, rows["mean"].to_numpy(float)
             axes.errorbar(x, mean, yerr=half, color=colour, marker="o", ms=4.5, lw=1.4, capsize=3, label=label)
-            for at, value, n in zip(x, mean, rows["n"], strict=True):
-                axes.annotate(f"{n}", (at, value), (5, 5), textcoords="offset points", fontsize=7.5, color=colour)
-        axes.set(xlabel="days from infusion", title=str(group))
-        axes.set_xticks(sorted(frame["day"].unique()))
+            level = -0.24 - 0.07 * exposed
+            across = axes.get_xaxis_transform()
+            for day, n in zip(mine["day"], mine["n"], strict=True):
+                axes.text(day, level, f"{n}", transform=across, ha="center", fontsize=8.5, color=colour)
+            if k == 0:
+                axes.text(-0.06, level, label, transform=axes.transAxes, ha="right", fontsize=8.5, color=colour)
+        axes.set(xlabel="days from infusion", title=str(group).removesuffix(" index"))
+        axes.set_xticks(visits)
+        axes.margins(x=0.12)
         axes.grid(axis="y", color=LIGHT, lw=0.6)
-    first = figure.axes[0]
-    first.set_ylabel(ylabel)
-    first.legend(loc="best", fontsize=8.5, title="mean, interval, patients", title_fontsize=8)
+    figure.axes[0].set_ylabel(ylabel)
     figure.suptitle(title, x=0.02, ha="left", fontsize=11)
     figure.subplots_adjust(top=0.84, wspace=0.12)
     return figure
 
 
 def cost_components(rows: Sequence[Mapping[str, Any]], *, title: str, currency: str) -> Figure | None:
-    """Attributable cost by component with its interval; None if nothing could be estimated."""
+    """Attributable cost by component with its interval and its number; None if nothing could be estimated."""
     known = [row for row in rows if row["estimate"] is not None and np.isfinite(row["estimate"])]
     if not known:
         return None
-    figure = Figure(figsize=(7.2, 1.3 + 0.42 * len(known)))
+    figure = Figure(figsize=(7.0, 1.3 + 0.4 * len(known)))
     axes = figure.subplots()
     places = np.arange(len(known))[::-1]
     for place, row in zip(places, known, strict=True):
         whole = row["term"] == "total"
         axes.barh(place, row["estimate"], color=BLUE if whole else "#7FB8D9", height=0.6)
+        text = f"{row['estimate']:,.0f}"
         if row["ci_low"] is not None and np.isfinite(row["ci_low"]) and np.isfinite(row["ci_high"]):
             axes.plot([row["ci_low"], row["ci_high"]], [place, place], color="black", lw=1.2, marker="|", ms=7)
+            text += f" ({row['ci_low']:,.0f} to {row['ci_high']:,.0f})"
+        axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
     axes.axvline(0, color=GREY, lw=0.9)
-    axes.set_yticks(places, [str(row["term"]).replace("_", " ") for row in known])
+    axes.set_yticks(places, [_COMPONENTS.get(row["term"], str(row["term"]).replace("_", " ")) for row in known])
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set(xlabel=f"{currency} per patient with the illness", title=title)
     axes.grid(axis="x", color=LIGHT, lw=0.6)
     return figure
+
+
+_COMPONENTS = {"prophylaxis": "beside it: prophylaxis", "other": "beside it: other drugs"}
+"""What the total does not hold."""
 
 
 def flow_diagram(flow: Mapping[str, int], *, title: str) -> Figure:
@@ -189,8 +239,8 @@ def flow_diagram(flow: Mapping[str, int], *, title: str) -> Figure:
     _box(axes, 3.0, 8.9, f"enrolled: {flow['enrolled']}")
     _arrow(axes, (3.0, 8.2), (3.0, 5.0))
     if out:
-        _box(axes, 7.6, 6.6, "left out:\n" + "\n".join(f"{what}: {n}" for what, n in out))
-        _arrow(axes, (3.0, 6.6), (5.6, 6.6))
+        _box(axes, 5.6, 6.6, "left out:\n" + "\n".join(f"{what}: {n}" for what, n in out), side="left")
+        _arrow(axes, (3.0, 6.6), (5.4, 6.6))
     _box(axes, 3.0, 4.3, f"in the analysis: {flow['in the analysis']}")
     _arrow(axes, (3.0, 3.6), (3.0, 2.6))
     _box(axes, 3.0, 1.2, "\n".join(f"{what}: {n}" for what, n in rest) or "-")
@@ -200,9 +250,9 @@ def flow_diagram(flow: Mapping[str, int], *, title: str) -> Figure:
 _STEPS = ("enrolled", "in the analysis")
 
 
-def _box(axes: Axes, x: float, y: float, text: str) -> None:
+def _box(axes: Axes, x: float, y: float, text: str, *, side: Literal["center", "left"] = "center") -> None:
     look = {"boxstyle": "round,pad=0.5", "facecolor": "#F4F7FA", "edgecolor": GREY, "linewidth": 0.8}
-    axes.text(x, y, text, ha="center", va="center", fontsize=9, bbox=look, zorder=3)
+    axes.text(x, y, text, ha=side, va="center", fontsize=9, bbox=look, zorder=3)
 
 
 def _arrow(axes: Axes, start: tuple[float, float], stop: tuple[float, float]) -> None:

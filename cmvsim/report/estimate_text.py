@@ -1,59 +1,16 @@
-"""The analysis of one study in words: a table of estimates per endpoint, and the participant flow."""
+"""The analysis of one study in words: tables of estimates per endpoint, notes below them, and the participants."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
-from cmvsim.report.power_text import markdown_table, percent
-
-STATUS_NOTES = {
-    "no_events": "no event: exact bound",
-    "all_events": "all had the event: exact bound",
-    "empty": "nobody in the analysis",
-    "not_estimable": "not estimable",
-    "separation": "separation: no finite maximum",
-    "not_converged": "did not converge",
-}
+from cmvsim.report.estimate_words import SCALES, STATUS_NOTES, shown, with_unit
+from cmvsim.report.power_text import markdown_table
 
 HEADER = ["endpoint", "estimator", "term", "n", "events", "estimate", "confidence interval", "what it is", "note"]
-
-SCALES = {
-    "probability": "probability",
-    "risk_difference": "risk difference",
-    "hazard_ratio": "cause-specific hazard ratio",
-    "subdistribution_hazard_ratio": "subdistribution hazard ratio",
-    "odds_ratio": "odds ratio",
-    "risk_ratio": "risk ratio",
-    "correlation": "correlation",
-    "mean": "mean",
-    "mean_difference": "mean difference",
-    "cost": "cost",
-    "count": "count",
-    "p_value": "p-value",
-}
-
-
-def shown(value: float | None, scale: str) -> str:
-    """A number as its scale is read: percent, points, ratio, money."""
-    if value is None or value != value:
-        return "-"
-    if scale == "probability":
-        return percent(value)
-    if scale == "risk_difference":
-        return f"{100 * value:+.1f} points"
-    if scale.endswith("ratio"):
-        return f"{value:.2f}"
-    if scale == "cost":
-        return f"{value:,.0f}"
-    if scale == "p_value":
-        return f"{value:.3f}" if value >= 0.001 else "< 0.001"
-    return f"{value:.3g}" if scale == "count" else f"{value:.3f}"
-
-
-def estimate_table(results: Mapping[str, Any]) -> list[list[str]]:
-    """One line per endpoint, estimator and term, header first."""
-    return [HEADER, *(_line(row) for row in results["rows"])]
+SUMMARY = ["estimator", "term", "n", "events", "estimate", "confidence interval", "what it is", "note"]
 
 
 def primary_table(results: Mapping[str, Any]) -> list[list[str]]:
@@ -65,16 +22,11 @@ def primary_table(results: Mapping[str, Any]) -> list[list[str]]:
 
 def _line(row: Mapping[str, Any]) -> list[str]:
     status = "" if row["status"] == "ok" else STATUS_NOTES.get(row["status"], row["status"])
-    low, high = (shown(row[name], row["scale"]) for name in ("ci_low", "ci_high"))
     return [
         row["endpoint"],
         row["estimator"],
         row["term"],
-        str(row["n"]),
-        str(row["events"]),
-        shown(row["estimate"], row["scale"]),
-        f"{low} to {high}" if "-" not in (low, high) else "-",
-        SCALES[row["scale"]],
+        *_numbers(row),
         "; ".join(part for part in (status, row["note"]) if part),
     ]
 
@@ -100,18 +52,78 @@ def estimate_summary(results: Mapping[str, Any], pictures: Sequence[str] = ()) -
         "",
         estimate_sentence(results),
         "",
-        f"Primary method: {results['rows'][0]['method']}.",
+        f"Primary method: {results['rows'][0]['method']}. Of each endpoint the primary estimator comes first, in bold; what stands",
+        "beside it answers other questions or shows what other methods would have said. `estimates.csv` has every number in full.",
     ]
     if results["warnings"]:
         lines += ["", "## The tables disagree", "", *(f"- {warning}" for warning in results["warnings"])]
     for name, label in results["labels"].items():
         mine = [row for row in results["rows"] if row["endpoint"] == name]
-        lines += ["", f"## {label}", "", markdown_table([HEADER[1:], *(_line(row)[1:] for row in mine)])]
+        lines += ["", f"## {label} (`{name}`)", "", *_endpoint_table(mine, results["estimators"][name])]
         if name in results["flow"]:
-            lines += ["", "Participants: " + "; ".join(f"{what} {n}" for what, n in results["flow"][name].items()) + "."]
+            flow = {what: n for what, n in results["flow"][name].items() if n or not what.startswith("left out")}
+            lines += ["", "Participants: " + "; ".join(f"{what} {n}" for what, n in flow.items()) + "."]
         own = [path for path in pictures if _belongs(path, name, results["labels"])]
-        lines += ["", *(f"![{label}]({path})" for path in own)] if own else []
+        for path in own:
+            lines += ["", f"![{label}]({path})"]
     return "\n".join(lines) + "\n"
+
+
+def _endpoint_table(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> list[str]:
+    """The table of one endpoint, and below it the notes that its last column numbers."""
+    notes: dict[str, int] = {}
+    table = [SUMMARY]
+    before = ""
+    for group in _together(rows):
+        row = group[0]
+        status = "" if row["status"] == "ok" else STATUS_NOTES.get(row["status"], row["status"])
+        marks = ", ".join(f"[{notes.setdefault(note, len(notes) + 1)}]" for note in row["note"].split("; ") if note)
+        label = labels[row["estimator"]]
+        name = "" if row["estimator"] == before else f"**{label}**" if row["estimator"] == rows[0]["estimator"] else label
+        before = row["estimator"]
+        table.append([name, _terms(group), *_numbers(row), " ".join(part for part in (status, marks) if part)])
+    lines = [markdown_table(table)]
+    if notes:
+        lines += ["", *(f"[{number}] {note}  " for note, number in notes.items())]
+    return lines
+
+
+def _together(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Rows one by one, but those of one model without an estimate for one and the same reason as one."""
+
+    def key(numbered: tuple[int, Mapping[str, Any]]) -> tuple[Any, ...]:
+        place, row = numbered
+        if row["estimate"] is not None and row["estimate"] == row["estimate"]:
+            return (place,)
+        return (row["estimator"], row["n"], row["events"], row["status"], row["note"], _landmark(row["term"]))
+
+    return [[row for _, row in group] for _, group in groupby(enumerate(rows), key)]
+
+
+def _terms(group: Sequence[Mapping[str, Any]]) -> str:
+    if len(group) == 1:
+        return with_unit(group[0]["term"], group[0]["scale"])
+    landmark = _landmark(group[0]["term"])
+    end = f", {landmark}" if landmark else ""
+    return ", ".join(str(row["term"]).removesuffix(end).replace("_", " ") for row in group) + (
+        f" ({landmark})" if landmark else ""
+    )
+
+
+def _landmark(term: str) -> str:
+    tail = term.rpartition(", ")[2]
+    return tail if tail.startswith("day ") else ""
+
+
+def _numbers(row: Mapping[str, Any]) -> list[str]:
+    low, high = (shown(row[name], row["scale"]) for name in ("ci_low", "ci_high"))
+    return [
+        str(row["n"]),
+        str(row["events"]),
+        shown(row["estimate"], row["scale"]),
+        f"{low} to {high}" if "-" not in (low, high) else "-",
+        SCALES[row["scale"]],
+    ]
 
 
 def _belongs(path: str, name: str, names: Mapping[str, str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cmvsim.report.estimate_text import STATUS_NOTES
+from cmvsim.report.estimate_words import STATUS_NOTES
 from cmvsim.report.power_text import markdown_table, percent
 
 

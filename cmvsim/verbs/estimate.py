@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from cmvsim.core import kernel_cache
 from cmvsim.core.canonical import pretty_json
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import Request
@@ -23,8 +24,10 @@ from cmvsim.report.estimate_text import estimate_summary
 from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
+from cmvsim.verbs.ui import Silent, Ui
 
 ANALYSIS = "analysis.toml"
+SILENT = Silent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class EstimateOptions:
     endpoints: tuple[str, ...] = ()
 
 
-def estimate(options: EstimateOptions, place: Place) -> RunOutcome:
+def estimate(options: EstimateOptions, place: Place, ui: Ui = SILENT) -> RunOutcome:
     """Analyse study tables and keep the results in a run folder.
 
     Raises
@@ -48,8 +51,8 @@ def estimate(options: EstimateOptions, place: Place) -> RunOutcome:
     for name in options.endpoints:
         endpoint(name)
     study = read_study(options.folder)
-    check_plan(study, plan)
     names = options.endpoints or plan.endpoints
+    check_plan(study, plan, names)
     request = Request(
         "estimate",
         options.folder.resolve().name,
@@ -60,7 +63,7 @@ def estimate(options: EstimateOptions, place: Place) -> RunOutcome:
     folder = RunFolder(request, output=place.output)
     if folder.state is RunState.FINISHED and not place.force:
         return RunOutcome(folder.path, read_results(folder.path), found=True)
-    files = compute(study, plan, names, request)
+    files = compute(study, plan, names, request, ui)
     with folder.open(force=place.force) as run:
         write_outputs(run, files)
         run.finish()
@@ -92,12 +95,18 @@ def tables_digest(folder: Path) -> str:
     return whole.hexdigest()
 
 
-def compute(study: Study, plan: AnalysisSpec, names: tuple[str, ...], request: Request) -> dict[str, str | bytes]:
+def compute(
+    study: Study, plan: AnalysisSpec, names: tuple[str, ...], request: Request, ui: Ui = SILENT
+) -> dict[str, str | bytes]:
     """All files of the run, by name."""
     from cmvsim.report.estimate_pictures import figure_files  # matplotlib takes its time
 
-    analysed = analyse(study, plan, names)
+    if not kernel_cache.filled():
+        ui.note("The first analysis on this machine compiles the estimators, once: a minute or two.")
+    with ui.progress(f"estimating {len(names)} endpoint{'s' if len(names) > 1 else ''}") as tick:
+        analysed = analyse(study, plan, names, tick)
     labels = {name: endpoint(name).label for name in names}
+    estimators = {name: {choice.id: choice.label for choice in endpoint(name).estimators} for name in names}
     rows = [row.as_dict() for row in analysed.rows]
     results: dict[str, Any] = {
         "format": 1,
@@ -108,12 +117,13 @@ def compute(study: Study, plan: AnalysisSpec, names: tuple[str, ...], request: R
         "analysis": plan.human(),
         "patients": study.patients,
         "labels": labels,
+        "estimators": estimators,
         "flow": analysed.flow,
         "rows": rows,
         "warnings": contradictions(study, plan.window),
     }
     curves = {name: table for name, variable in analysed.derived.items() if (table := curve_table(variable, plan)) is not None}
-    pictures = figure_files(rows, analysed.flow, curves, labels, level=plan.level)
+    pictures = figure_files(rows, analysed.flow, curves, labels, estimators, level=plan.level)
     files: dict[str, str | bytes] = {
         "results.json": pretty_json(results),
         "estimates.csv": pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.12g"),
