@@ -10,10 +10,15 @@ from typing import Any
 from cmvsim.designs import closed_forms as cf
 from cmvsim.qualification.cases import Case, Comparison
 
-METHOD: dict[str, Any] = {"exact": "clopper-pearson", "asin": "arcsin"}
+METHOD = {"exact": "clopper-pearson", "asin": "arcsin"}
 
 Input = Mapping[str, Any]
 Got = dict[str, Any]
+
+
+def _method(name: str) -> Any:
+    """Our name of a method."""
+    return METHOD.get(name, name)
 
 
 def closed_form(case: Case) -> Iterator[Comparison]:
@@ -66,7 +71,7 @@ def _limits(pair: Any) -> Got:
 
 
 def _binom_ci(i: Input) -> Got:
-    return _limits(cf.binomial_limits(i["x"], i["n"], method=METHOD.get(i["method"], i["method"]), level=i["level"]))
+    return _limits(cf.binomial_limits(i["x"], i["n"], method=_method(i["method"]), level=i["level"]))
 
 
 def _risk_diff_ci(i: Input) -> Got:
@@ -74,21 +79,19 @@ def _risk_diff_ci(i: Input) -> Got:
 
 
 def _precision_n(i: Input) -> Got:
-    method = METHOD.get(i["method"], i["method"])
+    method = _method(i["method"])
     got = cf.precision_sizes(i["p"], i["width"] / 2, method=method, level=i["level"], probability=i["assurance"])
     assert got.assured == got.assured_stable  # in these cases; not so in general
     return {"plugin": got.plug_in, "expected_width": got.expected_width, "assured": got.assured}
 
 
 def _exact_coverage(i: Input) -> Got:
-    names: tuple[Any, ...] = ("exact", "wilson", "wald")
-    return {name: cf.binomial_coverage(i["n"], i["p"], method=METHOD.get(name, name)).coverage for name in names}
+    names = ("exact", "wilson", "wald")
+    return {name: cf.binomial_coverage(i["n"], i["p"], method=_method(name)).coverage for name in names}
 
 
 def _uncensored_cif_ci(i: Input) -> Got:
-    got = cf.incidence_interval_performance(
-        i["n"], i["p"], interval=METHOD.get(i["transform"], i["transform"]), edges=i["zero_and_full"]
-    )
+    got = cf.incidence_interval_performance(i["n"], i["p"], interval=_method(i["transform"]), edges=i["zero_and_full"])
     return {"coverage": got.coverage, "mean_width": got.mean_width, "p_width_le_0_2": got.p_narrow}
 
 
