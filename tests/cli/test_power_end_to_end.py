@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_runner import cmvsim, results
+from published import unmet_by_run
 
 from cmvsim.calibration import calibrate
 from cmvsim.montecarlo.experiment import FIELDS, layout_of
@@ -35,6 +36,10 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rows_at(tree: dict, n: int) -> list[dict]:
     return [row for row in tree["rows"] if row["n"] == n]
+
+
+def test_the_run_meets_the_published_schemas(searched: Path) -> None:
+    assert unmet_by_run(searched, "power") == []
 
 
 def test_the_row_of_the_answer_is_the_row_of_a_run_at_that_size_alone(searched: Path, tmp_path: Path) -> None:

@@ -1,25 +1,21 @@
-"""The planning reference cases: the shared folder, the copy kept with the tests, and what the package gives for each."""
+"""The planning reference cases: the shared folder, the copy in the package, and what the package gives for each."""
 
 from __future__ import annotations
 
 import json
-import math
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cmvsim.designs import closed_forms as cf
+from cmvsim.qualification import closed_forms
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "reference" / "planning.json"
-COPY = Path(__file__).parent / "planning_numbers.json"
+TOP = Path(__file__).parents[2]
+SHARED = TOP.parent / "shared" / "reference" / "planning.json"
+COPY = TOP / "cmvsim" / "qualification" / "reference" / "closed_forms.json"
 
 # `performance` and `competing_exp_sim` are no closed forms: simulation output, and a simulation
 ELSEWHERE = {"performance", "competing_exp_sim"}
-METHOD = {"exact": "clopper-pearson", "asin": "arcsin"}
 
 Case = dict[str, Any]
-Got = dict[str, Any]
 
 
 def cases(path: Path) -> list[Case]:
@@ -29,190 +25,6 @@ def cases(path: Path) -> list[Case]:
     return [case for case in json.loads(path.read_text(encoding="utf-8")) if case["kind"] not in ELSEWHERE]
 
 
-def number(value: Any) -> Any:
-    """`ln2/6` and `ln .6` as numbers; anything else as it is."""
-    if not isinstance(value, str):
-        return value
-    if found := re.fullmatch(r"ln ?([\d.]+)(?:/([\d.]+))?", value):
-        return math.log(float(found[1])) / float(found[2] or 1)
-    return value
-
-
-def answer(case: Case) -> Got:
+def answer(case: Case) -> dict[str, Any]:
     """What the package gives, in the keys of `expected`."""
-    return _BY_KIND[case["kind"]]({key: number(value) for key, value in case["input"].items()})
-
-
-def _exact_binomial_power(i: Case) -> Got:
-    got = cf.binomial_test(i["n"], i["p0"], i["p1"], i["alpha"])
-    assert got.side == i["side"]
-    return {"power": got.power}
-
-
-def _exact_binomial_n(i: Case) -> Got:
-    got = cf.binomial_test_sizes(i["p0"], i["p1"], i["alpha"], i["power"])
-    return {"first_n": got.first, "stable_n": got.stable}
-
-
-def _gs_binomial(i: Case) -> Got:
-    got = cf.sequential_binomial(i["n"], i["a"], i["b"], i["theta"])
-    return {"lower": got.lower, "upper": got.upper, "en": got.expected_n}
-
-
-def _simon(i: Case) -> Got:
-    got = cf.simon_two_stage(i["p0"], i["p1"], i["alpha"], 1 - i["beta"])
-    return {
-        name: [d.r1, d.n1, d.r, d.n, d.expected_n, d.early_stop]
-        for name, d in (("optimal", got.optimal), ("minimax", got.minimax))
-    }
-
-
-def _limits(pair: Any) -> Got:
-    return {"lower": float(pair[0]), "upper": float(pair[1])}
-
-
-def _binom_ci(i: Case) -> Got:
-    return _limits(cf.binomial_limits(i["x"], i["n"], method=METHOD.get(i["method"], i["method"]), level=i["level"]))
-
-
-def _risk_diff_ci(i: Case) -> Got:
-    return _limits(cf.risk_difference_limits(i["x1"], i["n1"], i["x2"], i["n2"], method=i["method"]))
-
-
-def _precision_n(i: Case) -> Got:
-    method = METHOD.get(i["method"], i["method"])
-    got = cf.precision_sizes(i["p"], i["width"] / 2, method=method, level=i["level"], probability=i["assurance"])
-    assert got.assured == got.assured_stable  # in these cases; not so in general
-    return {"plugin": got.plug_in, "expected_width": got.expected_width, "assured": got.assured}
-
-
-def _exact_coverage(i: Case) -> Got:
-    names = ("exact", "wilson", "wald")
-    return {name: cf.binomial_coverage(i["n"], i["p"], method=METHOD.get(name, name)).coverage for name in names}
-
-
-def _uncensored_cif_ci(i: Case) -> Got:
-    got = cf.incidence_interval_performance(
-        i["n"], i["p"], interval=METHOD.get(i["transform"], i["transform"]), edges=i["zero_and_full"]
-    )
-    return {"coverage": got.coverage, "mean_width": got.mean_width, "p_width_le_0_2": got.p_narrow}
-
-
-def _two_prop_n(i: Case) -> Got:
-    got = cf.two_proportions_size(
-        i["p1"],
-        i["p2"],
-        difference0=-i["margin"] if "margin" in i else i.get("delta0", 0),
-        ratio=i.get("ratio", 1),
-        alpha=i["alpha"],
-        power=1 - i["beta"],
-        sides=1,
-    )
-    return {"n_total": got.total}
-
-
-def _exact_two_arm(i: Case) -> Got:
-    return {
-        test: cf.two_arm_exact_power(i["n1"], i["n2"], i["p1"], i["p2"], test=test, alpha=i["alpha"]) for test in cf.EXACT_TESTS
-    }
-
-
-def _schoenfeld_events(i: Case) -> Got:
-    return {"events": cf.schoenfeld_events(i["hr"], ratio=i["ratio"], alpha=i["alpha"], power=i["power"], sides=1)}
-
-
-def _survival_n(i: Case) -> Got:
-    got = cf.logrank_size(
-        i["lambda2"],
-        i["hr"],
-        accrual=i["accrual"],
-        followup=i["followup"],
-        times=i.get("piecewise_time", (0,)),
-        ratio=i.get("ratio", 1),
-        alpha=i["alpha"],
-        power=i["power"],
-        sides=1,
-        method=i.get("method", "schoenfeld"),
-    )
-    return {"events": got.events, "n": got.n}
-
-
-def _lachin_foulkes(i: Case) -> Got:
-    times = {"accrual": i["Tr"], "followup": i["Ts"] - i["Tr"], "lost": i["eta"]}
-    got = cf.lachin_foulkes_size(i["l1"], i["l2"], **times, alpha=i["alpha"], power=i["power"], sides=1)
-    return {"n": got.n, "events": got.events}
-
-
-def _survival_power(i: Case) -> Got:
-    accrual = i["T"] - i["minfup"]
-    arms = [cf.event_probability(i["lambdaC"] * k, accrual, i["minfup"]) for k in (1, i["hr"])]
-    events = i["gamma"] * accrual * sum(arms) / 2
-    return {"events": events, "power": cf.schoenfeld_power(events, i["hr"], alpha=i["alpha"], sides=1)}
-
-
-def _competing_exp_n(i: Case) -> Got:
-    got = cf.competing_risks_size(
-        i["l1c"], i["l1e"], i["l2"], accrual=i["accrual"], followup=i["followup"], alpha=i["alpha"], power=i["power"]
-    )
-    return {"events": got.events, "p_c": got.p_control, "p_e": got.p_experimental, "n": got.n}
-
-
-def _visit_detection(i: Case) -> Got:
-    got = cf.visit_detection(i["hazard"], i["visits"], i["sensitivity"])
-    return {
-        "p_detected": got.detected,
-        "cif": got.incidence,
-        "mean_first_positive_perfect": got.mean_first_visit,
-        "true_mean": got.mean_onset,
-    }
-
-
-def _negbin_n(i: Case) -> Got:
-    got = cf.negative_binomial_size(i["r1"], i["r2"], i["k"], exposure=i["t"], alpha=i["alpha"], power=i["power"])
-    assert got[0] == got[1]
-    return {"n_per_arm": got[0]}
-
-
-def _normal_assurance(i: Case) -> Got:
-    hr = math.exp(i["loghr"])
-    got = cf.normal_assurance(i["events"], hr, i["sd"], alpha=i["alpha"], sides=1)
-    return {"assurance": got, "power": cf.schoenfeld_power(i["events"], hr, alpha=i["alpha"], sides=1)}
-
-
-def _n_sim(_: Case) -> Got:
-    return {
-        "coverage_95_mcse_005": cf.replicates_for_mcse(0.005, 0.95),
-        "power_80_mcse_01": cf.replicates_for_mcse(0.01, 0.8),
-        "worst_mcse_01": cf.replicates_for_mcse(0.01),
-    }
-
-
-def _t_onemean_power(i: Case) -> Got:
-    return {"power": cf.t_test_power(i["n"], i["ma"] - i["m0"], i["sd"], i["alpha"])}
-
-
-_BY_KIND: dict[str, Callable[[Case], Got]] = {
-    "exact_binomial_power": _exact_binomial_power,
-    "exact_binomial_n": _exact_binomial_n,
-    "gs_binomial": _gs_binomial,
-    "simon": _simon,
-    "binom_ci": _binom_ci,
-    "poisson_ci": lambda i: _limits(cf.poisson_limits(i["events"], i["exposure"])),
-    "risk_diff_ci": _risk_diff_ci,
-    "precision_n": _precision_n,
-    "exact_coverage": _exact_coverage,
-    "uncensored_cif_ci": _uncensored_cif_ci,
-    "two_prop_n": _two_prop_n,
-    "two_prop_ni_n": _two_prop_n,
-    "exact_two_arm": _exact_two_arm,
-    "schoenfeld_events": _schoenfeld_events,
-    "survival_n": _survival_n,
-    "survival_power": _survival_power,
-    "lachin_foulkes": _lachin_foulkes,
-    "competing_exp_n": _competing_exp_n,
-    "visit_detection": _visit_detection,
-    "negbin_n": _negbin_n,
-    "normal_assurance": _normal_assurance,
-    "n_sim": _n_sim,
-    "t_onemean_power": _t_onemean_power,
-}
+    return closed_forms.answer(case["kind"], case["input"])

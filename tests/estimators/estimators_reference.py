@@ -1,4 +1,4 @@
-"""Reading the reference numbers of R: the shared folder and the copy kept with the tests."""
+"""Reading the reference numbers of R: the shared folder and the copy that the package holds for `cmvsim qualify`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "reference" / "estimators"
-COPY = Path(__file__).parent / "reference_numbers.json"
+COPIES = Path(__file__).parents[2] / "cmvsim" / "qualification" / "reference"
+COPY = COPIES / "event_times.json"
 
 Rows = dict[str, np.ndarray]
 
@@ -57,7 +58,7 @@ def shared_checks() -> list[Check]:
 
 
 def copied_checks() -> list[Check]:
-    """The checks that travel with the project."""
+    """The checks that travel with the package."""
     found = []
     for case in json.loads(COPY.read_text(encoding="utf-8"))["cases"]:
         rows = {name: np.array(values) for name, values in case["data"].items()}

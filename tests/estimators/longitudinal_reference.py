@@ -1,17 +1,16 @@
 """Reference cases of recurrent events, paths, intervals, repeated measurements and costs, as arrays.
 
-Numbers come from the shared folder; only the cost case, whose data were simulated, travels with the tests.
+Numbers come from the shared folder; only the cost case, whose data were simulated, travels with the package.
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
-from estimators_reference import Check, shared_checks
+from estimators_reference import COPIES, Check, shared_checks
 
-COPY = Path(__file__).parent / "longitudinal_numbers.json"
+COPY = COPIES / "costs.json"
 
 
 def cases(*numbers: str) -> list[Check]:

@@ -1,4 +1,4 @@
-"""Reference checks of the group tests, regressions and comparisons: the shared folder, else the copy kept with the tests.
+"""Reference checks of the group tests, regressions and comparisons: the shared folder, else the copy in the package.
 
 The copies hold cases whose data were made up or simulated (see their ``source``).
 """
@@ -6,17 +6,16 @@ The copies hold cases whose data were made up or simulated (see their ``source``
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
-from estimators_reference import Check, numbers, shared_checks
+from estimators_reference import COPIES, Check, numbers, shared_checks
 
-COPIES = [Path(__file__).with_name(name) for name in ("regression_numbers.json", "comparison_numbers.json")]
+COPIED = [COPIES / name for name in ("regression.json", "comparisons.json")]
 
 
 def _copied() -> list[Check]:
     found = []
-    for case in [c for copy in COPIES for c in json.loads(copy.read_text(encoding="utf-8"))["cases"]]:
+    for case in [c for copy in COPIED for c in json.loads(copy.read_text(encoding="utf-8"))["cases"]]:
         rows = {name: np.array(values) for name, values in case["data"].items()}
         found += [
             Check(case["case"], c["id"], c["estimator"], c["args"], c["rtol"], c["atol"], c["expected"], rows)
