@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,10 @@ import pandas as pd
 import pytest
 from example_study import COMMAND, EXAMPLE, PATIENTS, SCENARIO, SEED, TABLES, expected_of
 
+from cmvsim.core.errors import InputError
+from cmvsim.data import read_study
+from cmvsim.endpoints import ENDPOINTS, AnalysisSpec, read_analysis
+from cmvsim.endpoints.analyse import analyse, check_plan
 from cmvsim.verbs.estimate import EstimateOptions, estimate
 from cmvsim.verbs.place import Place, read_results
 from cmvsim.verbs.simulate import SimulateOptions, simulate
@@ -83,3 +88,39 @@ def test_notes_stand_below_the_tables(analysed: Path) -> None:
     drawn = {path.stem for path in (analysed / "figures").iterdir()}
     assert {"risk_factors_cox", "risk_factors_landmark_fine_gray", "hrql"} <= drawn
     assert not drawn & {"risk_factors_logistic", "cmv_disease"}  # in the tables only; nothing happened
+
+
+def test_the_analysis_page_shows_every_key_with_its_default_and_every_endpoint() -> None:
+    page = (EXAMPLE.parent / "analysis.md").read_text(encoding="utf-8")
+    block = tomllib.loads(page.split("```toml\n")[1].split("```")[0])["analysis"]
+    shown = AnalysisSpec.parse(block, where="docs/analysis.md")
+    assert set(block) == set(AnalysisSpec.model_fields)
+    assert shown == AnalysisSpec(endpoints=shown.endpoints)
+    assert [name for name in ENDPOINTS if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "at"),
+    [
+        ("value_set", "frnce_5l", "value_set"),
+        ("price_list", "france_2024", "price_list"),
+        ("risk_factors", ["ICU"], "risk_factors"),
+    ],
+)
+def test_a_misspelt_name_is_a_mistake_not_a_missing_table(key: str, value: object, at: str) -> None:
+    study = read_study(EXAMPLE)
+    tree = read_analysis(EXAMPLE / "analysis.toml").human()
+    plan = AnalysisSpec.parse(tree | {key: value}, where="analysis")
+    with pytest.raises(InputError) as caught:
+        check_plan(study, plan)
+    assert [problem.at for problem in caught.value.problems] == [at]
+    check_plan(study, plan, ("cmv_reactivation",))  # an endpoint that does not look the name up is not concerned
+
+
+def test_progress_is_told_from_nothing_to_all() -> None:
+    plan = read_analysis(EXAMPLE / "analysis.toml")
+    told: list[tuple[int, int]] = []
+    analyse(read_study(EXAMPLE), plan, ("pegivirus", "hrql"), lambda done, total: told.append((done, total)))
+    assert told[0][0] == 0
+    assert told[-1] == (told[0][1], told[0][1])
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
