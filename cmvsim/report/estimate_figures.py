@@ -243,7 +243,7 @@ def flow_diagram(flow: Mapping[str, int], *, title: str) -> Figure:
         _arrow(axes, (3.0, 6.6), (5.4, 6.6))
     _box(axes, 3.0, 4.3, f"in the analysis: {flow['in the analysis']}")
     _arrow(axes, (3.0, 3.6), (3.0, 2.6))
-    _box(axes, 3.0, 1.2, "\n".join(f"{what}: {n}" for what, n in rest) or "-")
+    _box(axes, 3.0, 1.2, "\n".join(f"{'CMV' if what == 'cmv' else what}: {n}" for what, n in rest) or "-")
     return figure
 
 

@@ -38,7 +38,11 @@ def estimate_sentence(results: Mapping[str, Any]) -> str:
     if row["estimate"] is None or row["estimate"] != row["estimate"]:
         return f"{label}: nothing could be estimated ({STATUS_NOTES.get(row['status'], row['status'])})."
     interval = f"{shown(row['ci_low'], row['scale'])} to {shown(row['ci_high'], row['scale'])}"
-    what = "" if row["scale"] == "probability" else f", {SCALES[row['scale']]}" + (f" of {row['term']}" if row["term"] else "")
+    what = (
+        ""
+        if row["scale"] == "probability"
+        else f", {SCALES[row['scale']]}" + (f" of {row['term']}" if row["term"] else "").replace("of total", "in total")
+    )
     return (
         f"{label} by day {row['at']:g}{what}: {shown(row['estimate'], row['scale'])} ({row['level']:.0%} confidence interval "
         f"{interval}), {row['events']} events in {row['n']} patients."
