@@ -27,7 +27,6 @@ from cmvsim.planning.sizes import LARGEST, grid_around, local_grid
 from cmvsim.planning.what_if import REPLICATES as WHAT_IF_REPLICATES
 from cmvsim.planning.what_if import WhatIf, variants
 from cmvsim.scenarios import ResolvedScenario
-from cmvsim.simulation.model import Model
 
 CONFIRMED_WITHIN = 0.01
 MAX_CONFIRMATIONS = 30
@@ -90,7 +89,7 @@ class Planner:
         )
 
     def _truth(self) -> tuple[EstimandValue, ...]:
-        model = Model.of(self.scenario.spec, self.baseline)
+        model = self._experiment((1,)).model
         with self.work.progress("estimand values on a large cohort") as tick:
             plans = [self.scenario.spec.analysis, *self._plans().values()]
             return estimand_values(model, plans, self.primary.strategy, self.question.endpoints, progress=tick)
