@@ -228,3 +228,19 @@ def test_mistakes_of_the_caller_raise() -> None:
         cox([[1.0]], [[1]], [[[1.0]]], ties="exact")
     with pytest.raises(ValueError, match="covariates"):
         cox([[1.0, 2.0]], [[1, 0]], [[[1.0]]])
+
+
+def test_a_likelihood_level_to_rounding_is_no_maximum() -> None:
+    """Whatever the number of patients: the information that remains is the rounding of a mean."""
+    for n in range(20, 100):
+        days = np.arange(1.0, n + 1)
+        # the only exposed patient is censored before the first event: every risk set is constant
+        exposed, cause = (days == 1)[None, :, None].astype(float), (days == n // 2)[None].astype(np.int64)
+        got = cox(days[None], cause, exposed)
+        assert got.status[0] == Status.NOT_ESTIMABLE, n
+        # the only exposed patient dies first, with no further event and with some: it rises without end
+        for others in (0, 3, 6):
+            cause = ((days == 1) | ((days > n // 2) & (days <= n // 2 + others)))[None].astype(np.int64)
+            got = cox(days[None], cause, exposed)
+            assert got.status[0] == Status.SEPARATION, (n, others)
+            assert np.isnan(got.se[0, 0])

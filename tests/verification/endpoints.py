@@ -67,6 +67,8 @@ NOT_ESTIMABLE = {
 """Primary estimands whose Monte Carlo SE may be 0."""
 NEVER_SPENT = {("cost_of_illness", "prophylaxis")}
 """Nobody takes letermovir in the registered study: exactly 0."""
+UNBOUNDED = 20.0
+"""No data in this size of study give such an SE of a log hazard ratio; a likelihood level to rounding does."""
 WIDE = 0.03
 """Coverage of an interval for a rate with few events is conservative, or, with clustered zeros, a little short."""
 
@@ -124,6 +126,10 @@ def every_endpoint(size: Size) -> Iterator[CheckRow]:
         with np.errstate(invalid="ignore"):
             outside = says & ~bare & ~((low <= estimate + 1e-9) & (estimate - 1e-9 <= high))
         yield near(f"{label}: estimates outside their limits", 0, outside.sum(), 0, "an interval holds its estimate")
+        hazard = np.array([choice.scale == "hazard_ratio" for choice in got.choices])
+        wild = says & hazard & ~(field(got.values, "se") < UNBOUNDED)
+        source = "no maximum: separation, or nothing to tell, by status"
+        yield near(f"{label}: hazard ratios with an SE of the log above {UNBOUNDED:g}", 0, wild.sum(), 0, source)
         last = got.rows.index(next(row for row in got.rows if row.endpoint == "cmv_reactivation"))
         usable, error = share_and_error(says[:, -1, last])
         yield near(f"{name}, N={got.sizes[-1]}: primary endpoint estimated", 1.0, usable, error, "incidence near 0.3", k=1)

@@ -22,6 +22,8 @@ AT_SUPREMUM = 1e-10
 """The same once there is known to be no maximum: the likelihood is within about as much of its supremum."""
 SUSPICIOUS = 8
 """Newton steps after which a likelihood without maximum is looked for."""
+FLAT = 1e-14
+"""Information per event, over the largest squared covariate, that is rounding alone."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -133,7 +135,8 @@ def fit_cox(
         beta[:] = 0.0
         now = partial_likelihood(beta, x, n, p, t, dead, w, segment, late, start_at, by_entry, efron, risk, U, information)
         loglik[r] = now
-        if not factor(information, p, lower):
+        rounding = FLAT * n_events * _largest_square(x, n, p)
+        if _flat(information, p, rounding) or not factor(information, p, lower):
             status[r] = NOT_ESTIMABLE
             continue
         tests[r, 0] = quadratic(lower, p, U)
@@ -177,6 +180,9 @@ def fit_cox(
                 if outcome != SEPARATION and recedes(step, x, n, p, t, dead, segment, late, start_at):
                     outcome = SEPARATION
                 break
+        if outcome == OK and _flat(information, p, rounding):
+            # a long step can end where the likelihood is level to rounding, which looks like a maximum
+            outcome = SEPARATION if recedes(beta, x, n, p, t, dead, segment, late, start_at) else NOT_CONVERGED
         if outcome == OK:
             # the step already at hand: the error it leaves is its square
             for a in range(p):
@@ -200,3 +206,21 @@ def fit_cox(
             for b in range(p):
                 covariance[r, a, b] = meat[a, b] / (scale[a] * scale[b])
                 naive[r, a, b] = bread[a, b] / (scale[a] * scale[b])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _largest_square(x: FloatArray, n: int, p: int) -> float:
+    largest = 0.0
+    for i in range(n):
+        for a in range(p):
+            largest = max(largest, x[i, a] * x[i, a])
+    return largest
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _flat(information: FloatArray, p: int, rounding: float) -> bool:
+    """Whether nothing is known of a coefficient: its covariate is constant in every risk set, as weighted by the fit."""
+    flat = False
+    for a in range(p):
+        flat |= not information[a, a] > rounding
+    return flat
