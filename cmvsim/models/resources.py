@@ -53,7 +53,7 @@ class InitialStaySpec(Spec):
     admission
         Day of admission, at or before infusion.
     length
-        Days from admission to discharge without severe toxicity, by disease and product.
+        Days from admission to discharge without severe toxicity, by disease and product; longer where intensive care is.
     severe_toxicity_days
         Days that a worst grade of 3 or more adds.
     icu, icu_from, icu_days
@@ -295,8 +295,9 @@ def planned_stay(
         known = np.isfinite(worst_from)
         begins[known] = on_grid(worst_from[known])
     begins = np.maximum(begins, start)
-    ends = np.minimum(begins + on_grid(spec.icu_days.of_normal(draws("resources.icu_days"))), stop)
-    in_icu &= begins < ends
+    ends = begins + on_grid(spec.icu_days.of_normal(draws("resources.icu_days")))
+    in_icu &= (begins < ends) & (begins < stop)  # at home there is no planned intensive care
+    stop = np.where(in_icu, np.maximum(stop, ends), stop)  # nobody is discharged from it
     return PlannedStay(Windows(start, stop), Windows(np.where(in_icu, begins, np.inf), np.where(in_icu, ends, np.inf)))
 
 

@@ -25,7 +25,20 @@ REASONS = {
     "withdrawn": "withdrawal",
     "lost": "loss to follow-up",
 }
-EVENTS = {"relapse": "relapse", "new_therapy": "new therapy", "hct": "transplantation", "cmv_disease": "CMV disease"}
+EVENTS = {
+    "relapse": "relapse",
+    "new_therapy": "new therapy",
+    "hct": "transplantation",
+    "cmv_disease": "CMV disease",
+    "crs": "CRS",
+    "icans": "ICANS",
+    "neutropenia": "neutropenia",
+    "bacterial_infection": "bacterial infection",
+    "fungal_infection": "fungal infection",
+    "kidney_injury": "kidney injury",
+}
+LASTING = ("crs", "icans", "neutropenia", "bacterial_infection", "fungal_infection")
+"""Events that have a last day."""
 
 
 # --- seen -------------------------------------------------------------------------------------------------------------
@@ -201,7 +214,7 @@ def tables_hold(results: Tree) -> list[str]:
     missed = f", missed on {listed([f'day {d}' for d in t['missed']])}" if t["missed"] else ""
     counts = listed([f"{n} {RESULT[r]}" for r, n in t["samples"].items() if n]) or "no sample"
     told = [f"Samples: {counts}{missed}. Monitoring ended on day {t['end_day']} ({REASONS[t['end_reason']]})."]
-    events = [f"{EVENTS[name]} on day {d}" for name, d in t["events"]]
+    events = [_event(*event) for event in t["events"]]
     events += [f"death on day {t['death_day']}"] if t["death_day"] is not None else []
     told.append(f"Events: {listed(events)}." if events else "No event.")
     courses = [
@@ -209,7 +222,37 @@ def tables_hold(results: Tree) -> list[str]:
         for drug, a, b in sorted(t["courses"], key=lambda c: c[1])
     ]
     told.append(f"Drugs: {listed(courses)}." if courses else "No drug.")
-    return [" ".join(told), _endpoint(t["endpoint"])]
+    return [" ".join(told), _further(t), _endpoint(t["endpoint"])]
+
+
+def _event(name: str, first: int, last: int | None, grade: int | None) -> str:
+    graded = "" if grade is None else f" of grade {grade}"
+    return f"{EVENTS[name]}{graded} {_days(first, last) if name in LASTING else f'on day {first}'}"
+
+
+def _days(first: int, last: int | None) -> str:
+    """Days of what lasted; what outlasts the study's knowledge has no last one."""
+    if last is None:
+        return f"from day {first} (end not known)"
+    return f"from day {first} to day {last}" if last > first else f"on day {first}"
+
+
+def _further(t: Tree) -> str:
+    """Stays, research samples, sequencing, questionnaires and resource use, as the tables have them."""
+    places = {"ward": "in hospital", "icu": "in intensive care"}
+    stays = [f"{places[unit]} {_days(a, None if b is None else b - 1)}" for a, b, unit in t["stays"]]
+    told = [f"Stays: {listed(stays)}." if stays else "No stay."]
+    asked = t["questionnaires"]
+    kinds = (
+        ("virome samples", t["virome_days"]),
+        ("CAR-T cell samples", t["car_t_days"]),
+        ("samples sequenced", t["sequenced"]),
+        ("questionnaires", asked["answered"]),
+        ("questionnaires not filled in", asked["missed"]),
+    )
+    days = [f"{what} on day {listed([str(d) for d in several])}" for what, several in kinds if several]
+    told.append(sentence("; ".join(days)) if days else "No research sample and no questionnaire.")
+    return " ".join([*told, f"Resource use: {many(t['resource_rows'], 'row')}."])
 
 
 def _endpoint(e: Tree) -> str:
@@ -236,16 +279,32 @@ def tables_miss(results: Tree) -> list[str]:
         if e["first_detected"] is not None
     ]
     told += [f"resistance in {c['gene']} from {day(c['day'])}" for e in story["episodes"] for c in e["resistance"]]
-    recorded = {name for name, _ in t["events"]}
-    happened = {name: story["follow_up"][name] for name in ("relapse", "new_therapy", "hct")}
-    happened["cmv_disease"] = None if story["disease"] is None else story["disease"]["day"]
-    told += [f"{EVENTS[n]} on {day(at)}, after the end" for n, at in happened.items() if at is not None and n not in recorded]
+    recorded = {(name, first) for name, first, *_ in t["events"]}
+    told += [
+        f"{EVENTS[name]} on {day(at)}, after the end" for name, at in _dated(story) if (name, math.ceil(at)) not in recorded
+    ]
     if story["death"] is not None and t["death_day"] is None:
         told.append(f"death on {day(story['death'])}, after the end")
     after = [x for x in story["treatments"] if math.ceil(x["start"]) > t["end_day"]]
     told += [f"a treatment from {day(x['start'])}" for x in after if not _in_tables(x, t)]
-    general = "The true load between samples, toxicity grades, infections and stays are in no table either."
-    return [f"{sentence('; '.join(told))} {general}" if told else general]
+    stays = {start for start, _, unit in t["stays"] if unit == "ward"}
+    later = [stay for stay in story["stays"]["hospital"] if math.floor(stay["start"]) + 1 not in stays]
+    told += [f"a stay in hospital from {day(stay['start'])}, after the end" for stay in later]
+    if story["treatment_toxicity"]["neutropenia"] is not None:
+        told.append(f"neutropenia on treatment {span(story['treatment_toxicity']['neutropenia'])}")
+    general = "The true load and the levels of CAR-T cells and other viruses between samples are in no table either."
+    return [f"{sentence('; '.join(told))} {general}" if told else general.replace(" either", "")]
+
+
+def _dated(story: Tree) -> list[tuple[str, float]]:
+    """Dated events of the story, by the name that they have in the tables."""
+    happened = [(name, story["follow_up"][name]) for name in ("relapse", "new_therapy", "hct")]
+    happened.append(("cmv_disease", None if story["disease"] is None else story["disease"]["day"]))
+    happened.append(("kidney_injury", story["treatment_toxicity"]["kidney_injury"]))
+    spans = [(name, story["toxicity"][name]) for name in ("crs", "icans", "neutropenia")]
+    spans += [(f"{infection['kind']}_infection", infection) for infection in story["infections"]]
+    happened += [(name, window["start"]) for name, window in spans if window is not None]
+    return [(name, at) for name, at in happened if at is not None]
 
 
 def _in_tables(treatment: Tree, tables: Tree) -> bool:

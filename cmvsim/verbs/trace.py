@@ -15,7 +15,7 @@ from cmvsim.calibration import calibrate
 from cmvsim.calibration.quality_of_life import convert
 from cmvsim.core.canonical import pretty_json, rounded
 from cmvsim.core.errors import InputError, Problem, did_you_mean
-from cmvsim.core.records import Request
+from cmvsim.core.records import FloatArray, Request
 from cmvsim.core.streams import CHUNK_REPLICATES, Role, check_seed
 from cmvsim.data.schema import END_REASONS
 from cmvsim.data.study import Result, Study
@@ -277,8 +277,9 @@ def _tables(scenario: ResolvedScenario, study: Study) -> Tree:
         "death_day": _whole(ended.death[0, 0]),
         "samples": {r.name.lower(): int((samples.result[0, 0] == r).sum()) for r in Result if r is not Result.NONE},
         "missed": [int(day) for day in missed],
-        "events": [[name, int(o.first[0, 0])] for name, o in study.events.items() if not math.isnan(o.first[0, 0])],
+        "events": sorted(_events(study), key=lambda event: (event[1], event[0])),
         "courses": list(_courses(study)),
+        **_further(study),
         "endpoint": {
             "id": primary.id,
             "label": primary.label,
@@ -292,6 +293,44 @@ def _tables(scenario: ResolvedScenario, study: Study) -> Tree:
 
 
 CAUSES = {CENSORED: "censored", EVENT: "event", DEATH: "death", HCT: "transplantation", RELAPSE: "relapse"}
+
+
+def _events(study: Study) -> Iterator[list[Any]]:
+    """Event, day, last day and grade (None: it has none, or it is not known)."""
+    for name, o in study.events.items():
+        for k in np.flatnonzero(~np.isnan(o.day[0, 0])):
+            more = [None if values is None else _whole(values[0, 0, k]) for values in (o.end, o.grade)]
+            yield [name, int(o.day[0, 0, k]), *more]
+
+
+def _further(study: Study) -> Tree:
+    """What is recorded beside CMV, its treatment and events: days, as the tables have them."""
+    stays, sent, asked, used = study.stays, study.sequencing, study.questionnaires, study.resources
+    assert stays is not None
+    assert sent is not None
+    assert asked is not None
+    assert used is not None
+    due = asked.nominal[0, 0] if asked.nominal.shape[-1] else np.empty(0)
+    answered = ~np.isnan(asked.day[0, 0])
+    virome = next(iter(study.virome.values()))
+    return {
+        "stays": [
+            [int(start), _whole(stop), "icu" if icu else "ward"]
+            for start, stop, icu in zip(stays.start[0, 0], stays.stop[0, 0], stays.icu[0, 0], strict=True)
+            if not math.isnan(start)
+        ],
+        "sequenced": [int(day) for day in sent.day[0, 0] if not math.isnan(day)],
+        "questionnaires": {"answered": [int(d) for d in due[answered]], "missed": [int(d) for d in due[~answered]]},
+        "virome_days": [int(day) for day in virome.day[0, 0] if not math.isnan(day)],
+        "car_t_days": [int(day) for day in _cells_of(study) if not math.isnan(day)],
+        "resource_rows": int(used.row.size),
+    }
+
+
+def _cells_of(study: Study) -> FloatArray:
+    assert study.car_t is not None
+    days: FloatArray = study.car_t.day[0, 0]
+    return days
 
 
 def _courses(study: Study) -> Iterator[list[Any]]:

@@ -151,7 +151,9 @@ def test_the_course_is_that_of_the_history(place: Path, name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_what_was_seen_is_in_the_study_tables(place: Path, name: str) -> None:
     samples, ended = table(place, name, "samples"), table(place, name, "disposition")
-    drugs, events = table(place, name, "exposures"), table(place, name, "events")
+    drugs, events, stays = (table(place, name, which) for which in ("exposures", "events", "stays"))
+    virome, cells, sent = (table(place, name, which) for which in ("virome", "car_t", "sequencing"))
+    asked, used = table(place, name, "questionnaires"), table(place, name, "resources")
     for tree in told(place, name):
         story, held = tree["story"], tree["tables"]
         taken = [(s["day"], s["result"], s["load_iu_ml"]) for s in of(samples, tree) if s["result"] != "missed"]
@@ -161,7 +163,47 @@ def test_what_was_seen_is_in_the_study_tables(place: Path, name: str) -> None:
         assert (end["end_day"], end["reason"], end["death_day"]) == (held["end_day"], held["end_reason"], held["death_day"])
         courses = sorted((c["drug"], c["start_day"], c["stop_day"]) for c in of(drugs, tree))
         assert courses == sorted(map(tuple, held["courses"]))
-        assert sorted((e["event"], e["day"]) for e in of(events, tree)) == sorted(map(tuple, held["events"]))
+        rows = [(e["event"], e["day"], e["end_day"], e["grade"]) for e in of(events, tree)]
+        assert sorted(rows, key=str) == sorted(map(tuple, held["events"]), key=str)
+        in_bed = [(s["start_day"], s["stop_day"], s["unit"]) for s in of(stays, tree)]
+        assert in_bed == list(map(tuple, held["stays"]))
+        assert held["resource_rows"] == len(of(used, tree))
+        taken = {s["day"] for s in of(virome, tree) if s["day"] is not None}
+        assert sorted(taken) == held["virome_days"]
+        assert [s["day"] for s in of(cells, tree) if s["day"] is not None] == held["car_t_days"]
+        assert sorted({s["day"] for s in of(sent, tree)}) == held["sequenced"]
+        due = [(q["nominal_day"], q["day"] is not None) for q in of(asked, tree)]
+        answers = held["questionnaires"]
+        assert due == sorted([(d, True) for d in answers["answered"]] + [(d, False) for d in answers["missed"]])
+        assert not (story["person"]["retrospective"] and (due or held["virome_days"]))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_said_to_be_seen_is_a_row(place: Path, name: str) -> None:
+    """Every beginning with the flag is dated so in a table, and nothing in these tables lacks its flag."""
+    events, stays = table(place, name, "events"), table(place, name, "stays")
+    sent, asked = table(place, name, "sequencing"), table(place, name, "questionnaires")
+    flags = set()
+    for tree in told(place, name):
+        seen = [e for e in tree["events"] if e["seen_by_study"]]
+        for what, rows in (
+            ("CRS begins", [e["day"] for e in of(events, tree) if e["event"] == "crs"]),
+            ("ICANS begins", [e["day"] for e in of(events, tree) if e["event"] == "icans"]),
+            ("neutropenia begins", [e["day"] for e in of(events, tree) if e["event"] == "neutropenia"]),
+            ("CRS ends", [e["end_day"] for e in of(events, tree) if e["event"] == "crs" and e["end_day"] is not None]),
+            ("bacterial infection begins", [e["day"] for e in of(events, tree) if e["event"] == "bacterial_infection"]),
+            ("kidney injury", [e["day"] for e in of(events, tree) if e["event"] == "kidney_injury"]),
+            ("sample sequenced", sorted({s["day"] for s in of(sent, tree)})),
+            ("questionnaire", [q["nominal_day"] for q in of(asked, tree)]),
+        ):
+            assert [e["study_day"] for e in seen if e["what"] == what] == rows, what
+            flags |= {(what, e["seen_by_study"]) for e in tree["events"] if e["what"] == what}
+        begun = [math.floor(e["day"]) + 1 for e in seen if e["what"] == "hospital stay begins"]
+        assert begun == [s["start_day"] for s in of(stays, tree) if s["unit"] == "ward"]
+        begun = [math.floor(e["day"]) + 1 for e in seen if e["what"] == "intensive care begins"]
+        assert begun == [s["start_day"] for s in of(stays, tree) if s["unit"] == "icu"]
+    assert {what for what, seen in flags if seen} >= {"CRS begins", "neutropenia begins", "questionnaire"}
+    assert {what for what, seen in flags if not seen}
 
 
 def test_letermovir_is_told_as_taken(place: Path) -> None:
@@ -199,7 +241,10 @@ def test_the_events_stand_in_order_and_say_who_saw_them(place: Path) -> None:
         for row in rows:
             what.setdefault(row["what"], set()).add(row["seen_by_study"])
     assert what["sample"] == what["infusion"] == what["end of monitoring"] == {"yes"}
-    assert what["episode onset"] == what["resistance"] == what["CRS begins"] == {"no"}
+    assert what["episode onset"] == what["resistance"] == what["peak of CAR-T cells"] == {"no"}
+    assert what["CRS begins"] == {"yes"}
+    assert what["bacterial infection begins"] == what["questionnaire"] == {"yes"}
+    assert what["hospital stay ends"] == {"yes", "no"}
     assert what["relapse"] == {"yes", "no"}
     assert what["course begins"] == {"yes", "no"}
 

@@ -7,9 +7,11 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from cmvsim.core.errors import InputError
 from cmvsim.core.streams import Role
+from cmvsim.core.value import Value
 from cmvsim.evidence import parameter
 from cmvsim.models.population import Population
 from cmvsim.models.resources import PlannedStay, planned_stay, worst_toxicity
@@ -91,16 +93,52 @@ def test_properties_of_the_windows() -> None:
     assert (np.isfinite(icu.stop) == there).all()
     assert (icu.start[there] == 6).all()
     assert ((icu.start < icu.stop) & (icu.stop <= hospital.stop))[there].all()
-    assert (icu.stop == hospital.stop)[there].any()  # cut at discharge in some
+    assert (icu.stop == hospital.stop)[there].any()  # discharge waits for it in some
     for times in (hospital.stop, icu.stop[there]):
         np.testing.assert_array_equal(times * STEPS_PER_DAY, np.rint(times * STEPS_PER_DAY))
 
 
 def test_severe_toxicity_adds_its_days_and_nothing_else_changes() -> None:
     mild, severe = stays(np.full(N, 2)), stays(np.full(N, 3))
-    np.testing.assert_array_equal(severe.hospital.stop, mild.hospital.stop + 7)
+    planned = {name: before_intensive_care(grade) for name, grade in (("mild", 2), ("severe", 3))}
+    np.testing.assert_array_equal(planned["severe"], planned["mild"] + 7)
+    for stay, discharge in ((mild, planned["mild"]), (severe, planned["severe"])):
+        there = np.isfinite(stay.icu.start)
+        np.testing.assert_array_equal(stay.hospital.stop[~there], discharge[~there])
+        np.testing.assert_array_equal(stay.hospital.stop[there], np.maximum(discharge, stay.icu.stop)[there])
     # common draws: whoever is in intensive care with grade 2 is with grade 3
     assert not (np.isfinite(mild.icu.start) & ~np.isfinite(severe.icu.start)).any()
+
+
+def before_intensive_care(grade: int) -> np.ndarray:
+    """Discharge where intensive care is given to nobody."""
+    never = {name: Value(value=0.0) for name in ("grade_0_1", "grade_2", "grade_3", "grade_4")}
+    spec = SPEC.resources.initial_stay
+    spec = spec.model_copy(update={"icu": spec.icu.model_copy(update=never)})
+    stay = planned_stay(spec, population(), np.full(N, grade), draws())
+    assert not np.isfinite(stay.icu.start).any()
+    return stay.hospital.stop
+
+
+def test_closed_form_nobody_is_discharged_from_intensive_care() -> None:
+    """Its days keep their law (log-normal, cut at both ends); what begins after discharge is none."""
+    law, onset = SPEC.resources.initial_stay.icu_days, np.full(N, 9.5)
+    stay, discharge = stays(np.full(N, 4), worst_from=onset), before_intensive_care(4)
+    there = np.isfinite(stay.icu.start)
+    late = there & (stay.icu.stop >= discharge)
+    assert late.sum() > 1000
+    np.testing.assert_array_equal(stay.hospital.stop[late], stay.icu.stop[late])
+    days = stay.icu.stop[there] - stay.icu.start[there]
+    low, high = (math.log(x / law.centre) / law.spread for x in (law.low, law.high))
+    mass = ndtr(high - law.spread) - ndtr(low - law.spread)
+    mean = law.centre * math.exp(law.spread**2 / 2) * mass / (ndtr(high) - ndtr(low))
+    se = days.std() / math.sqrt(days.size)
+    assert abs(days.mean() - mean) < 4.5 * se
+    # cut at discharge they would be shorter by more than that
+    assert mean - np.minimum(days, (discharge - onset)[there]).mean() > 6 * se
+    home = stays(np.full(N, 4), worst_from=discharge)
+    assert not np.isfinite(home.icu.start).any()
+    np.testing.assert_array_equal(home.hospital.stop, discharge)
 
 
 def test_intensive_care_begins_with_the_toxicity_where_it_is_known() -> None:

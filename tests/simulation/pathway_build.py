@@ -6,13 +6,13 @@ import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cmvsim.calibration.quality_of_life import convert
 from cmvsim.core.streams import Role
-from cmvsim.data import Topic, write_study
+from cmvsim.data import write_study
 from cmvsim.models.baseline import Baseline
 from cmvsim.models.history import History, Process
 from cmvsim.models.strategies import LetermovirEffect
@@ -23,7 +23,7 @@ from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.pathway.compare import Comparison, compare
 from cmvsim.simulation.pathway.engine import background_of, stories_of
-from cmvsim.simulation.pathway.recorded import EVENTS, recorded
+from cmvsim.simulation.pathway.recorded import recorded
 from cmvsim.simulation.pathway.records import EpisodeRecord, PatientHistory, Reported, SpellRecord, TreatmentRecord
 from cmvsim.simulation.recording import record
 
@@ -67,8 +67,7 @@ class Both:
     def differing_tables(self) -> tuple[int, list[str]]:
         """How many study tables were written from each, and the names of those that are not the same bytes."""
         compared, differ = 0, []
-        study = record(self.history, frozenset({Topic.BASELINE, Topic.TOXICITY}))
-        study = replace(study, events={name: study.events[name] for name in EVENTS})  # those that the pathway engine records
+        study = record(self.history)
         for replicate, stories in enumerate(self.stories):
             with tempfile.TemporaryDirectory() as folder:
                 one = write_study(study, replicate, Path(folder) / "cohort")

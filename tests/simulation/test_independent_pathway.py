@@ -9,7 +9,7 @@ from cmvsim.simulation.cohort import simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.pathway.compare import Comparison, compare
 from cmvsim.simulation.pathway.engine import simulate_pathway
-from tests.simulation.pathway_build import WITHOUT_HEALTH, catalogue_model
+from tests.simulation.pathway_build import WITHOUT_HEALTH, both, catalogue_model
 from tests.verification.engines import REACHED, Laid, of_random_sets, of_the_catalogue
 
 STRESS_SETS = 24
@@ -34,6 +34,28 @@ def test_random_parameter_sets_agree_on_every_branch() -> None:
     rare = {name: count for name, count in laid.seen.items() if count < REACHED}
     assert not rare
     assert len(laid.seen) >= 45
+
+
+def test_laboratories_that_differ_change_reports_and_no_load() -> None:
+    """Whole blood, many sites: the offset of an episode is that of the matrix, and samples are read with the site's shift."""
+    reports: list[dict[tuple[int, int], str]] = []
+    offsets: list[set[float]] = []
+    for between in (0.4, 0.0):
+        sites = ("population.sites=5", f"monitoring.assay_sd_between_sites={between}")
+        made = both(catalogue_model("cmv-cart-whole-blood", *sites, amplitude=4.0), 11, 40)
+        result = compare(made.history, made.all_stories)
+        assert not result.mismatches, result.mismatches[0]
+        assert min(result.kinds[f"episode {name}"].compared for name in ("offset", "growth")) > 30
+        tables, differing = made.differing_tables()
+        assert tables > 0
+        assert not differing
+        seen = [story for story in made.all_stories if story.episodes]
+        offsets.append({story.offset for story in seen})
+        reports.append({(s.patient, s.replicate): str([sample.load for sample in s.samples]) for s in seen})
+    assert offsets[0] == offsets[1]
+    assert len(offsets[0]) > 30
+    assert reports[0].keys() == reports[1].keys()
+    assert sum(reports[0][who] != reports[1][who] for who in reports[0]) > 20
 
 
 def test_arms_of_a_cohort_agree_in_any_replicate_of_a_full_chunk() -> None:

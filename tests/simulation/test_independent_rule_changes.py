@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from cmvsim.data.study import EndReason
+from cmvsim.data.study import Change, EndReason, Questionnaires
 from cmvsim.simulation.model import Model
-from cmvsim.simulation.pathway import engine, factors, health, monitoring, recorded, stays, strain, treatment
+from cmvsim.simulation.pathway import engine, factors, health, monitoring, stays, strain, treatment
 from cmvsim.simulation.pathway.compare import compare
 from cmvsim.simulation.pathway.conditions import Condition
 from cmvsim.simulation.pathway.death import Death
@@ -22,6 +22,8 @@ from cmvsim.simulation.pathway.factors import Factor
 from cmvsim.simulation.pathway.infections import InfectionHazard
 from cmvsim.simulation.pathway.monitoring import ClinicianTesting, Laboratory
 from cmvsim.simulation.pathway.prophylaxis import LetermovirCourse
+from cmvsim.simulation.pathway.recorded import Ending, clinical, core, research
+from cmvsim.simulation.pathway.recorded.case import Case
 from cmvsim.simulation.pathway.records import Reported, SampleRecord
 from cmvsim.simulation.pathway.replication import Replication
 from cmvsim.simulation.pathway.treatment import PreemptiveTherapy
@@ -320,34 +322,83 @@ def test_a_changed_rule_shows(name: str, monkeypatch: Patch) -> None:
 
 def dated_like_a_death(patch: Patch) -> None:
     """An end by new therapy is dated by the day that contains it."""
-    honest_one = recorded.ending_of
+    honest_one = core.ending_of
 
-    def wrong(model: Model, story: Any) -> recorded.Ending:
+    def wrong(model: Model, story: Any) -> Ending:
         end = honest_one(model, story)
         return replace(end, day=end.day + (end.reason is EndReason.NEW_THERAPY))
 
-    patch.setattr(recorded, "ending_of", wrong)
+    patch.setattr(core, "ending_of", wrong)
 
 
 def the_lost_are_known_of(patch: Patch) -> None:
     """What befalls a lost patient between the last sample and the loss is known."""
-    honest_one = recorded.ending_of
+    honest_one = core.ending_of
 
-    def wrong(model: Model, story: Any) -> recorded.Ending:
+    def wrong(model: Model, story: Any) -> Ending:
         end = honest_one(model, story)
         lost = end.reason is EndReason.LOST
         return replace(end, known=story.follow_up.lost, day=math.floor(story.follow_up.lost)) if lost else end
 
-    patch.setattr(recorded, "ending_of", wrong)
+    patch.setattr(core, "ending_of", wrong)
 
 
 def samples_of_the_dead(patch: Patch) -> None:
     """Death does not end sampling."""
-    honest_one = recorded._of_patient
-    patch.setattr(recorded, "_of_patient", lambda days, story, late: honest_one(days, replace(story, death=math.inf), late))
+    honest_one = core._of_patient
+    patch.setattr(core, "_of_patient", lambda days, story, late: honest_one(days, replace(story, death=math.inf), late))
 
 
-@pytest.mark.parametrize("change", [dated_like_a_death, the_lost_are_known_of, samples_of_the_dead])
+def infections_are_alike(patch: Patch) -> None:
+    """All infections are written down with one grade."""
+    patch.setattr(clinical, "GRADE_OF_SEVERE", clinical.GRADE_OF_OTHERS)
+
+
+def moves_at_midnight(patch: Patch) -> None:
+    """What begins at the very end of a day begins on that day."""
+    patch.setattr(clinical, "first_day", lambda span: math.ceil(span.start))
+
+
+def discharge_is_told(patch: Patch) -> None:
+    """Days in hospital are cut where the planned stay would have ended."""
+    patch.setattr(clinical, "HOSPITAL", ())
+
+
+def research_on_its_own_day(patch: Patch) -> None:
+    """Research samples have visits of their own."""
+    patch.setattr(research, "NEAR", -1)
+
+
+def mildest_change(patch: Patch) -> None:
+    """A known polymorphism hides what else a gene shows."""
+    patch.setattr(research, "WRITTEN", {**research.WRITTEN, "known_resistance": Change.POLYMORPHISM})
+
+
+def missing_questionnaires_are_forgotten(patch: Patch) -> None:
+    """A questionnaire that was not filled in is no row."""
+    honest_one = research.questionnaires
+
+    def wrong(case: Case) -> Questionnaires | None:
+        filled = [replace(s, questionnaires=tuple(q for q in s.questionnaires if q.levels)) for s in case.stories]
+        return honest_one(replace(case, stories=filled))
+
+    patch.setattr(research, "questionnaires", wrong)
+
+
+RECORDS = (
+    dated_like_a_death,
+    the_lost_are_known_of,
+    samples_of_the_dead,
+    infections_are_alike,
+    moves_at_midnight,
+    discharge_is_told,
+    research_on_its_own_day,
+    mildest_change,
+    missing_questionnaires_are_forgotten,
+)
+
+
+@pytest.mark.parametrize("change", RECORDS, ids=lambda change: change.__name__)
 def test_a_changed_record_shows_in_the_tables(change: Callable[[Patch], None], monkeypatch: Patch) -> None:
     before = honest()
     change(monkeypatch)

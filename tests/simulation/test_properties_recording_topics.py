@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
 from cmvsim.calibration.quality_of_life import convert
-from cmvsim.core.ledger import Component
+from cmvsim.core.ledger import Component, Item
 from cmvsim.core.streams import Role
 from cmvsim.data.pooling import pooled
 from cmvsim.data.study import COMPONENTS, Change, EndReason, Result, Study, Topic
@@ -18,8 +19,8 @@ from cmvsim.scenarios import resolve
 from cmvsim.simulation.cohort import ALL, simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
-from cmvsim.simulation.recording import record
-from cmvsim.simulation.recording.clinical import RECORDED_COMPONENT
+from cmvsim.simulation.recording import record, research
+from cmvsim.simulation.recording.clinical import RECORDED_COMPONENT, joined
 
 N = 40
 SCENARIOS = ("cmv-cart", "cmv-cart-two-parts")
@@ -82,6 +83,8 @@ def test_the_retrospective_part_has_records_but_no_research_samples() -> None:
     assert 0.3 < late.mean() < 0.7
     for samples in (*study.virome.values(), study.car_t):
         assert not np.any(samples.result[late] != Result.NONE)
+        assert np.isnan(samples.nominal[late]).all()  # none was missed
+        assert not np.isnan(samples.nominal[~late]).any()
         assert np.any(samples.result[~late] != Result.NONE)
     assert not study.questionnaires.instrument[late].any()
     assert np.isfinite(study.events["crs"].first[late]).any()
@@ -97,6 +100,38 @@ def test_research_samples_go_with_the_protocol_visit() -> None:
             continue
         np.testing.assert_array_equal(virus.day[..., column], cmv.day[..., near])
         np.testing.assert_array_equal(virus.result[..., column] > 0, cmv.result[..., near] > 0)
+
+
+def test_no_two_samples_measure_the_same_blood() -> None:
+    _, study = _recorded("cmv-cart")
+    for samples in (*study.virome.values(), study.car_t):
+        days = np.sort(samples.day, axis=-1)
+        assert not np.any(days[..., 1:] == days[..., :-1])
+    early = study.car_t.day[..., :3]
+    assert np.nanmax(np.abs(early - study.car_t.nominal[..., :3])) <= 1  # jitter of the visit
+
+
+def test_concentrations_have_three_digits() -> None:
+    values = np.array([0.0123456, 1.2345, 99.95, 999.4999, 1234.5, 99_899_999.6, 4.5675e7, np.nan])
+    assert research.three_digits(values).tolist()[:-1] == [0.0123, 1.23, 100.0, 999.0, 1230.0, 99_900_000.0, 45_700_000.0]
+    rng = np.random.default_rng(3)
+    many = 10 ** rng.uniform(-4, 12, 20_000)
+    assert research.three_digits(many).tolist() == [float(f"{value:.3g}") for value in many]
+
+
+def test_days_in_hospital_that_touch_are_one_row() -> None:
+    """Else the row that ends with the planned stay would tell the discharge without CMV."""
+    h, _ = _recorded("cmv-cart")
+    of_one_component = replace(h.ledger, component=np.zeros_like(h.ledger.component))
+    whole = joined(of_one_component)
+    np.testing.assert_allclose(whole.totals_by_item(), of_one_component.totals_by_item(), atol=1e-9)
+    hospital = np.isin(whole.item, [Item.WARD_DAY.code, Item.ICU_DAY.code])
+    assert (whole.rows - hospital.sum()) == (~np.isin(h.ledger.item, whole.item[hospital])).sum()
+    who = [(int(patient), int(item)) for patient, item in zip(whole.patient[hospital], whole.item[hospital], strict=True)]
+    start, stop = ({*zip(who, times[hospital].tolist(), strict=True)} for times in (whole.start, whole.stop))
+    assert not start & stop
+    prolonged = h.ledger.component == Component.INITIAL_STAY_PROLONGED.code
+    assert of_one_component.rows - whole.rows > prolonged.sum() / 3 > 50
 
 
 def test_measurements_are_those_of_the_model() -> None:

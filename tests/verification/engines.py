@@ -20,7 +20,7 @@ REACHED = 30
 """Patients that must have gone through each branch."""
 FIRST_SET = 1000
 """Of the random parameter sets: others than those of the ordinary tests."""
-LOADS = ("load", "log10", "peak")
+LOADS = ("load", "log10", "peak", "offset")
 """Entries that are loads; other numbers are times, rates and scores."""
 
 

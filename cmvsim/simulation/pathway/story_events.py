@@ -42,7 +42,8 @@ def events_of(story: Tree, ending: Ending) -> list[StoryEvent]:
     ending
         Of monitoring, as the study's tables have it.
     """
-    events = [*_patient(story), *_cmv(story), *_care(story, ending.known), *_outcome(story, ending)]
+    known = ending.known
+    events = [*_patient(story, known), *_cmv(story, known), *_care(story, known), *_outcome(story, ending)]
     return sorted(events, key=lambda e: (e.day, e.what, e.detail))
 
 
@@ -50,24 +51,26 @@ def _span(tree: Tree | None, what: str, detail: str, known: float) -> Iterator[S
     """Start and end of something, seen where the study knows of it then."""
     if tree is None or tree["start"] is None:
         return
-    yield StoryEvent(tree["start"], f"{what} begins", detail, tree["start"] <= known)
+    moved = what in STAYS and tree["start"] == known  # a stay that begins at the very end of a day belongs to the next
+    yield StoryEvent(tree["start"], f"{what} begins", detail, tree["start"] <= known and not moved)
     if tree["until"] == "over":
         yield StoryEvent(tree["stop"], f"{what} ends", detail, tree["stop"] <= known)
 
 
+STAYS = ("hospital stay", "intensive care")
 UNSEEN = -math.inf
-"""Of what no table has a place for, or nobody can see."""
+"""Of what no table has a place for."""
 
 
-def _patient(story: Tree) -> Iterator[StoryEvent]:
+def _patient(story: Tree, known: float) -> Iterator[StoryEvent]:
     yield StoryEvent(0.0, "infusion", story["person"]["product"], True)
     cells, toxicity, virome = story["cells"], story["toxicity"], story["virome"]
-    if cells["day"] is not None:
+    if cells["day"] is not None:  # samples show the cells, and no table the peak
         yield StoryEvent(cells["day"], "peak of CAR-T cells", f"{cells['peak']:.3g} {cells['unit']}", False)
     for name, words in (("crs", "CRS"), ("icans", "ICANS")):
         if toxicity[name] is not None:
-            yield from _span(toxicity[name], words, f"grade {toxicity[name]['grade']}", UNSEEN)
-    yield from _span(toxicity["neutropenia"], "neutropenia", "", UNSEEN)
+            yield from _span(toxicity[name], words, f"grade {toxicity[name]['grade']}", known)
+    yield from _span(toxicity["neutropenia"], "neutropenia", "", known)
     for virus in ("anellovirus", "pegivirus", "redondovirus"):
         if virome[virus]["acquired"] is not None:
             yield StoryEvent(virome[virus]["acquired"], "virus acquired", virus, False)
@@ -75,7 +78,7 @@ def _patient(story: Tree) -> Iterator[StoryEvent]:
         yield StoryEvent(virome["ttv_high_from"], "high anellovirus load", "", False)
 
 
-def _cmv(story: Tree) -> Iterator[StoryEvent]:
+def _cmv(story: Tree, known: float) -> Iterator[StoryEvent]:
     for e in story["episodes"]:
         which = f"episode {e['number']}"
         yield StoryEvent(e["onset"], "episode onset", which, False)
@@ -89,7 +92,7 @@ def _cmv(story: Tree) -> Iterator[StoryEvent]:
         yield StoryEvent(s["day"], "sample", f"{reason} {s['result']}{amount}", True)
     for s in story["sequencing"]:
         shows = ", ".join(f"{gene} {change}" for gene, change in s["shows"]) or "no change"
-        yield StoryEvent(s["day"], "sample sequenced", shows if s["succeeded"] else "failed", False)
+        yield StoryEvent(s["day"], "sample sequenced", shows if s["succeeded"] else "failed", s["day"] <= known)
 
 
 def _care(story: Tree, known: float) -> Iterator[StoryEvent]:
@@ -102,18 +105,18 @@ def _care(story: Tree, known: float) -> Iterator[StoryEvent]:
     harm = story["treatment_toxicity"]
     yield from _span(harm["neutropenia"], "neutropenia on treatment", "", UNSEEN)
     if harm["kidney_injury"] is not None:
-        yield StoryEvent(harm["kidney_injury"], "kidney injury", "foscarnet", False)
+        yield StoryEvent(harm["kidney_injury"], "kidney injury", "foscarnet", harm["kidney_injury"] <= known)
     for stay in story["stays"]["hospital"]:
-        yield from _span(stay, "hospital stay", "initial" if stay["initial"] else "further", UNSEEN)
+        yield from _span(stay, "hospital stay", "initial" if stay["initial"] else "further", known)
     for stay in story["stays"]["icu"]:
-        yield from _span(stay, "intensive care", "", UNSEEN)
+        yield from _span(stay, "intensive care", "", known)
 
 
 def _outcome(story: Tree, ending: Ending) -> Iterator[StoryEvent]:
     known, reason = ending.known, ending.reason.name.lower()
     yield StoryEvent(ending.day, "end of monitoring", reason.replace("_", " "), True)
     for i in story["infections"]:
-        yield from _span(i, f"{i['kind']} infection", "severe" if i["severe"] else "", UNSEEN)
+        yield from _span(i, f"{i['kind']} infection", "severe" if i["severe"] else "", known)
     if story["disease"] is not None:
         yield StoryEvent(story["disease"]["day"], "CMV disease", story["disease"]["organ"], story["disease"]["day"] <= known)
     for name, words in (("relapse", "relapse"), ("new_therapy", "new therapy"), ("hct", "transplantation")):
@@ -124,6 +127,7 @@ def _outcome(story: Tree, ending: Ending) -> Iterator[StoryEvent]:
             yield StoryEvent(story["follow_up"][name], words, "", reason == name)
     for q in story["questionnaires"]:
         answer = "not filled in" if q["levels"] is None else "".join(map(str, q["levels"]))
-        yield StoryEvent(float(q["day"]), "questionnaire", f"{q['instrument']} {answer}", False)
+        seen = q["day"] <= known and not story["person"]["retrospective"]
+        yield StoryEvent(float(q["day"]), "questionnaire", f"{q['instrument']} {answer}", seen)
     if story["death"] is not None:
         yield StoryEvent(story["death"], "death", "", story["death"] <= known)

@@ -27,7 +27,7 @@ def told_by_pathway(story: PatientHistory) -> Told:
     told: Told = {}
     for k, e in enumerate(story.episodes):
         _entries(told, f"episode {k}", onset=e.onset, cleared=e.cleared, peak=e.peak, plateau_end=e.plateau_end)
-        told[f"episode {k} decay"] = e.decay
+        _entries(told, f"episode {k}", decay=e.decay, growth=story.growth, offset=story.offset)
         for j, (time, log10, slope) in enumerate(e.knots):
             _entries(told, f"knot {k}.{j}", time=time, log10=log10, slope=slope)
     for i, s in enumerate(sorted(story.samples, key=lambda s: s.time)):
@@ -189,6 +189,7 @@ def _episodes(told: Told, e: Episodes, at: tuple[int, int]) -> None:
             continue
         _entries(told, f"episode {k}", onset=float(e.onset[here]), cleared=float(e.clear[here]), peak=float(e.peak[here]))
         _entries(told, f"episode {k}", plateau_end=float(e.plateau_end[here]), decay=float(e.decay[here]))
+        _entries(told, f"episode {k}", growth=float(e.growth[at]), offset=float(e.offset[at]))
         mine = np.flatnonzero(e.knot_episode[at] == k)
         for j, knot in enumerate(mine):
             told[f"knot {k}.{j} time"] = float(e.knot_time[at][knot])

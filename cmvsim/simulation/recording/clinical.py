@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from cmvsim.core.ledger import Component
+from cmvsim.core.ledger import Component, Item, Ledger
 from cmvsim.core.records import FloatArray, IntArray
 from cmvsim.data.study import COMPONENTS, Occurrences, Resources, Stays
 from cmvsim.models.history import History
@@ -14,6 +16,7 @@ from cmvsim.models.windows import Windows
 SEVERE, NOT_SEVERE = 3.0, 2.0
 """Grades in which infections are written down: a severe one is of grade 3 or more."""
 
+HOSPITAL = (Item.WARD_DAY, Item.ICU_DAY)
 RECORDED_COMPONENT = {
     Component.INITIAL_STAY_PLANNED: "initial_stay",
     Component.INITIAL_STAY_PROLONGED: "initial_stay",
@@ -79,7 +82,7 @@ def stays(history: History, known: FloatArray) -> Stays:
     starts, stops = [several(history, p.start) for p in parts], [several(history, p.stop) for p in parts]
     start, stop = np.concatenate(starts, axis=-1), np.concatenate(stops, axis=-1)
     icu = np.concatenate([np.full(s.shape, is_icu) for s, is_icu in zip(starts, (False, True), strict=True)], axis=-1)
-    begun = (start < stop) & (start <= known[..., None])
+    begun = (start < stop) & (start < known[..., None])  # what begins at the end of the last day belongs to the next
     start = np.where(begun, start, np.inf)
     used = np.flatnonzero(begun.any(axis=(0, 1)))
     start, stop, icu, begun = start[..., used], stop[..., used], icu[..., used], begun[..., used]
@@ -97,9 +100,10 @@ def resources(history: History, known: FloatArray) -> Resources:
     """Dated resource use, to three decimals; what lies beyond the study's knowledge of a patient is cut off."""
     assert history.ledger is not None
     until = np.ascontiguousarray(known.T).reshape(-1)
-    ledger = history.ledger.between(-np.inf, until)
     names = [RECORDED_COMPONENT[component] for component in Component]
     code = np.array([COMPONENTS.index(name) for name in names], dtype=np.int8)
+    ledger = history.ledger.between(-np.inf, until)
+    ledger = joined(replace(ledger, component=code[ledger.component]))
     patient, replicate = np.divmod(ledger.patient, history.replicates)
     span = ledger.stop > ledger.start
     quantity = np.round(ledger.quantity, 3)
@@ -108,10 +112,38 @@ def resources(history: History, known: FloatArray) -> Resources:
     return Resources(
         row=(replicate * history.patients + patient)[kept],
         item=ledger.item[kept],
-        component=code[ledger.component][kept],
+        component=ledger.component[kept],
         first=first[kept],
         last=study_day(ledger.stop)[kept],
         quantity=quantity[kept],
+    )
+
+
+def joined(ledger: Ledger) -> Ledger:
+    """Days on the ward, or in intensive care, of a component that touch are one row: a cut would tell the planned discharge."""
+    days = np.flatnonzero(np.isin(ledger.item, [item.code for item in HOSPITAL]))
+    keys = (ledger.patient[days], ledger.item[days], ledger.component[days])
+    order = np.lexsort((ledger.start[days], *keys))
+    days = days[order]
+    touches = ledger.start[days][1:] == ledger.stop[days][:-1]
+    for key in keys:
+        touches &= key[order][1:] == key[order][:-1]
+    goes_on = np.zeros(days.size, dtype=bool)
+    goes_on[1:] = touches
+    first = np.flatnonzero(~goes_on)
+    last = np.append(first[1:], days.size)[: first.size] - 1
+    stop = ledger.stop.copy()
+    stop[days[first]] = ledger.stop[days[last]]
+    kept = np.ones(ledger.rows, dtype=bool)
+    kept[days[goes_on]] = False
+    return Ledger(
+        ledger.patients,
+        ledger.patient[kept],
+        ledger.start[kept],
+        stop[kept],
+        ledger.rate[kept],
+        ledger.item[kept],
+        ledger.component[kept],
     )
 
 

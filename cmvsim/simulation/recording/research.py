@@ -49,7 +49,7 @@ def virome(history: History, known: FloatArray) -> dict[str, VirusSamples]:
     """Samples for the three viruses, at the same visits."""
     days = history.virome.visits
     times = [sample_times(history, day, known) for day in days]
-    day, nominal = _stacked(times), _nominal(days, times)
+    day, nominal = _stacked(times), _nominal(history, days)
     found: dict[str, VirusSamples] = {}
     for name in VIRUSES:
         results, loads = [], []
@@ -83,7 +83,7 @@ def car_t(history: History, known: FloatArray) -> CellSamples:
     assays = {product: kinetics.spec.assay(disease, product) for disease, product in history.population.spec.cells}
     ordered = [assays[product] for product in history.population.spec.products]
     return CellSamples(
-        nominal=_nominal(days, times),
+        nominal=_nominal(history, days),
         day=_stacked(times),
         result=np.stack(results, axis=-1),
         level=np.stack(levels, axis=-1),
@@ -93,10 +93,12 @@ def car_t(history: History, known: FloatArray) -> CellSamples:
 
 
 def three_digits(values: FloatArray) -> FloatArray:
-    """Numbers at three significant digits; NaN stays NaN."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = 10.0 ** (2 - np.floor(np.log10(values)))
-        rounded: FloatArray = np.where(values > 0, np.round(values * scale) / scale, values)
+    """Positive numbers at three significant digits, halves up as of loads (section 7); NaN stays NaN."""
+    e = np.floor(np.log10(np.where(values > 0, values, 1.0))) - 2
+    # of 10^e and 10^-e the whole one: only so is the result the number nearest to the three digits
+    scale, large = 10.0 ** np.abs(e), e >= 0
+    digits = np.floor(np.where(large, values / scale, values * scale) + 0.5)
+    rounded: FloatArray = np.where(large, digits * scale, digits / scale)
     return rounded
 
 
@@ -155,6 +157,7 @@ def _stacked(columns: Sequence[FloatArray]) -> FloatArray:
     return days
 
 
-def _nominal(days: Sequence[int], times: Sequence[FloatArray]) -> FloatArray:
-    shape = (*times[0].shape, len(days)) if times else (0, 0, 0)
-    return np.broadcast_to(np.asarray(days, dtype=np.float64), shape)
+def _nominal(history: History, days: Sequence[int]) -> FloatArray:
+    """Planned days (R, N, V); none for the retrospective part, which has no research samples to miss."""
+    planned = np.asarray(days, dtype=np.float64)
+    return np.where(prospective(history)[..., None], planned, np.nan)
