@@ -115,6 +115,8 @@ def daily_cost(study: Study, plan: AnalysisSpec, observed: FloatArray) -> FloatA
     InputError
         If the study has no table of resource use, or a price is missing.
     """
+    from cmvsim.estimators.costs import daily_costs
+
     used = study.resources
     if used is None:
         raise InputError(
@@ -126,13 +128,9 @@ def daily_cost(study: Study, plan: AnalysisSpec, observed: FloatArray) -> FloatA
     until = np.minimum(used.last, np.minimum(np.floor(observed), plan.window).reshape(-1)[used.row])
     kept = np.flatnonzero((until >= begin) & (used.quantity > 0) & (unit > 0))
     per_day = used.quantity[kept] * unit[kept] / length[kept]
-    days = (until - begin + 1)[kept].astype(np.int64)
+    places = (used.row[kept], begin[kept] - 1, until[kept] - 1, used.component[kept])
     shape = (study.replicates, study.patients, plan.window, len(COMPONENTS))
-    origin = (used.row[kept] * plan.window + begin[kept].astype(np.int64) - 1) * len(COMPONENTS) + used.component[kept]
-    step = np.arange(days.sum()) - np.repeat(np.cumsum(days) - days, days)
-    cell = np.repeat(origin, days) + step * len(COMPONENTS)
-    total = np.bincount(cell, weights=np.repeat(per_day, days), minlength=int(np.prod(shape)))
-    return total.astype(np.float64, copy=False).reshape(shape)
+    return daily_costs(*places, per_day, (shape[0] * shape[1], *shape[2:])).reshape(shape)
 
 
 def matching_key(study: Study, days: FloatArray) -> NDArray[np.int16]:
