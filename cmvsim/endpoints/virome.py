@@ -66,18 +66,19 @@ class Infection:
 def first_infection(study: Study, plan: AnalysisSpec, virus: str) -> Infection:
     """Conversion after a negative baseline sample, or for anellovirus a rise over a positive one."""
     s = samples_of(study, virus)
-    shape = s.day.shape[:2]
-    sampled, at_baseline = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-    latest, load = np.full(shape, -np.inf), np.full(shape, np.nan)
+    like = study.disposition.end  # in its order of memory, which is that of the samples
+    sampled, at_baseline = np.zeros_like(like, dtype=bool), np.zeros_like(like, dtype=bool)
+    latest, load = np.full_like(like, -np.inf), np.full_like(like, np.nan)
+    taken = s.result != Result.NONE
     positive = (s.result >= Result.BELOW_LLOQ) & ~np.isnan(s.day)
     visits = range(s.day.shape[-1])
     for v in visits:
-        newer = (s.result[..., v] != Result.NONE) & (s.day[..., v] <= 0) & (s.day[..., v] > latest)
+        newer = taken[..., v] & (s.day[..., v] <= 0) & (s.day[..., v] > latest)
         sampled |= newer
         latest = np.where(newer, s.day[..., v], latest)
         at_baseline = np.where(newer, positive[..., v], at_baseline)
         load = np.where(newer, s.load[..., v], load)
-    first, may = np.full(shape, np.inf), sampled & ~at_baseline
+    first, may = np.full_like(like, np.inf), sampled & ~at_baseline
     day = inside_window(s, plan)
     for v in visits:
         hit = positive[..., v] & may
@@ -86,7 +87,7 @@ def first_infection(study: Study, plan: AnalysisSpec, virus: str) -> Infection:
             with np.errstate(invalid="ignore"):
                 hit |= positive[..., v] & at_baseline & (np.round(s.load[..., v] - load, 6) >= plan.conversion_rise)
         first = np.where(hit, np.fmin(first, day[..., v]), first)
-    unquantified = at_baseline & np.isnan(load) if virus == RISING else np.zeros(shape, dtype=bool)
+    unquantified = at_baseline & np.isnan(load) if virus == RISING else np.zeros_like(sampled)
     return Infection(first, sampled, at_baseline, unquantified)
 
 

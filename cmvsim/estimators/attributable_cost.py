@@ -182,7 +182,8 @@ def attributable_cost(
         draws = np.concatenate([draws, left_out], axis=1)
     resampled = np.empty((replicates, draws.shape[1], components))
     attributable(
-        money, first_day, summed, index, last, complete, used, key, ends.astype(np.int64), np.ascontiguousarray(draws), counts is None,
+        money, first_day, summed, index, last, complete, used, key, ends.astype(np.int64), np.ascontiguousarray(draws),
+        counts is None,
         own, control, variance, cases, matched, members, supported, resampled,
     )  # fmt: skip
     estimate = own - control
