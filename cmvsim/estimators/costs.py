@@ -261,5 +261,6 @@ def daily_costs(
     from cmvsim.estimators.kernels.costs import spread
 
     daily = np.zeros(shape)
-    spread(*(np.asarray(a, dtype=np.int64) for a in (row, first, last, component)), per_day, daily)
+    row, first, last, component = (np.asarray(a, dtype=np.int64) for a in (row, first, last, component))
+    spread(row, first, last, component, per_day, daily)
     return daily

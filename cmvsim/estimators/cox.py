@@ -168,11 +168,9 @@ def cox(
     groups = per_row(cluster, shape, np.float64)
     place = _in_the_analysis(causes)
     if place is not None:
-        replicate = np.arange(shape[0])[:, np.newaxis]
-        times, causes, begins, weight, stratum, groups = (
-            a[replicate, place] if a.shape[1] else a for a in (times, causes, begins, weight, stratum, groups)
-        )
-        x = x[replicate, place]
+        at = (np.arange(shape[0])[:, np.newaxis], place)
+        times, causes, x = times[at], causes[at], x[at]
+        begins, weight, stratum, groups = (a[at] if a.shape[1] else a for a in (begins, weight, stratum, groups))
     robust = robust or cluster is not None
     replicates, p = shape[0], x.shape[2]
     coef, covariance, naive = np.empty((replicates, p)), np.empty((replicates, p, p)), np.empty((replicates, p, p))
