@@ -128,9 +128,10 @@ def daily_cost(study: Study, plan: AnalysisSpec, observed: FloatArray) -> FloatA
     until = np.minimum(used.last, np.minimum(np.floor(observed), plan.window).reshape(-1)[used.row])
     kept = np.flatnonzero((until >= begin) & (used.quantity > 0) & (unit > 0))
     per_day = used.quantity[kept] * unit[kept] / length[kept]
-    places = (used.row[kept], begin[kept] - 1, until[kept] - 1, used.component[kept])
+    first, last = (days[kept].astype(np.int64) - 1 for days in (begin, until))
+    component = used.component[kept].astype(np.int64)
     shape = (study.replicates, study.patients, plan.window, len(COMPONENTS))
-    return daily_costs(*places, per_day, (shape[0] * shape[1], *shape[2:])).reshape(shape)
+    return daily_costs(used.row[kept], first, last, component, per_day, (shape[0] * shape[1], *shape[2:])).reshape(shape)
 
 
 def matching_key(study: Study, days: FloatArray) -> NDArray[np.int16]:
