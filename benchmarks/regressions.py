@@ -16,6 +16,7 @@ from cmvsim.estimators.logistic import logistic
 PATIENTS = 150
 REPLICATES = 5_000
 PEER_REPLICATES = 30
+ROWS = 1_000_000
 
 
 def rows() -> list[Row]:
@@ -36,7 +37,17 @@ def rows() -> list[Row]:
         ("logistic, 3 covariates", lambda: logistic(y, x), ("statsmodels Logit", logistic_peer)),
         ("logistic, 3 covariates, Firth", lambda: logistic(y, x, method="firth"), None),
     ]
-    return [_row(f"{name}, n = {PATIENTS}", ours, REPLICATES, peer) for name, ours, peer in listed]
+    return [*(_row(f"{name}, n = {PATIENTS}", ours, REPLICATES, peer) for name, ours, peer in listed), *_million()]
+
+
+def _million() -> list[Row]:
+    """One data set of a million rows."""
+    time, cause = _trials(1, ROWS)
+    x = np.random.Generator(np.random.PCG64(9)).normal(size=(1, ROWS, 3))
+    return [
+        _row("Cox, 3 covariates, one data set of 1e6 rows", lambda: cox(time, cause, x), 1),
+        _row("Fine-Gray, 3 covariates, one data set of 1e6 rows", lambda: fine_gray(time, cause, x), 1),
+    ]
 
 
 def _peers(time: np.ndarray, cause: np.ndarray, group: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 
-from benchmarks import comparisons, engine, estimators, longitudinal, model, regressions
+from benchmarks import comparisons, endpoints, engine, estimators, longitudinal, model, published, regressions
 
 
 def main() -> None:
@@ -20,6 +20,10 @@ def main() -> None:
         print(f"{row.name:<{width}}  {row.per_trial_us:>10.3f}  {rate:>12,.0f}  {row.peer or '':<{peer_width}}  {peer}")
     print("\nThe whole model, by process: draws included, ratios against the foundation of this run.\n")
     print(model.table())
+    print("\nThe whole study, by part: a chunk of 64 trials.\n")
+    print(endpoints.table())
+    print("\nR and lifelines, as published in the notes of the estimators (not timed in this run).\n")
+    print(published.table(rows))
 
 
 if __name__ == "__main__":

@@ -250,11 +250,14 @@ def stream_key(role: Role, chunk: int, name: str, index: int) -> tuple[int, int,
     return key
 
 
+_UNIFORM, _NORMAL = Kind.UNIFORM, Kind.NORMAL  # looking a member up by name costs more than the test
+
+
 def draw(rng: np.random.Generator, kind: Kind, size: int, out: FloatArray | None = None) -> FloatArray:
     """Draw `size` variates of `kind`, into `out` if given: one per patient per decision, in fixed order."""
-    if kind is Kind.UNIFORM:
+    if kind is _UNIFORM:
         return rng.random(size, out=out)
-    if kind is Kind.NORMAL:
+    if kind is _NORMAL:
         return rng.standard_normal(size, out=out)
     return rng.standard_exponential(size, out=out)
 

@@ -176,5 +176,8 @@ def at_each_size(estimate: Callable[[Any, AnalysisSpec], Estimated]) -> Estimato
 
 def _stack(parts: list[Estimates]) -> Estimates:
     names = ("estimate", "se", "ci_low", "ci_high", "n", "events", "status")
-    arrays: dict[str, Any] = {name: np.stack([getattr(part, name) for part in parts], axis=1) for name in names}
+    if len(parts) == 1:
+        arrays: dict[str, Any] = {name: getattr(parts[0], name)[:, np.newaxis] for name in names}
+    else:
+        arrays = {name: np.stack([getattr(part, name) for part in parts], axis=1) for name in names}
     return replace(parts[0], **arrays)

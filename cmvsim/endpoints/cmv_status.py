@@ -56,20 +56,22 @@ def first_qualifying(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, Bool
         If the definition cannot be seen in the data.
     """
     s, definition, positive = study.samples, plan.definition.name, qualifies(study, plan)
-    shape = positive.shape[:2]
-    first, at_baseline = np.full(shape, np.inf), np.zeros(shape, dtype=bool)
     # few samples are positive: only their days are looked at; simulated visits vary slowest in memory, hence the .T
+    _, patients, replicates = positive.T.shape
+    first, at_baseline = np.full((patients, replicates), np.inf), np.zeros((patients, replicates), dtype=bool)
     v, n, r = np.unravel_index(np.flatnonzero(positive.T), positive.T.shape)
     day, nominal = s.day[r, n, v], s.nominal[r, n, v]
     closing = (nominal == plan.window) & (np.abs(day - plan.window) <= plan.closing_window)
     day[closing] = np.minimum(day[closing], plan.window)
-    patient = r * shape[1] + n
+    patient = n * replicates + r
     if definition in ("detected", "quantifiable"):
         at_baseline.reshape(-1)[patient[day <= 0]] = True
+        at_baseline = at_baseline.T
     else:  # any quantified DNAemia is prevalent, be it below the level
         at_baseline = ((s.result == Result.QUANTIFIED) & (s.day <= 0)).any(axis=-1)
     inside = (day > 0) & (day <= plan.window)
     np.minimum.at(first.reshape(-1), patient[inside], day[inside])
+    first = first.T
     if definition == "clinically_significant":
         first = _first_treatment_or_disease(study, plan)
     return first, at_baseline

@@ -31,15 +31,6 @@ NO_CONTROL = -1
 WITH, WITHOUT = "with the infection", "without"
 
 
-def by_term_costs(derived: Cost) -> FloatArray:
-    """(R, N, D, terms) cost per day: the total, then each component."""
-    money = np.empty((*derived.daily.shape[:3], len(TERMS)))
-    for place, term in enumerate(TERMS[1:], start=1):
-        money[..., place] = derived.daily[..., derived.components.index(term)]
-    money[..., 0] = money[..., 1 : 1 + len(OF_ILLNESS)].sum(axis=-1)
-    return money
-
-
 def total_cost(derived: Cost) -> FloatArray:
     """(R, N) observed total over the window; NaN outside the analysis."""
     places = [derived.components.index(name) for name in OF_ILLNESS]
@@ -59,23 +50,23 @@ def matched(derived: Cost, plan: AnalysisSpec) -> dict[str, Estimates]:
     """Attributable cost by risk-set matching, total and by component; bootstrap of patients."""
     from cmvsim.estimators.attributable_cost import attributable_cost
 
-    money = by_term_costs(derived)
-    days = np.arange(1, money.shape[2] + 1)
+    days = np.arange(1, derived.daily.shape[2] + 1)
     key = np.where(days <= derived.monitored[..., None], derived.key, np.int16(NO_CONTROL))
-    # the estimator counts days from 0, on which nobody is compared unless prevalent infections count
-    money = np.concatenate([np.zeros_like(money[:, :, :1]), money], axis=2)
-    key = np.concatenate([key[..., :1], key], axis=2)
     got = attributable_cost(
-        money,
+        derived.daily,
         derived.index,
         derived.exit,
         derived.death,
-        key,
+        # the estimator counts days from 0, on which nobody is compared unless prevalent infections count
+        np.concatenate([key[..., :1], key], axis=2),
+        first_day=1,
+        total=[derived.components.index(name) for name in OF_ILLNESS],
         partition_days=PARTITION_DAYS,
         counts=patient_counts(plan, derived.index.shape[1]),
         level=plan.level,
     )
-    return {term: got.component(place) for place, term in enumerate(TERMS)}
+    places = {name: place for place, name in enumerate(("total", *derived.components))}
+    return {term: got.component(places[term]) for term in TERMS}
 
 
 def ever(derived: Cost) -> BoolArray:

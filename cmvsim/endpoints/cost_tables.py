@@ -38,7 +38,6 @@ def cost_of(exposure: Exposure) -> Callable[[Study, AnalysisSpec], Cost]:
     """
 
     def derive(study: Study, plan: AnalysisSpec) -> Cost:
-        daily = daily_cost(study, plan)
         first, prevalent = first_day(study, plan, exposure)
         end, reason, window = study.disposition.end, study.disposition.reason, float(plan.window)
         left = np.isin(reason, (EndReason.WITHDRAWN, EndReason.LOST))
@@ -53,11 +52,11 @@ def cost_of(exposure: Exposure) -> Callable[[Study, AnalysisSpec], Cost]:
         out = anybody(excluded, study)
         days = np.arange(1.0, window + 1)
         gone = np.where(np.isnan(death), np.inf, death)
-        observed = days <= np.minimum(known, gone)[..., None]
+        observed = np.where(out, 0.0, np.minimum(known, gone))
         monitored = np.minimum(np.where(completed, np.maximum(end, window), end), window)
         index = np.where(first <= np.minimum(monitored, gone), first, np.nan)
         return Cost(
-            daily=np.where((observed & ~out[..., None])[..., None], daily, 0.0),
+            daily=daily_cost(study, plan, observed),
             index=np.where(out, np.nan, index),
             exit=np.where(out, np.nan, known),
             death=death,
@@ -101,14 +100,23 @@ def prices_of(plan: AnalysisSpec, resources: Resources) -> PriceList:
     return prices
 
 
-def daily_cost(study: Study, plan: AnalysisSpec) -> FloatArray:
+def daily_cost(study: Study, plan: AnalysisSpec, observed: FloatArray) -> FloatArray:
     """(R, N, D, C) cost of days 1 to D of the window by component; a quantity is spread evenly over its days.
+
+    Parameters
+    ----------
+    study, plan
+        With resource use; unit costs and window.
+    observed
+        (R, N) last day whose cost counts.
 
     Raises
     ------
     InputError
         If the study has no table of resource use, or a price is missing.
     """
+    from cmvsim.estimators.costs import daily_costs
+
     used = study.resources
     if used is None:
         raise InputError(
@@ -116,16 +124,14 @@ def daily_cost(study: Study, plan: AnalysisSpec) -> FloatArray:
         )
     unit = prices_of(plan, used).unit_costs[used.item]
     length = used.last - used.first + 1
-    begin, until = np.maximum(used.first, 1), np.minimum(used.last, plan.window)
+    begin = np.maximum(used.first, 1)
+    until = np.minimum(used.last, np.minimum(np.floor(observed), plan.window).reshape(-1)[used.row])
     kept = np.flatnonzero((until >= begin) & (used.quantity > 0) & (unit > 0))
     per_day = used.quantity[kept] * unit[kept] / length[kept]
-    days = (until - begin + 1)[kept].astype(np.int64)
+    first, last = (days[kept].astype(np.int64) - 1 for days in (begin, until))
+    component = used.component[kept].astype(np.int64)
     shape = (study.replicates, study.patients, plan.window, len(COMPONENTS))
-    origin = (used.row[kept] * plan.window + begin[kept].astype(np.int64) - 1) * len(COMPONENTS) + used.component[kept]
-    step = np.arange(days.sum()) - np.repeat(np.cumsum(days) - days, days)
-    cell = np.repeat(origin, days) + step * len(COMPONENTS)
-    total = np.bincount(cell, weights=np.repeat(per_day, days), minlength=int(np.prod(shape)))
-    return total.astype(np.float64, copy=False).reshape(shape)
+    return daily_costs(used.row[kept], first, last, component, per_day, (shape[0] * shape[1], *shape[2:])).reshape(shape)
 
 
 def matching_key(study: Study, days: FloatArray) -> NDArray[np.int16]:
@@ -148,9 +154,14 @@ def matching_key(study: Study, days: FloatArray) -> NDArray[np.int16]:
 
 
 def _during(start: FloatArray, stop: FloatArray, days: FloatArray) -> BoolArray:
-    """(R, N, D) whether a day lies in [start, stop) of any span; without a stop it goes on."""
+    """(R, N, D) whether a day lies in [start, stop) of any span; without a stop it goes on. `days` follow each other."""
     inside = np.zeros((*start.shape[:2], days.size), dtype=bool)
-    for k in range(start.shape[-1]):
-        ends = np.where(np.isnan(stop[..., k]), np.inf, stop[..., k])
-        inside |= (start[..., k, None] <= days) & (days < ends[..., None])
+    # most spans do not exist: only days within those that do are visited
+    r, n, k = np.nonzero(start <= days[-1])
+    first = np.ceil(np.maximum(start[r, n, k] - days[0], 0)).astype(np.int64)
+    ends = np.fmin(stop[r, n, k] - days[0], days.size)
+    length = np.maximum(np.ceil(ends).astype(np.int64) - first, 0)
+    origin = (r * start.shape[1] + n) * days.size + first
+    step = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+    inside.reshape(-1)[np.repeat(origin, length) + step] = True
     return inside

@@ -33,7 +33,7 @@ def left_out(study: Study, plan: AnalysisSpec, disease: str | None = None) -> di
 
 def anybody(reasons: dict[str, BoolArray], study: Study) -> BoolArray:
     """(R, N) patients under any of the reasons."""
-    out = np.zeros((study.replicates, study.patients), dtype=bool)
+    out = np.zeros_like(study.disposition.end, dtype=bool)
     for who in reasons.values():
         out |= who
     return out

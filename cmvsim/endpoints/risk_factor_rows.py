@@ -40,7 +40,8 @@ def start_stop(study: Study, plan: AnalysisSpec) -> StartStop:
     # a day on which nothing changes any more lies at the end of follow-up, where it makes an empty row
     days = [np.full(ends.shape, ENTRY), ends]
     for spell in changing.values():
-        days += [np.where(np.isnan(at), np.inf, at).clip(ENTRY, ends) for at in (spell.start, spell.stop + 1)]
+        changes = [spell.start] if np.isposinf(spell.stop).all() else [spell.start, spell.stop + 1]
+        days += [np.where(np.isnan(at), np.inf, at).clip(ENTRY, ends) for at in changes]
     bounds = np.sort(np.concatenate(days, axis=-1), axis=-1)
     begins, stops = bounds[..., :-1], bounds[..., 1:]
     exists = (begins < stops) & outcome.entered[..., np.newaxis]

@@ -39,10 +39,13 @@ def informative(derived: StartStop) -> BoolArray:
     days[r, derived.time[r, row].astype(np.int64) + shift] = 1
     until = np.cumsum(days, axis=1)
     at = [np.take_along_axis(until, edge.astype(np.int64) + shift, axis=1) for edge in (derived.entry, derived.time)]
-    counts = ((at[1] > at[0]) & (derived.cause >= 0))[..., np.newaxis]
-    high = np.where(counts, derived.covariates, -np.inf).max(axis=1, initial=-np.inf)
-    low = np.where(counts, derived.covariates, np.inf).min(axis=1, initial=np.inf)
-    return np.asarray(high > low)
+    r, row = np.nonzero((at[1] > at[0]) & (derived.cause >= 0))
+    seen = derived.covariates[r, row]
+    varies = np.zeros((replicates, derived.covariates.shape[2]), dtype=bool)
+    present, begins = np.unique(r, return_index=True)
+    if present.size:
+        varies[present] = np.maximum.reduceat(seen, begins, axis=0) > np.minimum.reduceat(seen, begins, axis=0)
+    return varies
 
 
 Fitter = Callable[[StartStop, slice | IntArray, FloatArray, AnalysisSpec], Any]

@@ -66,27 +66,28 @@ class Infection:
 def first_infection(study: Study, plan: AnalysisSpec, virus: str) -> Infection:
     """Conversion after a negative baseline sample, or for anellovirus a rise over a positive one."""
     s = samples_of(study, virus)
-    taken = (s.result != Result.NONE) & ~np.isnan(s.day)
-    positive = taken & (s.result >= Result.BELOW_LLOQ)
-    before = taken & (s.day <= 0)
-    sampled = before.any(axis=-1)
-    if s.day.shape[-1] == 0:
-        nobody = np.zeros(sampled.shape, dtype=bool)
-        return Infection(np.full(sampled.shape, np.inf), sampled, nobody, nobody.copy())
-    latest = np.argmax(np.where(before, s.day, -np.inf), axis=-1)[..., None]
-    at_baseline = sampled & np.take_along_axis(positive, latest, axis=-1)[..., 0]
-    load = np.take_along_axis(s.load, latest, axis=-1)
+    like = study.disposition.end  # in its order of memory, which is that of the samples
+    sampled, at_baseline = np.zeros_like(like, dtype=bool), np.zeros_like(like, dtype=bool)
+    latest, load = np.full_like(like, -np.inf), np.full_like(like, np.nan)
+    taken = s.result != Result.NONE
+    positive = (s.result >= Result.BELOW_LLOQ) & ~np.isnan(s.day)
+    visits = range(s.day.shape[-1])
+    for v in visits:
+        newer = taken[..., v] & (s.day[..., v] <= 0) & (s.day[..., v] > latest)
+        sampled |= newer
+        latest = np.where(newer, s.day[..., v], latest)
+        at_baseline = np.where(newer, positive[..., v], at_baseline)
+        load = np.where(newer, s.load[..., v], load)
+    first, may = np.full_like(like, np.inf), sampled & ~at_baseline
     day = inside_window(s, plan)
-    hit = positive & ~at_baseline[..., None]
-    unquantified = np.zeros(sampled.shape, dtype=bool)
-    if virus == RISING:
-        unquantified = at_baseline & np.isnan(load[..., 0])
-        # loads have two decimals: their difference must not miss the threshold by a rounding error
-        with np.errstate(invalid="ignore"):
-            risen = np.round(s.load - load, 6) >= plan.conversion_rise
-        hit |= positive & at_baseline[..., None] & risen
-    hit &= sampled[..., None]
-    first = np.where(hit & ~np.isnan(day), day, np.inf).min(axis=-1)
+    for v in visits:
+        hit = positive[..., v] & may
+        if virus == RISING:
+            # loads have two decimals: their difference must not miss the threshold by a rounding error
+            with np.errstate(invalid="ignore"):
+                hit |= positive[..., v] & at_baseline & (np.round(s.load[..., v] - load, 6) >= plan.conversion_rise)
+        first = np.where(hit, np.fmin(first, day[..., v]), first)
+    unquantified = at_baseline & np.isnan(load) if virus == RISING else np.zeros_like(sampled)
     return Infection(first, sampled, at_baseline, unquantified)
 
 

@@ -36,6 +36,7 @@ the jackknife over patients). A patient drawn k times counts k times, as a case 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -116,6 +117,8 @@ def attributable_cost(
     death_day: ArrayLike,
     keys: ArrayLike,
     *,
+    first_day: int = 0,
+    total: Sequence[int] = (),
     partition_days: int = 7,
     counts: ArrayLike | None = None,
     interval: CostInterval = "normal",
@@ -127,7 +130,7 @@ def attributable_cost(
     ----------
     cost
         Cost of each day 0, 1, ..., horizon, (replicates, patients, horizon + 1, components). What lies after a
-        patient's last known day is not read. A total wanted with its own limits is one more component.
+        patient's last known day is not read.
     index_day
         Day of the first qualifying sample, (replicates, patients), NaN where there is none. A day after the exit or
         the horizon is not a case, and free of CMV until then. Parts of days are cut off, here and below.
@@ -139,6 +142,10 @@ def attributable_cost(
     keys
         Matching key of each day, integers (replicates, patients, horizon + 1); a reactivator and a control match
         where they have the same key on the day. Negative matches nobody.
+    first_day
+        Day of the first entry of `cost`; the days before it, which `keys` holds, cost nothing.
+    total
+        Components whose sum is estimated too, with its own limits, as a component before the others. None: no sum.
     partition_days
         Length of the partitions for the censoring weights.
     counts
@@ -161,9 +168,11 @@ def attributable_cost(
     """
     from cmvsim.estimators.kernels.attributable_cost import attributable
 
-    money, index, last, complete, used, key = _check(cost, index_day, exit_day, death_day, keys)
+    money, index, last, complete, used, key = _check(cost, index_day, exit_day, death_day, keys, first_day)
     draws = _check_counts(counts, index.shape, interval, partition_days)
-    replicates, n, days, components = money.shape
+    summed = _check_total(total, money.shape[3])
+    replicates, n, days = key.shape
+    components = money.shape[3] + (summed.size > 0)
     ends = np.unique(np.minimum(np.arange(1, days // partition_days + 2) * partition_days - 1, days - 1))
     own, control, variance = (np.empty((replicates, components)) for _ in range(3))
     cases, matched, members, supported = (np.empty(replicates, dtype=np.int64) for _ in range(4))
@@ -173,7 +182,8 @@ def attributable_cost(
         draws = np.concatenate([draws, left_out], axis=1)
     resampled = np.empty((replicates, draws.shape[1], components))
     attributable(
-        money, index, last, complete, used, key, ends.astype(np.int64), np.ascontiguousarray(draws), counts is None,
+        money, first_day, summed, index, last, complete, used, key, ends.astype(np.int64), np.ascontiguousarray(draws),
+        counts is None,
         own, control, variance, cases, matched, members, supported, resampled,
     )  # fmt: skip
     estimate = own - control
@@ -234,17 +244,20 @@ def _tails(estimate: float, boot: FloatArray, jackknife: FloatArray, interval: s
 
 
 def _check(
-    cost: ArrayLike, index_day: ArrayLike, exit_day: ArrayLike, death_day: ArrayLike, keys: ArrayLike
+    cost: ArrayLike, index_day: ArrayLike, exit_day: ArrayLike, death_day: ArrayLike, keys: ArrayLike, first_day: int
 ) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, FloatArray, IntArray]:
     money = np.asarray(cost)
     index, leaves, dies = (np.ascontiguousarray(a, dtype=np.float64) for a in (index_day, exit_day, death_day))
     key = np.asarray(keys)
     if money.ndim != 4 or 0 in money.shape[2:]:
         raise ValueError(f"cost must be (replicates, patients, days, components), not {money.shape}")
-    if any(a.shape != money.shape[:2] for a in (index, leaves, dies)) or key.shape != money.shape[:3]:
+    if first_day < 0:
+        raise ValueError(f"first_day must be 0 or later, not {first_day!r}")
+    days = first_day + money.shape[2]
+    if any(a.shape != money.shape[:2] for a in (index, leaves, dies)) or key.shape != (*money.shape[:2], days):
         shapes = ", ".join(str(a.shape) for a in (index, leaves, dies, key))
         raise ValueError(f"days must be (replicates, patients) and keys (replicates, patients, days) as in cost, not {shapes}")
-    horizon = money.shape[2] - 1
+    horizon = days - 1
     used = leaves >= 0.0  # NaN is not
     seen = dies <= leaves
     last = np.floor(np.minimum(np.where(seen, dies, leaves), horizon))
@@ -258,6 +271,12 @@ def _check(
         used.astype(np.float64),
         np.ascontiguousarray(key, dtype=np.int64),
     )
+
+
+def _check_total(total: Sequence[int], components: int) -> IntArray:
+    if len(set(total)) != len(total) or not all(0 <= place < components for place in total):
+        raise ValueError(f"total must be different places among the {components} components, not {tuple(total)!r}")
+    return np.array(total, dtype=np.int64)
 
 
 def _check_counts(counts: ArrayLike | None, shape: tuple[int, ...], interval: str, partition_days: int) -> FloatArray:

@@ -35,7 +35,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cmvsim.core.records import BoolArray, Estimates, FloatArray, Status
+from cmvsim.core.records import BoolArray, Estimates, FloatArray, IntArray, Status
 from cmvsim.estimators.intervals import normal_quantile
 
 CostMethod = Literal["simple", "partitioned", "lin", "naive-complete", "naive-all"]
@@ -242,3 +242,25 @@ def _histories(time: ArrayLike, complete: ArrayLike) -> tuple[FloatArray, FloatA
         raise ValueError(f"time and complete must both be (replicates, patients), not {times.shape}, {known.shape}")
     used = np.isfinite(times).astype(np.float64)
     return np.where(used > 0.0, times, 0.0), np.ascontiguousarray(known, dtype=np.float64), used
+
+
+def daily_costs(
+    row: IntArray, first: IntArray, last: IntArray, component: IntArray, per_day: FloatArray, shape: tuple[int, int, int]
+) -> FloatArray:
+    """Costs that are spread over days, added up by row, day and component.
+
+    Parameters
+    ----------
+    row, first, last, component
+        Integers, one entry per use: whose, on which days (counted from 0, `last` included), and as what.
+    per_day
+        Cost of each of these days.
+    shape
+        (rows, days, components) of the result.
+    """
+    from cmvsim.estimators.kernels.costs import spread
+
+    daily = np.zeros(shape)
+    row, first, last, component = (np.asarray(a, dtype=np.int64) for a in (row, first, last, component))
+    spread(row, first, last, component, per_day, daily)
+    return daily

@@ -30,6 +30,10 @@ from cmvsim.estimators.ordering import check_batch
 from cmvsim.estimators.regression import Wald, check_covariates, one_term, per_row, time_order
 
 Ties = Literal["efron", "breslow"]
+SPARSE = 0.9
+"""Share of rows in the analysis below which the others are left out before anything is sorted."""
+WHOLE = float(1 << 40)
+"""Whole numbers below this can be packed with the index of their row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,11 @@ def cox(
     begins, weight = per_row(entry, shape, np.float64), per_row(weights, shape, np.float64)
     causes = _causes(np.asarray(batch.cause, dtype=np.int64), times, begins, stratum, weight)
     groups = per_row(cluster, shape, np.float64)
+    place = _in_the_analysis(causes)
+    if place is not None:
+        at = (np.arange(shape[0])[:, np.newaxis], place)
+        times, causes, x = times[at], causes[at], x[at]
+        begins, weight, stratum, groups = (a[at] if a.shape[1] else a for a in (begins, weight, stratum, groups))
     robust = robust or cluster is not None
     replicates, p = shape[0], x.shape[2]
     coef, covariance, naive = np.empty((replicates, p)), np.empty((replicates, p, p)), np.empty((replicates, p, p))
@@ -229,11 +238,32 @@ def _causes(cause: IntArray, time: FloatArray, entry: FloatArray, stratum: IntAr
     return np.ascontiguousarray(cause if counts.all() else np.where(counts, cause, -1))
 
 
+def _in_the_analysis(cause: IntArray) -> IntArray | None:
+    """Rows that are in the analysis, in their order, before others; as many as any replicate has. None: nothing to leave out.
+
+    Start-stop tables have room for as many rows of each patient as the one with most needs.
+    """
+    counts = cause >= 0
+    width = max(int(counts.sum(axis=1).max(initial=0)), 1)
+    return np.argsort(~counts, axis=1, kind="stable")[:, :width] if width < SPARSE * cause.shape[1] else None
+
+
 def _orders(time: FloatArray, cause: IntArray, entry: FloatArray, stratum: IntArray, event: int) -> tuple[IntArray, IntArray]:
     """Rows by (stratum, exit) and by (stratum, entry); the second without columns if nobody enters late."""
     nothing = np.empty((time.shape[0], 0), dtype=np.int64)
     if not entry.shape[1] and not stratum.shape[1]:
         return time_order(time, cause, event), nothing
-    levels = stratum if stratum.shape[1] else np.zeros(time.shape, dtype=np.int64)
-    by_exit = np.lexsort((time, levels), axis=-1)
-    return by_exit, np.lexsort((entry, levels), axis=-1) if entry.shape[1] else nothing
+    if not stratum.shape[1]:
+        return _ascending(time, cause), _ascending(entry, cause)
+    by_exit = np.lexsort((time, stratum), axis=-1)
+    return by_exit, np.lexsort((entry, stratum), axis=-1) if entry.shape[1] else nothing
+
+
+def _ascending(values: FloatArray, cause: IntArray) -> IntArray:
+    """Rows in ascending order of values, ties by index; whole numbers, as days are, by the sort of packed keys."""
+    known = np.where(cause >= 0, values, 0.0)
+    if (np.abs(known) < WHOLE).all() and (known == np.floor(known)).all():
+        keys = known.astype(np.int64) * values.shape[1] + np.arange(values.shape[1])
+        keys.sort(axis=1)
+        return np.asarray(keys % values.shape[1])
+    return np.argsort(values, axis=1, kind="stable")

@@ -290,4 +290,5 @@ class History:
 
     def view(self, flat: NDArray[np.generic]) -> NDArray[np.generic]:
         """A flat patient-major array (P,) or (K, P) as (R, N) or (R, N, K), without a copy."""
-        return np.moveaxis(flat.reshape(*flat.shape[:-1], self.patients, self.replicates), (-1, -2), (0, 1))
+        apart = flat.reshape(*flat.shape[:-1], self.patients, self.replicates)
+        return apart.T if apart.ndim <= 3 else np.moveaxis(apart, (-1, -2), (0, 1))  # the same, but for the order of (K, L)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from cmvsim.core.records import BoolArray, FloatArray
@@ -135,17 +136,24 @@ def responses(
         key = day_index(day)
         lost = draws("quality_of_life.missing", key) < missing_probability(spec, latent, states, day)
         filled = (instrument[v] != Instrument.NONE) & ~lost
+        young = np.flatnonzero(instrument[v] == Instrument.YOUTH)
         health = latent_mean(latent, population, states, day) + shared * patient
         for d, dimension in enumerate(DIMENSIONS):
             liability = health + own * draws(f"quality_of_life.{dimension}", key)
-            level = np.ones(size, dtype=np.int8)
-            for kind, cut in cuts.items():
-                for threshold in cut[d]:
-                    level += (instrument[v] == kind) & (liability > threshold)
+            level = _level(liability, cuts[Instrument.ADULT][d])
+            level[young] = _level(liability[young], cuts[Instrument.YOUTH][d])
             levels[v, d] = np.where(filled, level, 0)
         score = latent.vas_zero - latent.vas_slope * (health + own * draws("quality_of_life.vas", key))
         vas[v] = np.where(filled, np.floor(np.clip(score, 0.0, VAS_TOP) + 0.5), np.nan)
     return Questionnaires(days, instrument, proxy, levels, vas)
+
+
+def _level(liability: FloatArray, thresholds: FloatArray) -> NDArray[np.int8]:
+    """Level of an answer: 1, and one more for each threshold passed."""
+    level = np.ones(liability.shape, dtype=np.int8)
+    for threshold in thresholds:
+        level += liability > threshold
+    return level
 
 
 def expected_index_at(

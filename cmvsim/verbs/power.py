@@ -274,8 +274,7 @@ def summary(results: dict[str, Any]) -> str:
         "",
         "![Precision by sample size](figures/precision.png)",
         "",
-        "![Cumulative incidence of one simulated study](figures/cumulative_incidence.png)",
-        "",
+        *_if_a_rate(results),
         "## For the protocol",
         "",
         protocol_paragraph(results, "en"),
@@ -290,6 +289,13 @@ def summary(results: dict[str, Any]) -> str:
     lines += [f"- `{item['input']}` = {item['value']}: {item['why']}" for item in results["assumptions"]]
     lines += ["", "Sources:", ""] + [f"- {item['citation']} ({', '.join(item['entries'])})" for item in results["sources"]]
     return "\n".join(lines) + "\n"
+
+
+def _if_a_rate(results: dict[str, Any]) -> list[str]:
+    """The line of the figure that only rates have."""
+    if endpoint(results["endpoints"][0]).estimators[0].scale != "probability":
+        return []
+    return ["![Cumulative incidence of one simulated study](figures/cumulative_incidence.png)", ""]
 
 
 def figures(
@@ -324,20 +330,20 @@ def figures(
             sizes, values, errors, ylabel="expected half-width, points", title=f"{label}: precision by sample size"
         )
     n = result.answers[0].n if result.answers and result.answers[0].n else result.sizes[-1]
+    files: dict[str, str | bytes] = {"figures/precision.png": png(precision)}
     example = example_curve(scenario, calibration, question, n)
-    title = f"One simulated study of {n} patients"
-    study = stacked_incidence(example, title=title, event_label=label, level=scenario.spec.analysis.level)
-    return {
-        "figures/precision.png": png(precision),
-        "figures/cumulative_incidence.png": png(study),
-        "example_study.csv": example.to_csv(index=False, lineterminator="\n", float_format="%.12g"),
-    }
+    if example is not None:
+        title = f"One simulated study of {n} patients"
+        study = stacked_incidence(example, title=title, event_label=label, level=scenario.spec.analysis.level)
+        files["figures/cumulative_incidence.png"] = png(study)
+        files["example_study.csv"] = example.to_csv(index=False, lineterminator="\n", float_format="%.12g")
+    return files
 
 
-def example_curve(scenario: ResolvedScenario, calibration: Calibration, question: Question, n: int) -> pd.DataFrame:
-    """Cumulative incidences in replicate 0 at size `n`, day by day."""
+def example_curve(scenario: ResolvedScenario, calibration: Calibration, question: Question, n: int) -> pd.DataFrame | None:
+    """Cumulative incidences in replicate 0 at size `n`, day by day; None where the endpoint has none."""
     experiment = CohortExperiment(scenario, calibration.baseline, (n,), question.endpoints, False, question.seed)
     derived = endpoint(question.endpoints[0]).derive(experiment.study(0), scenario.spec.analysis)
     if not isinstance(derived, TimeToEvent):
-        raise TypeError(f"{question.endpoints[0]} has no cumulative incidence")
+        return None
     return incidence_table(derived.of_replicates(slice(0, 1)), scenario.spec.analysis)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from cmvsim.core.records import FloatArray, IntArray
+from cmvsim.core.records import BoolArray, FloatArray, IntArray
 from cmvsim.estimators.kernels.risk_sets import censoring_by_day, match
 
 
@@ -234,8 +234,34 @@ def sum_influences(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def lay_out(cost: FloatArray, first_day: int, total: IntArray, money: FloatArray, spent: BoolArray) -> None:
+    """Costs of one replicate (patients, days, components) from day 0 on, the sum of those in `total` before the others.
+
+    `spent` says on which days there are any: most days cost nothing, and `money` is not written for them.
+    """
+    lead = 1 if total.size else 0
+    for i in range(cost.shape[0]):
+        for d in range(cost.shape[1]):
+            nothing = True
+            for c in range(cost.shape[2]):
+                nothing &= cost[i, d, c] == 0.0
+            spent[i, first_day + d] = not nothing
+            if nothing:
+                continue
+            for c in range(cost.shape[2]):
+                money[i, first_day + d, lead + c] = cost[i, d, c]
+            if lead:
+                added = 0.0
+                for c in total:
+                    added += cost[i, d, c]
+                money[i, first_day + d, 0] = added
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def attributable(
     cost: FloatArray,
+    first_day: int,
+    total_of: IntArray,
     index: FloatArray,
     last_day: IntArray,
     complete: FloatArray,
@@ -255,9 +281,14 @@ def attributable(
 ) -> None:
     """Every replicate: the estimate, its variance if asked, and `resampled` (replicates, samples, components).
 
-    `cost` is (replicates, patients, days, components); `counts` (replicates or 1, samples, patients).
+    `cost` is (replicates, patients, days, components), its first entry that of `first_day`; `total_of` as of
+    :func:`lay_out`; `counts` (replicates or 1, samples, patients).
     """
-    n_replicates, n, days, n_components = cost.shape
+    n_replicates, n = index.shape
+    days = first_day + cost.shape[2]
+    n_components = own.shape[1]
+    money = np.empty((n, days, n_components))
+    spent = np.zeros((n, days), dtype=np.bool_)
     n_parts = ends.size
     n_samples = counts.shape[1]
     part_of_day = np.searchsorted(ends, np.arange(days))
@@ -294,14 +325,16 @@ def attributable(
             matched[r] += start[s + 1] > start[s]
         if matched[r] == 0 or supported[r] == 0:
             continue
+        lay_out(cost[r], first_day, total_of, money, spent)
         blocks[:] = 0.0
         for i in range(n):
             if used[r, i] > 0.0:
                 first = 0
                 for p in range(n_parts):
                     for d in range(first, min(ends[p], X[i]) + 1):
-                        for c in range(n_components):
-                            blocks[i, p, c] += cost[r, i, d, c]
+                        if spent[i, d]:
+                            for c in range(n_components):
+                                blocks[i, p, c] += money[i, d, c]
                     first = ends[p] + 1
         if found > rest.shape[0]:
             rest = np.empty((2 * found, n_components))
@@ -311,14 +344,16 @@ def attributable(
             part[s] = part_of_day[t]
             own_rest[s] = 0.0
             for d in range(t, min(ends[part[s]], X[case[s]]) + 1):
-                for c in range(n_components):
-                    own_rest[s, c] += cost[r, case[s], d, c]
+                if spent[case[s], d]:
+                    for c in range(n_components):
+                        own_rest[s, c] += money[case[s], d, c]
             for place in range(start[s], start[s + 1]):
                 j = member[place]
                 rest[place] = 0.0
                 for d in range(t, min(ends[part[s]], X[j]) + 1):
-                    for c in range(n_components):
-                        rest[place, c] += cost[r, j, d, c]
+                    if spent[j, d]:
+                        for c in range(n_components):
+                            rest[place, c] += money[j, d, c]
         weigh(X, complete[r], ends, K, blocks, w, later)
         total = evaluate(
             used[r], sets, case, start, member, day, part, rest, own_rest, K, w, later, own[r], control[r], set_own,

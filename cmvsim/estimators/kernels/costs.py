@@ -9,6 +9,14 @@ from cmvsim.core.records import FloatArray, IntArray
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def spread(row: IntArray, first: IntArray, last: IntArray, component: IntArray, per_day: FloatArray, daily: FloatArray) -> None:
+    """Add costs to `daily` (rows, days, components), each on all days from `first` to `last`, in the order given."""
+    for k in range(row.size):
+        for d in range(first[k], last[k] + 1):
+            daily[row[k], d, component[k]] += per_day[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def product_limit(
     time: FloatArray,
     complete: FloatArray,

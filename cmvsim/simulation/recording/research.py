@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.data.study import CellSamples, Change, Questionnaires, Result, Sequencing, VirusSamples
@@ -15,6 +17,9 @@ from cmvsim.models.virome import VIRUSES
 
 SAME_VISIT = 1
 """A research sample is taken at the protocol visit after infusion planned within so many days of it, if there is one."""
+
+POWERS = 10.0 ** np.arange(64.0)
+"""Powers of ten, of which loads and concentrations need the first few."""
 
 SHOWS = {
     "known_polymorphism": Change.POLYMORPHISM,
@@ -65,7 +70,7 @@ def virome(history: History, known: FloatArray) -> dict[str, VirusSamples]:
                 result = np.where(positive, Result.BELOW_LLOQ, Result.NOT_DETECTED)
             results.append(np.where(np.isnan(time), Result.NONE, result).astype(np.int8))
             loads.append(load)
-        found[name] = VirusSamples(nominal, day, np.stack(results, axis=-1), _stacked(loads))
+        found[name] = VirusSamples(nominal, day, _stacked(results), _stacked(loads))
     return found
 
 
@@ -85,8 +90,8 @@ def car_t(history: History, known: FloatArray) -> CellSamples:
     return CellSamples(
         nominal=_nominal(history, days),
         day=_stacked(times),
-        result=np.stack(results, axis=-1),
-        level=np.stack(levels, axis=-1),
+        result=_stacked(results),
+        level=_stacked(levels),
         units=tuple(assay.unit for assay in ordered),
         lloq=tuple(float(assay.lloq) for assay in ordered),
     )
@@ -96,7 +101,7 @@ def three_digits(values: FloatArray) -> FloatArray:
     """Positive numbers at three significant digits, halves up as of loads (section 7); NaN stays NaN."""
     e = np.floor(np.log10(np.where(values > 0, values, 1.0))) - 2
     # of 10^e and 10^-e the whole one: only so is the result the number nearest to the three digits
-    scale, large = 10.0 ** np.abs(e), e >= 0
+    scale, large = POWERS[np.minimum(np.abs(e), POWERS.size - 1).astype(np.int64)], e >= 0
     digits = np.floor(np.where(large, values / scale, values * scale) + 0.5)
     rounded: FloatArray = np.where(large, digits * scale, digits / scale)
     return rounded
@@ -152,12 +157,12 @@ def _flat(values: FloatArray) -> FloatArray:
     return np.ascontiguousarray(values.T).reshape(-1)
 
 
-def _stacked(columns: Sequence[FloatArray]) -> FloatArray:
-    days: FloatArray = np.stack(list(columns), axis=-1)
-    return days
+def _stacked(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """(R, N) columns as (R, N, V), visit by visit in memory, as what is done with them runs over patients."""
+    return np.stack([column.T for column in columns]).T
 
 
 def _nominal(history: History, days: Sequence[int]) -> FloatArray:
     """Planned days (R, N, V); none for the retrospective part, which has no research samples to miss."""
-    planned = np.asarray(days, dtype=np.float64)
-    return np.where(prospective(history)[..., None], planned, np.nan)
+    asked = prospective(history)
+    return _stacked([np.where(asked, float(day), np.nan) for day in days])
