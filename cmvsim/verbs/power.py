@@ -13,7 +13,7 @@ from cmvsim.core.errors import CalibrationError, InputError, Problem, did_you_me
 from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
 from cmvsim.designs import PrecisionTarget
-from cmvsim.endpoints import endpoint
+from cmvsim.endpoints import ENDPOINTS, endpoint
 from cmvsim.endpoints.curves import incidence_table
 from cmvsim.endpoints.derived import TimeToEvent
 from cmvsim.planning.experiment import CohortExperiment
@@ -110,9 +110,13 @@ def ask(scenario: ResolvedScenario, options: PowerOptions) -> Question:
     endpoints = tuple(dict.fromkeys(options.endpoints)) or same_cost(spec.analysis.endpoints)
     for item in endpoints:
         endpoint(item)
-    if options.half_width is not None and endpoint(endpoints[0]).estimators[0].scale != "probability":
+    if endpoints[0] not in rates():
         raise InputError(
-            Problem(f"{endpoints[0]} is no probability, so its half-width is not one in points", "--half-width", allowed="-n")
+            Problem(
+                f"{endpoints[0]} is no cumulative incidence, which is what a study is planned for here",
+                "--endpoint",
+                allowed=f"a rate first ({', '.join(rates())}); others beside it",
+            )
         )
     if options.replicates < 1:
         raise InputError(Problem(f"{options.replicates} replicates", "--replicates", allowed="at least 1"))
@@ -147,6 +151,11 @@ def same_cost(names: tuple[str, ...]) -> tuple[str, ...]:
     """The primary endpoint of a plan, and those that need no more of the simulation: what `power` asks unless told more."""
     primary = endpoint(names[0])
     return tuple(n for n in names if endpoint(n).needs <= primary.needs and endpoint(n).reads <= primary.reads)
+
+
+def rates() -> tuple[str, ...]:
+    """Endpoints that are cumulative incidences."""
+    return tuple(name for name, entry in ENDPOINTS.items() if entry.estimators[0].id == "aalen_johansen")
 
 
 def request_of(scenario: ResolvedScenario, question: Question) -> Request:
@@ -274,7 +283,8 @@ def summary(results: dict[str, Any]) -> str:
         "",
         "![Precision by sample size](figures/precision.png)",
         "",
-        *_if_a_rate(results),
+        "![Cumulative incidence of one simulated study](figures/cumulative_incidence.png)",
+        "",
         "## For the protocol",
         "",
         protocol_paragraph(results, "en"),
@@ -289,13 +299,6 @@ def summary(results: dict[str, Any]) -> str:
     lines += [f"- `{item['input']}` = {item['value']}: {item['why']}" for item in results["assumptions"]]
     lines += ["", "Sources:", ""] + [f"- {item['citation']} ({', '.join(item['entries'])})" for item in results["sources"]]
     return "\n".join(lines) + "\n"
-
-
-def _if_a_rate(results: dict[str, Any]) -> list[str]:
-    """The line of the figure that only rates have."""
-    if endpoint(results["endpoints"][0]).estimators[0].scale != "probability":
-        return []
-    return ["![Cumulative incidence of one simulated study](figures/cumulative_incidence.png)", ""]
 
 
 def figures(
@@ -330,20 +333,20 @@ def figures(
             sizes, values, errors, ylabel="expected half-width, points", title=f"{label}: precision by sample size"
         )
     n = result.answers[0].n if result.answers and result.answers[0].n else result.sizes[-1]
-    files: dict[str, str | bytes] = {"figures/precision.png": png(precision)}
     example = example_curve(scenario, calibration, question, n)
-    if example is not None:
-        title = f"One simulated study of {n} patients"
-        study = stacked_incidence(example, title=title, event_label=label, level=scenario.spec.analysis.level)
-        files["figures/cumulative_incidence.png"] = png(study)
-        files["example_study.csv"] = example.to_csv(index=False, lineterminator="\n", float_format="%.12g")
-    return files
+    title = f"One simulated study of {n} patients"
+    study = stacked_incidence(example, title=title, event_label=label, level=scenario.spec.analysis.level)
+    return {
+        "figures/precision.png": png(precision),
+        "figures/cumulative_incidence.png": png(study),
+        "example_study.csv": example.to_csv(index=False, lineterminator="\n", float_format="%.12g"),
+    }
 
 
-def example_curve(scenario: ResolvedScenario, calibration: Calibration, question: Question, n: int) -> pd.DataFrame | None:
-    """Cumulative incidences in replicate 0 at size `n`, day by day; None where the endpoint has none."""
+def example_curve(scenario: ResolvedScenario, calibration: Calibration, question: Question, n: int) -> pd.DataFrame:
+    """Cumulative incidences in replicate 0 at size `n`, day by day."""
     experiment = CohortExperiment(scenario, calibration.baseline, (n,), question.endpoints, False, question.seed)
     derived = endpoint(question.endpoints[0]).derive(experiment.study(0), scenario.spec.analysis)
     if not isinstance(derived, TimeToEvent):
-        return None
+        raise TypeError(f"{question.endpoints[0]} has no cumulative incidence")
     return incidence_table(derived.of_replicates(slice(0, 1)), scenario.spec.analysis)
