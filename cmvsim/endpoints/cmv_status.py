@@ -104,7 +104,7 @@ def end_of_follow_up(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, NDAr
     -------
     time
         (R, N) day, at most the window; an event on this day counts, as the order within a day is sample, treatment start,
-        relapse, death.
+        relapse, death. Monitoring that was completed within the closing window lasts to the end of the window.
     cause
         (R, N) int8 as in :class:`~cmvsim.endpoints.derived.TimeToEvent`, as the plan handles relapse and transplantation.
 
@@ -113,11 +113,13 @@ def end_of_follow_up(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, NDAr
     InputError
         If the plan asks for relapse, which was not recorded.
     """
-    end, reason = study.disposition.end, study.disposition.reason
+    end, reason = study.disposition.followed(plan.window, plan.closing_window), study.disposition.reason
     time = np.minimum(end, plan.window)
     inside = end <= plan.window
     cause = np.full(time.shape, CENSORED, dtype=np.int8)
     cause[inside & (reason == EndReason.DEATH)] = DEATH
+    # a death after an early closing visit: of those it alone ends follow-up before, or with, the last day of the window
+    cause[(study.disposition.end < end) & (study.disposition.death <= plan.window)] = DEATH
     if plan.hct == "competing":
         cause[inside & (reason == EndReason.HCT)] = HCT
     if plan.relapse != "treatment_policy":
