@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, FloatArray
-from cmvsim.data.study import EndReason, Result, Study
+from cmvsim.data.study import CERTAINTIES, EndReason, Result, Study
 from cmvsim.endpoints.analysis import AnalysisSpec
 from cmvsim.endpoints.derived import CENSORED, DEATH, HCT, RELAPSE
 
@@ -76,7 +76,7 @@ def first_qualifying(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, Bool
 
 
 def _first_treatment_or_disease(study: Study, plan: AnalysisSpec) -> FloatArray:
-    """First day of pre-emptive treatment or CMV disease in the window, +inf if none."""
+    """First day of pre-emptive treatment or CMV disease (proven or probable) in the window, +inf if none."""
     first = np.full(study.disposition.end.shape, np.inf)
     if "cmv_disease" not in study.events and not study.exposures:
         raise InputError(
@@ -92,9 +92,28 @@ def _first_treatment_or_disease(study: Study, plan: AnalysisSpec) -> FloatArray:
             start = study.exposures[drug].start
             first = np.fmin(first, np.fmin.reduce(np.where(start > 0, start, np.inf), axis=-1))
     if "cmv_disease" in study.events:
-        disease = study.events["cmv_disease"].first
+        disease = first_disease(study)
         first = np.fmin(first, np.where(disease > 0, disease, np.inf))
     return np.where(first <= plan.window, first, np.inf)
+
+
+def first_disease(study: Study) -> FloatArray:
+    """(R, N) day of the first proven or probable CMV disease, +inf if none.
+
+    Where the certainty was not written down the disease counts; a possible one does not.
+
+    Raises
+    ------
+    InputError
+        If CMV disease was not recorded.
+    """
+    if "cmv_disease" not in study.events:
+        raise InputError(Problem("CMV disease was not recorded", "events", "event", "a table events.csv"))
+    found = study.events["cmv_disease"]
+    day = found.day
+    if found.certainty is not None:
+        day = np.where(found.certainty == CERTAINTIES.index("possible"), np.nan, day)
+    return np.asarray(np.fmin.reduce(day, axis=-1, initial=np.inf))
 
 
 def end_of_follow_up(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, NDArray[np.int8]]:
