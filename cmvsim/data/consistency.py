@@ -12,15 +12,17 @@ from cmvsim.core.ledger import Item
 from cmvsim.data.study import EndReason, Result, Study
 
 
-def contradictions(study: Study, window: int) -> list[str]:
+def contradictions(study: Study, window: int, closing_window: int = 0) -> list[str]:
     """Sentences about a study (a batch of one) whose tables disagree.
 
     Parameters
     ----------
     window
         Last day that counts.
+    closing_window
+        Days before it from which completed monitoring lasts to it.
     """
-    end, reason = study.disposition.end[0], study.disposition.reason[0]
+    end, reason = study.disposition.followed(window, closing_window)[0], study.disposition.reason[0]
     told = []
     for name, ended_by, says in (
         ("hct", EndReason.HCT, "transplantation"),

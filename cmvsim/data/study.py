@@ -340,6 +340,16 @@ class Disposition:
     reason: Int8Array
     death: FloatArray
 
+    def followed(self, window: float, closing_window: float) -> FloatArray:
+        """(R, N) last day under monitoring, the closing visit forgiven for being early.
+
+        Monitoring that was completed within `closing_window` days before the end of the window lasts to its end. Were those
+        who had no event censored on the day of an early closing visit, while the events that such visits find count on it,
+        fewer and fewer patients would stand against the events of the last days. A death before the end of the window ends it.
+        """
+        early = (self.reason == EndReason.COMPLETED) & (self.end >= window - closing_window) & (self.end < window)
+        return np.where(early, np.fmin(np.maximum(self.death, self.end), window), self.end)
+
 
 @dataclass(frozen=True, slots=True)
 class Study:

@@ -6,36 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import FloatArray
-from cmvsim.data.study import CERTAINTIES, Study, Topic
+from cmvsim.data.study import Study, Topic
 from cmvsim.endpoints.analysis import AnalysisSpec
 from cmvsim.endpoints.base import Estimand, EstimatorChoice
-from cmvsim.endpoints.cmv_status import end_of_follow_up, first_qualifying
+from cmvsim.endpoints.cmv_status import end_of_follow_up, first_disease, first_qualifying
 from cmvsim.endpoints.derived import EVENT, EXCLUDED, TimeToEvent
 from cmvsim.endpoints.incidence import INCIDENCE, by_parts
 from cmvsim.endpoints.latent import latent_competing, latent_first
 from cmvsim.endpoints.population import also, left_out
 from cmvsim.models.history import History, Process
-
-
-def first_disease(study: Study) -> FloatArray:
-    """(R, N) day of the first proven or probable CMV disease, +inf if none.
-
-    Where the certainty was not written down the disease counts; a possible one does not.
-
-    Raises
-    ------
-    InputError
-        If CMV disease was not recorded.
-    """
-    if "cmv_disease" not in study.events:
-        raise InputError(Problem("CMV disease was not recorded", "events", "event", "a table events.csv"))
-    found = study.events["cmv_disease"]
-    day = found.day
-    if found.certainty is not None:
-        day = np.where(found.certainty == CERTAINTIES.index("possible"), np.nan, day)
-    return np.asarray(np.fmin.reduce(day, axis=-1, initial=np.inf))
 
 
 def disease_within_window(study: Study, plan: AnalysisSpec) -> TimeToEvent:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, FloatArray
-from cmvsim.data.study import EndReason, Result, Study
+from cmvsim.data.study import CERTAINTIES, EndReason, Result, Study
 from cmvsim.endpoints.analysis import AnalysisSpec
 from cmvsim.endpoints.derived import CENSORED, DEATH, HCT, RELAPSE
 
@@ -78,7 +78,7 @@ def first_qualifying(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, Bool
 
 
 def _first_treatment_or_disease(study: Study, plan: AnalysisSpec) -> FloatArray:
-    """First day of pre-emptive treatment or CMV disease in the window, +inf if none."""
+    """First day of pre-emptive treatment or CMV disease (proven or probable) in the window, +inf if none."""
     first = np.full(study.disposition.end.shape, np.inf)
     if "cmv_disease" not in study.events and not study.exposures:
         raise InputError(
@@ -94,9 +94,28 @@ def _first_treatment_or_disease(study: Study, plan: AnalysisSpec) -> FloatArray:
             start = study.exposures[drug].start
             first = np.fmin(first, np.fmin.reduce(np.where(start > 0, start, np.inf), axis=-1))
     if "cmv_disease" in study.events:
-        disease = study.events["cmv_disease"].first
+        disease = first_disease(study)
         first = np.fmin(first, np.where(disease > 0, disease, np.inf))
     return np.where(first <= plan.window, first, np.inf)
+
+
+def first_disease(study: Study) -> FloatArray:
+    """(R, N) day of the first proven or probable CMV disease, +inf if none.
+
+    Where the certainty was not written down the disease counts; a possible one does not.
+
+    Raises
+    ------
+    InputError
+        If CMV disease was not recorded.
+    """
+    if "cmv_disease" not in study.events:
+        raise InputError(Problem("CMV disease was not recorded", "events", "event", "a table events.csv"))
+    found = study.events["cmv_disease"]
+    day = found.day
+    if found.certainty is not None:
+        day = np.where(found.certainty == CERTAINTIES.index("possible"), np.nan, day)
+    return np.asarray(np.fmin.reduce(day, axis=-1, initial=np.inf))
 
 
 def end_of_follow_up(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, NDArray[np.int8]]:
@@ -106,7 +125,7 @@ def end_of_follow_up(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, NDAr
     -------
     time
         (R, N) day, at most the window; an event on this day counts, as the order within a day is sample, treatment start,
-        relapse, death.
+        relapse, death. Monitoring that was completed within the closing window lasts to the end of the window.
     cause
         (R, N) int8 as in :class:`~cmvsim.endpoints.derived.TimeToEvent`, as the plan handles relapse and transplantation.
 
@@ -115,11 +134,13 @@ def end_of_follow_up(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, NDAr
     InputError
         If the plan asks for relapse, which was not recorded.
     """
-    end, reason = study.disposition.end, study.disposition.reason
+    end, reason = study.disposition.followed(plan.window, plan.closing_window), study.disposition.reason
     time = np.minimum(end, plan.window)
     inside = end <= plan.window
     cause = np.full(time.shape, CENSORED, dtype=np.int8)
     cause[inside & (reason == EndReason.DEATH)] = DEATH
+    # a death after an early closing visit: of those it alone ends follow-up before, or with, the last day of the window
+    cause[(study.disposition.end < end) & (study.disposition.death <= plan.window)] = DEATH
     if plan.hct == "competing":
         cause[inside & (reason == EndReason.HCT)] = HCT
     if plan.relapse != "treatment_policy":

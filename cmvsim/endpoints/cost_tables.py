@@ -13,7 +13,7 @@ from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.data.study import COMPONENTS, EndReason, Resources, Study
 from cmvsim.endpoints.analysis import AnalysisSpec
-from cmvsim.endpoints.cmv_status import first_qualifying
+from cmvsim.endpoints.cmv_status import first_disease, first_qualifying
 from cmvsim.endpoints.derived import Cost
 from cmvsim.endpoints.population import also, anybody, left_out
 from cmvsim.valuation import PriceList, price_list, study_prices
@@ -77,7 +77,7 @@ def first_day(study: Study, plan: AnalysisSpec, exposure: Exposure) -> tuple[Flo
         raise InputError(Problem("CMV disease was not recorded", "analysis", "endpoints", "a table events.csv"))
     first, prevalent = first_qualifying(study, plan.model_copy(update={"definition": Definition(name=name)}))
     if exposure == "disease":
-        day = study.events["cmv_disease"].first
+        day = first_disease(study)
         first = np.where((day > 0) & (day <= plan.window), day, np.inf)
     if plan.prevalent == "count" and exposure == "any_dnaemia":
         first = np.where(prevalent, 0.0, first)

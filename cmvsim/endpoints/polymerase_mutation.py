@@ -26,6 +26,8 @@ ACICLOVIR = ("aciclovir", "valaciclovir")
 SELECTING = ("valganciclovir", "ganciclovir", "foscarnet", "cidofovir")
 """Drugs that select changes of the polymerase, after which a sample tells nothing of aciclovir."""
 POLYMERASE, KINASE = "UL54", "UL97"
+SELECTING_OF = {POLYMERASE: SELECTING, KINASE: (*SELECTING, "maribavir")}
+"""By gene: maribavir acts on the kinase, and selects changes of it."""
 
 
 def changes(
@@ -46,7 +48,7 @@ def changes(
     def derive(study: Study, plan: AnalysisSpec) -> Binary:
         seen, begun = _sequencing(study, gene), _begun(study)
         found = seen.change[..., seen.genes.index(gene)]
-        stop = _first(study.exposures, SELECTING)
+        stop = _first(study.exposures, SELECTING_OF[gene])
         sent = _inside(study, plan, seen.day) & (seen.day > begun[..., None]) & (seen.day <= stop[..., None])
         # what was sequenced without success is followed by a later sample, if there is one
         read = sent & (found >= Change.NO_CHANGE)

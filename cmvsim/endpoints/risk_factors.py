@@ -198,7 +198,7 @@ def _landmark_terms(plan: AnalysisSpec) -> tuple[str, ...]:
 
 
 _AT_INFUSION = "covariates known at infusion"
-_COMPLETE = "without patients whose monitoring ended early"
+_COMPLETE = "without patients whose monitoring ended early and free of CMV: biased where that depends on a covariate"
 
 ESTIMATORS = (
     EstimatorChoice("cox", "Cause-specific Cox, all covariates", at_each_size(multivariable), "hazard_ratio", terms=_all_terms),

@@ -111,7 +111,8 @@ def check(folder: Path) -> CheckOutcome:
     except InputError as error:
         problems += error.problems
     if study is not None:
-        notes += contradictions(study, plan.window if plan is not None else AnalysisSpec(endpoints=(FIRST_ENDPOINT,)).window)
+        plan = plan if plan is not None else AnalysisSpec(endpoints=(FIRST_ENDPOINT,))
+        notes += contradictions(study, plan.window, plan.closing_window)
     return CheckOutcome(tuple(problems), tuple(notes), tables)
 
 

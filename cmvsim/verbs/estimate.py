@@ -120,7 +120,7 @@ def compute(
         "estimators": estimators,
         "flow": analysed.flow,
         "rows": rows,
-        "warnings": contradictions(study, plan.window),
+        "warnings": contradictions(study, plan.window, plan.closing_window),
     }
     curves = {name: table for name, variable in analysed.derived.items() if (table := curve_table(variable, plan)) is not None}
     pictures = figure_files(rows, analysed.flow, curves, labels, estimators, level=plan.level)

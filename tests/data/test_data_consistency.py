@@ -42,3 +42,10 @@ def test_each_contradiction_is_told_with_its_patients() -> None:
     unseen = _study()
     unseen.samples.result[0, 3] = Result.NONE
     assert contradictions(unseen, 90) == ["no sample at all, taken as event-free until end_day: 1 patient (D)"]
+
+
+def test_an_early_closing_visit_is_no_contradiction() -> None:
+    early = _study()
+    early.disposition.end[0, 1] = 85.0
+    assert contradictions(early, 90, 7) == []
+    assert "before day 90" in contradictions(early, 90, 4)[0]

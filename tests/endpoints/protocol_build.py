@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,9 @@ def cmv_day(p: Patient, spec: AnalysisSpec) -> float | None:
     """First qualifying day in the window, follow-up not looked at."""
     days = []
     if spec.definition.name == "clinically_significant":
-        days = [start for start, _ in p.courses.get("valganciclovir", [])] + p.events.get("cmv_disease", [])[:1]
+        graded = zip_longest(p.events.get("cmv_disease", []), p.certainty)
+        sure = [day for day, certainty in graded if certainty != 0]  # 0: possible
+        days = [start for start, _ in p.courses.get("valganciclovir", [])] + sure[:1]
     else:
         days = [counted_day(s[0], s[1], spec) for s in p.samples if is_positive(s[2], s[3], spec)]
     inside = [day for day in days if 0 < day <= spec.window]

@@ -314,3 +314,29 @@ def test_patients_of_a_batch_do_not_touch_each_other() -> None:
         assert [(int(c), float(t)) for c, t in zip(derived.cause.ravel(), derived.time.ravel(), strict=True)] == [
             _derive(s, name) for s in lone
         ]
+
+
+def test_an_early_closing_visit_completes_the_window() -> None:
+    """Who completed monitoring within the closing window before day 90 was followed like those who came later."""
+    assert _derive(_study([BASELINE, (90, 85, NEG, NAN)], end=85)) == (CENSORED, 90)
+    assert _derive(_study([BASELINE, (90, 83, NEG, NAN)], end=83)) == (CENSORED, 90)
+    assert _derive(_study([BASELINE, (90, 82, NEG, NAN)], end=82)) == (CENSORED, 82)
+    assert _derive(_study([BASELINE, (90, 85, NEG, NAN)], end=85), closing_window=4) == (CENSORED, 85)
+    assert _derive(_study([BASELINE, _quantified(85, nominal=90)], end=85)) == (EVENT, 85)
+    assert _derive(_study([BASELINE, (90, 85, NEG, NAN)], end=85, reason=EndReason.WITHDRAWN)) == (CENSORED, 85)
+    assert _derive(_study([BASELINE, (90, 85, NEG, NAN)], end=85, death=88)) == (DEATH, 88)
+    assert _derive(_study([BASELINE, (90, 85, NEG, NAN)], end=85, death=91)) == (CENSORED, 90)
+
+
+def test_closing_visits_spread_over_their_window_do_not_raise_the_incidence() -> None:
+    """100 patients at each day 83, ..., 97, five of them positive: 5%, not more by censoring the early negative ones."""
+    from cmvsim.estimators.competing import aalen_johansen
+
+    derived = [
+        _derive(_study([BASELINE, _quantified(day, nominal=90) if k < 5 else (90, day, NEG, NAN)], end=day))
+        for day in range(83, 98)
+        for k in range(100)
+    ]
+    cause, time = (np.array([column], dtype=np.float64) for column in zip(*derived, strict=True))
+    got = aalen_johansen(time, cause.astype(np.int8), 90.0)
+    np.testing.assert_allclose(np.ravel(got.estimate), 0.05, rtol=1e-12)

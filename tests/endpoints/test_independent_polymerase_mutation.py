@@ -38,7 +38,7 @@ def answer(d: Diary, gene: str, least: Change) -> str | bool:
     begun = min((a for drug in ("aciclovir", "valaciclovir") for a, _ in d.courses.get(drug, [])), default=math.inf)
     if begun >= min(d.end, 90):
         return "not exposed"
-    drugs = ("valganciclovir", "ganciclovir", "foscarnet", "cidofovir")
+    drugs = ("valganciclovir", "ganciclovir", "foscarnet", "cidofovir", *(["maribavir"] if gene == "UL97" else []))
     stop = min((a for drug in drugs for a, _ in d.courses.get(drug, [])), default=math.inf)
     failed = False
     for day, genes in sorted(d.sequenced, key=lambda sample: sample[0]):
@@ -102,6 +102,13 @@ def _on_aciclovir(*sequenced: tuple[float, Change], **courses: tuple[float, floa
 )
 def test_by_hand(diary: Diary, value: int) -> None:
     assert int(ENTRY.derive(study_of([[diary]]), PLAN).value[0, 0]) == value
+
+
+def test_maribavir_selects_changes_of_the_kinase() -> None:
+    kinase = _choice("kinase")
+    seen = Diary(courses={"aciclovir": [(-5.0, NAN)]}, sequenced=[(20.0, (NO, KNOWN, NO))])
+    given = Diary(courses={**seen.courses, "maribavir": [(10.0, 40.0)]}, sequenced=seen.sequenced)
+    assert derivation(ENTRY, kinase, study_of([[seen, given]]), PLAN).value.tolist() == [[1, -1]]
 
 
 def test_the_closing_sample_counts_although_late() -> None:

@@ -144,6 +144,7 @@ def test_possible_disease_does_not_count_and_unsaid_certainty_does() -> None:
     assert one("cmv_disease", both) == (40, 1)
     assert one("cmv_disease", replace(both, certainty=[-1, 2])) == (20, 1)
     assert one("cmv_disease", replace(both, certainty=[0, 0])) == (90, 0)
+    assert one("cmv_reactivation", both, definition="clinically_significant") == (40, 1), "nor is it clinically significant"
     dies = replace(both, end=40.0, reason=EndReason.DEATH, death=40.0)
     assert one("cmv_disease", dies) == (40, 1), "disease on the day of death counts"
     assert one("cmv_disease", replace(dies, end=39.0, death=39.0)) == (39, 2)

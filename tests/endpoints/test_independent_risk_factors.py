@@ -76,13 +76,15 @@ def known(d: Diary, name: str, evening: float) -> float:
 
 
 def outcome(d: Diary) -> tuple[float, int]:
-    """Day and cause, death and transplantation competing."""
-    first = first_quantified(d)
+    """Day and cause, death and transplantation competing; a closing visit of day 83 to 89 completes the window."""
+    end, codes = d.end, {EndReason.DEATH: 2, EndReason.HCT: 3}
+    if d.reason is EndReason.COMPLETED and 83 <= end < 90:
+        dies = end < d.death <= 90
+        end, codes[d.reason] = (d.death, 2) if dies else (max(end, 90.0 if not d.death <= end else end), 0)
+    first = first_quantified(replace(d, end=end))
     if first < math.inf:
         return first, 1
-    if d.end <= 90:
-        return d.end, {EndReason.DEATH: 2, EndReason.HCT: 3}.get(d.reason, 0)
-    return 90.0, 0
+    return (end, codes.get(d.reason, 0)) if end <= 90 else (90.0, 0)
 
 
 @settings(max_examples=25, deadline=None)
