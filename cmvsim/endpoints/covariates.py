@@ -251,13 +251,18 @@ _ALL = (
         partial(_courses, ("aciclovir", "valaciclovir"), False),
     ),
     Covariate(
-        "severe_crs", "CRS of grade 3 or more", "time-dependent", "once reached", _TOXICITY, partial(_event, "crs", SEVERE)
+        "severe_crs",
+        "CRS that reached grade 3 or more",
+        "time-dependent",
+        "from its onset",
+        _TOXICITY,
+        partial(_event, "crs", SEVERE),
     ),
     Covariate(
         "severe_icans",
-        "ICANS of grade 3 or more",
+        "ICANS that reached grade 3 or more",
         "time-dependent",
-        "once reached",
+        "from its onset",
         _TOXICITY,
         partial(_event, "icans", SEVERE),
     ),

@@ -72,10 +72,14 @@ def _time_lost(derived: TimeToEvent, plan: AnalysisSpec) -> dict[str, Estimates]
     return {"days": restricted_mean_time_lost(derived.time, derived.cause, float(plan.window), level=plan.level)}
 
 
+CRUDE = "biased downwards: who is censored counts as free of the event"
+
 INCIDENCE = (
     EstimatorChoice("aalen_johansen", "Cumulative incidence (Aalen-Johansen)", aalen_johansen_at_window),
-    EstimatorChoice("crude_wilson", "Crude proportion, Wilson", crude_proportion("wilson")),
-    EstimatorChoice("crude_clopper_pearson", "Crude proportion, Clopper-Pearson", crude_proportion("clopper-pearson")),
+    EstimatorChoice("crude_wilson", "Crude proportion, Wilson", crude_proportion("wilson"), note=CRUDE),
+    EstimatorChoice(
+        "crude_clopper_pearson", "Crude proportion, Clopper-Pearson", crude_proportion("clopper-pearson"), note=CRUDE
+    ),
     EstimatorChoice(
         "one_minus_km", "1 - Kaplan-Meier", one_minus_kaplan_meier, note="biased: treats competing deaths as censored"
     ),

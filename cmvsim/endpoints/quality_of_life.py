@@ -1,7 +1,7 @@
 """Health-related quality of life with and without CMV: EQ-5D index, visual analogue scale and dimensions.
 
 The primary estimate is the difference between visits on or after a qualifying CMV sample and visits without one, while
-alive, adjusted for the baseline and for each visit's mean, by independence estimating equations with robust standard errors,
+alive, adjusted for the baseline and for each visit's mean, by independence estimating equations with a small-sample sandwich variance,
 for each instrument apart. Missing questionnaires are left as they are: the analysis assumes that, given visit, baseline and CMV
 status, those who answer are like those who do not.
 """
@@ -20,6 +20,7 @@ from cmvsim.endpoints import visits
 from cmvsim.endpoints.analysis import AnalysisSpec
 from cmvsim.endpoints.base import Estimand, EstimatorChoice, at_each_size
 from cmvsim.endpoints.derived import Longitudinal
+from cmvsim.estimators.gee import VisitEffects
 from cmvsim.estimators.intervals import normal_quantile
 from cmvsim.models.history import History, Process
 from cmvsim.valuation import DIMENSIONS
@@ -51,19 +52,28 @@ def _exposed(derived: Longitudinal, mine: BoolArray) -> IntArray:
     return np.asarray((seen.any(axis=-1) & mine).sum(axis=1), dtype=np.int64)
 
 
+def _coefficient(outcome: FloatArray, covariates: FloatArray, plan: AnalysisSpec, effects: VisitEffects) -> Estimates:
+    """Coefficient of the first covariate by independence estimating equations.
+
+    With the variance of Mancl and DeRouen (2001) and Student's t: few patients have CMV, and the plain sandwich with normal
+    limits covered 90% instead of 95% in studies of 150 patients.
+    """
+    from cmvsim.estimators.gee import gee
+
+    return gee(outcome, covariates, effects=effects, correction="mancl-derouen", reference="t", level=plan.level).term(0)
+
+
 def difference(what: str) -> Estimate:
     """Adjusted difference with against without CMV at visits, by instrument: estimating equations."""
 
     def estimate(derived: Longitudinal, plan: AnalysisSpec) -> dict[str, Estimates]:
-        from cmvsim.estimators.gee import gee
-
         found = {}
         shape = derived.value.shape
         covariates = np.stack([derived.exposed, np.broadcast_to(derived.baseline[..., None], shape)], axis=-1)
         for place, group in enumerate(derived.groups):
             mine = _of_group(derived, place)
             outcome = np.where(mine[..., None], derived.value, np.nan)
-            got = _with_variation(outcome, derived.baseline, mine, covariates, lambda y, x: gee(y, x, level=plan.level).term(0))
+            got = _with_variation(outcome, derived.baseline, mine, covariates, lambda y, x: _coefficient(y, x, plan, "visit"))
             found[f"{group} {what}"] = replace(got, events=_exposed(derived, mine))
         return found
 
@@ -106,8 +116,6 @@ def area_difference(what: str) -> Estimate:
     """Difference of the mean over time (trapezoids from the baseline to the last answer), ever against never with CMV."""
 
     def estimate(derived: Longitudinal, plan: AnalysisSpec) -> dict[str, Estimates]:
-        from cmvsim.estimators.gee import gee
-
         found = {}
         average, ever = time_average(derived)
         for place, group in enumerate(derived.groups):
@@ -119,7 +127,7 @@ def area_difference(what: str) -> Estimate:
                 derived.baseline,
                 mine,
                 covariates,
-                lambda y, x: gee(y, x, effects="intercept", level=plan.level).term(0),
+                lambda y, x: _coefficient(y, x, plan, "intercept"),
             )
             found[f"{group} {what}"] = replace(got, events=((ever > 0) & mine).sum(axis=1))
         return found
@@ -273,7 +281,7 @@ ESTIMATORS = (
         "mean_difference",
         derive=visits.longitudinal(visits.index, death_as=0.0),
         terms=_named("index"),
-        note="visits after death count as 0; missing questionnaires as they are",
+        note="visits after death count as 0; who dies early stays without CMV at them (immortal time)",
     ),
     EstimatorChoice(
         "mixed_model",

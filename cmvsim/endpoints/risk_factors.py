@@ -109,7 +109,6 @@ def _cox(derived: StartStop, rows: slice | IntArray, x: FloatArray, plan: Analys
         derived.cause[rows],
         x,
         entry=derived.entry[rows],
-        cluster=derived.patient[rows],
         level=plan.level,
     )
 

@@ -129,7 +129,7 @@ def _rows(diaries: list[Diary]) -> list[tuple[float, int, int, float]]:
 def test_the_difference_is_least_squares_with_visit_means_and_baseline(cohort: tuple[list[Diary], Longitudinal]) -> None:
     diaries, derived = cohort
     got = by_term(_choice("gee").estimate(derived, PLAN, (40,)))
-    assert tuple(got) == _choice("gee").terms(PLAN) == ("EQ-5D-Y index", "EQ-5D-5L index")
+    assert tuple(got) == _choice("gee").terms(PLAN) == ("EQ-5D-5L index", "EQ-5D-Y index")
     rows = _rows(diaries)
     y = np.array([row[0] for row in rows])
     x = np.array([[e, b, *(float(k == day) for day in range(3))] for _, k, e, b in rows])
