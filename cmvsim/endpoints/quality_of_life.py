@@ -1,9 +1,9 @@
 """Health-related quality of life with and without CMV: EQ-5D index, visual analogue scale and dimensions.
 
-The primary estimate is the difference between visits on or after a qualifying CMV sample and visits without one, while
-alive, adjusted for the baseline and for each visit's mean, by independence estimating equations with a small-sample sandwich variance,
-for each instrument apart. Missing questionnaires are left as they are: the analysis assumes that, given visit, baseline and CMV
-status, those who answer are like those who do not.
+The primary estimate is the difference between visits on or after a qualifying CMV sample and visits without one, while alive,
+adjusted for the baseline and for each visit's mean, by independence estimating equations with a variance for small samples,
+for each instrument apart. Missing questionnaires are left as they are: the analysis assumes that, given visit, baseline and
+CMV status, those who answer are like those who do not.
 """
 
 from __future__ import annotations

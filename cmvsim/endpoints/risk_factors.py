@@ -2,7 +2,7 @@
 
 The primary model is the cause-specific Cox model of the first reactivation (same event, competing events and handling of
 prevalent DNAemia as the primary endpoint) with all covariates of the plan in one model; post-infusion covariates change over
-time as start-stop rows. Robust standard errors by patient.
+time as start-stop rows.
 
 A covariate that does not vary among those at risk when somebody reactivates tells nothing. It is left out of the model of
 that replicate: its own term is not estimable, the others are those of the model without it. Separation (a covariate without

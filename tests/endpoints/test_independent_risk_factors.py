@@ -170,8 +170,8 @@ def test_a_constant_covariate_is_left_out_and_the_others_are_those_without_it() 
             rows += [(n, -1, start, 0, d.age / 10, 0), (n, start, time, cause, d.age / 10, 1)]
         else:
             rows.append((n, -1, time, cause, d.age / 10, 0))
-    who, begin, end, cause, age, steroids = (np.array(column, dtype=float)[None] for column in zip(*rows, strict=True))
-    fit = cox(end, cause.astype(int), np.stack([age, steroids], axis=-1), entry=begin, cluster=who)
+    _, begin, end, cause, age, steroids = (np.array(column, dtype=float)[None] for column in zip(*rows, strict=True))
+    fit = cox(end, cause.astype(int), np.stack([age, steroids], axis=-1), entry=begin)
     assert fit.status[0] == Status.OK
     for name, place in (("age", 0), ("corticosteroids", 1)):
         got = terms[name]

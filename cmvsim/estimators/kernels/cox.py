@@ -180,8 +180,8 @@ def fit_cox(
                 if outcome != SEPARATION and recedes(step, x, n, p, t, dead, segment, late, start_at):
                     outcome = SEPARATION
                 break
-        if outcome == OK and _flat(information, p, rounding):
-            # a long step can end where the likelihood is level to rounding, which looks like a maximum
+        if outcome == NOT_CONVERGED or (outcome == OK and _flat(information, p, rounding)):
+            # a long step can end where the likelihood is level to rounding: it looks like a maximum, or stops the climb
             outcome = SEPARATION if recedes(beta, x, n, p, t, dead, segment, late, start_at) else NOT_CONVERGED
         if outcome == OK:
             # the step already at hand: the error it leaves is its square
