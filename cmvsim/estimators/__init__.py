@@ -23,6 +23,7 @@ from cmvsim.estimators.gee import GeeFit, gee, gee_working
 from cmvsim.estimators.group_tests import GroupTest, gray, logrank
 from cmvsim.estimators.hazards import cumulative_hazard, fleming_harrington_survival
 from cmvsim.estimators.interval_censored import IntervalCensoredFit, interval_censored
+from cmvsim.estimators.interval_parametric import IntervalRegressionFit, interval_regression
 from cmvsim.estimators.intervals import limits, normal_quantile
 from cmvsim.estimators.landmark import Landmark, landmark
 from cmvsim.estimators.logistic import CoefficientTest, LogisticFit, likelihood_ratio_test, logistic
@@ -53,6 +54,7 @@ __all__ = [
     "GeeFit",
     "GroupTest",
     "IntervalCensoredFit",
+    "IntervalRegressionFit",
     "Landmark",
     "LogisticFit",
     "MeanDifference",
@@ -85,6 +87,7 @@ __all__ = [
     "gee_working",
     "gray",
     "interval_censored",
+    "interval_regression",
     "kaplan_meier",
     "kendall",
     "landmark",
