@@ -67,8 +67,8 @@ NOT_ESTIMABLE = {
 """Primary estimands whose Monte Carlo SE may be 0."""
 NEVER_SPENT = {("cost_of_illness", "prophylaxis")}
 """Nobody takes letermovir in the registered study: exactly 0."""
-UNBOUNDED = 20.0
-"""No data in this size of study give such an SE of a log hazard ratio; a likelihood level to rounding does."""
+UNBOUNDED = 100.0
+"""SE of a log ratio beyond which there was no maximum; one of 40 patients with 7 events had a maximum with 63."""
 WIDE = 0.03
 """Coverage of an interval for a rate with few events is conservative, or, with clustered zeros, a little short."""
 
