@@ -13,7 +13,6 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from cmvsim.core.records import FloatArray, Status
 
@@ -174,6 +173,8 @@ def _derivatives(
 
 def _law(w: FloatArray, distribution: Distribution) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Survivor function, density and its derivative; ends at infinity have none."""
+    from scipy import special
+
     finite = np.isfinite(w)
     v = np.where(finite, np.clip(w, -700, 700), 0.0)
     if distribution in ("weibull", "exponential"):

@@ -1,7 +1,5 @@
 """Hot loops of the cohort engine (numba). Scalars and one-dimensional arrays only: passing records is slow."""
 
-from numba import config
+from cmvsim.estimators.kernels.machine_code import keep_apart
 
-from cmvsim.core import kernel_cache
-
-config.CACHE_DIR = kernel_cache.folder()  # type: ignore[attr-defined]  # set at run time
+keep_apart()
