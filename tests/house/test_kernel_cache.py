@@ -31,3 +31,28 @@ def test_a_change_of_any_kernel_changes_the_folder(tmp_path: Path, monkeypatch: 
     assert found[0] != found[1]
     monkeypatch.setenv("NUMBA_CACHE_DIR", "mine")
     assert kernel_cache.folder.__wrapped__() == "mine"
+
+
+def test_of_two_processes_that_compile_at_once_none_loads_the_code_of_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both read an empty index, both write their file, and the index of the first is the last to be written."""
+    from numba.core.caching import IndexDataCacheFile
+
+    import cmvsim.estimators.kernels
+
+    assert cmvsim.estimators.kernels is not None  # importing it names the files
+
+    def cache() -> IndexDataCacheFile:
+        return IndexDataCacheFile(str(tmp_path), "kernel", ("stamp", 1))
+
+    with monkeypatch.context() as stale:
+        stale.setattr(IndexDataCacheFile, "_load_index", lambda _: {})
+        for process, key in ((1, "a"), (2, "b")):
+            stale.setattr("os.getpid", lambda process=process: process)
+            cache().save(key, f"code of {key}")
+        stale.setattr("os.getpid", lambda: 1)
+        first = cache()
+        first._save_index({"a": first._data_name(1)})
+    assert cache().load("a") == "code of a"
+    assert cache().load("b") is None, "what the later index lost is compiled again"

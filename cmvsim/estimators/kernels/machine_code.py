@@ -20,7 +20,8 @@ def keep_apart() -> None:
     """Use the folder of the present sources, and name data files by process."""
     config.CACHE_DIR = kernel_cache.folder()  # type: ignore[attr-defined]  # set at run time
     index: Any = caching.IndexDataCacheFile
-    if not hasattr(index, "_data_name"):  # another numba: its own way, and no sharing of what is not known to be safe
+    if not hasattr(index, "_data_name"):  # another numba, not known to be safe: each process keeps its own code
+        config.CACHE_DIR = f"{kernel_cache.folder()}/{os.getpid()}"  # type: ignore[attr-defined]
         return
     index._data_name = _named_by_process  # noqa: SLF001
 
