@@ -206,7 +206,7 @@ def accrual(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Recruitment of SCENARIO: time to enrol, candidates screened, sites needed."""
+    """Recruitment of SCENARIO: time to enrol, screening, sites needed; waits and occupancy of what patients share."""
 
     def work() -> None:
         from cmvsim.report import accrual_text, power_text, programme_text
