@@ -30,7 +30,7 @@ check: $(READY)
 	$(BIN)/lint-imports --no-cache
 
 verify: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) -m verification --ignore tests/verification/test_checks_long.py
+	CMVSIM_EXPLORE=1 $(BIN)/python -m pytest -n $(JOBS) -m verification --ignore tests/verification/test_checks_long.py
 	$(BIN)/python -m tests.verification.write_report docs/verification
 
 bench: $(READY)

@@ -57,12 +57,17 @@ def first_detected(d: Diary) -> float:
     return min((day for day in days if day <= min(90, d.end)), default=math.inf)
 
 
+def monitored_until(d: Diary) -> float:
+    """Completed in the window of the last visit (from day 83) is monitored until day 90."""
+    return 90 if d.reason is EndReason.COMPLETED and d.end >= 83 else min(d.end, 90)
+
+
 def index_day(d: Diary, exposure: str) -> float:
     if exposure == "matching":
         return first_treated(d)
     if exposure == "matching_any_dnaemia":
         return first_detected(d)
-    days = [day for day, _ in sorted(d.events.get("cmv_disease", []))[:1] if 0 < day <= min(90, d.end)]
+    days = [day for day, _ in sorted(d.events.get("cmv_disease", []))[:1] if 0 < day <= monitored_until(d)]
     return min(days, default=math.inf)
 
 
@@ -103,11 +108,8 @@ def test_cost_tables_against_diaries(random: Random) -> None:
                     assert not derived.daily[r, n].any()
                     continue
                 first = index_day(d, name)
-                if d.reason is EndReason.COMPLETED and d.end >= 83:
-                    assert derived.monitored[r, n] == 90
-                else:
-                    assert derived.monitored[r, n] == min(d.end, 90)
-                assert derived.index[r, n] == first or (np.isnan(derived.index[r, n]) and first > min(d.end, d.death))
+                assert derived.monitored[r, n] == monitored_until(d)
+                assert derived.index[r, n] == first or (np.isnan(derived.index[r, n]) and first > min(monitored_until(d), d.death))
                 assert derived.exit[r, n] == known_until(d)
                 assert [int(k) for k in derived.key[r, n]] == [state(d, day) for day in range(1, 91)]
                 want = [[spent(d, day, c) for c in COMPONENTS] for day in range(1, 91)]
