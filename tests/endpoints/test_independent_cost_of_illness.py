@@ -109,7 +109,9 @@ def test_cost_tables_against_diaries(random: Random) -> None:
                     continue
                 first = index_day(d, name)
                 assert derived.monitored[r, n] == monitored_until(d)
-                assert derived.index[r, n] == first or (np.isnan(derived.index[r, n]) and first > min(monitored_until(d), d.death))
+                assert derived.index[r, n] == first or (
+                    np.isnan(derived.index[r, n]) and first > min(monitored_until(d), d.death)
+                )
                 assert derived.exit[r, n] == known_until(d)
                 assert [int(k) for k in derived.key[r, n]] == [state(d, day) for day in range(1, 91)]
                 want = [[spent(d, day, c) for c in COMPONENTS] for day in range(1, 91)]
