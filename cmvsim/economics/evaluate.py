@@ -17,6 +17,7 @@ from cmvsim.core.ledger import Component, Item, Ledger
 from cmvsim.core.records import FloatArray, IntArray
 from cmvsim.economics.settings import EvaluationSettings
 from cmvsim.economics.tail import tail_years
+from cmvsim.models.prophylaxis import Prophylaxis
 from cmvsim.models.quality_of_life import DAYS_PER_YEAR
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
@@ -78,6 +79,10 @@ class Outcomes:
         """Patients of one stratum."""
         return self._taken(np.flatnonzero(self.stratum == stratum))
 
+    def of_patients(self, who: IntArray) -> Outcomes:
+        """Some patients, by their index."""
+        return self._taken(who)
+
     def _taken(self, who: slice | IntArray) -> Outcomes:
         arrays = {name: getattr(self, name)[..., who] for name in ("cost", "quantity", "qaly", "life_years", "tail_qaly")}
         events = {name: values[..., who] for name, values in self.events.items()}
@@ -129,7 +134,8 @@ def _valued(
         model.quality_of_life, model.latent_health, population, states, lived, draws, settings.adult, settings.youth
     )
     quantity = quantities(ledger)
-    cost = priced(ledger, settings.unit_costs[place])
+    charged = ledger if settings.tested_on_drug else _without_tests_on_drug(ledger, after.prophylaxis)
+    cost = priced(charged, settings.unit_costs[place])
     if settings.pack_days:
         packs = np.ceil(quantity[Item.LETERMOVIR_DAY.code] / settings.pack_days) * settings.pack_days
         cost[Component.PROPHYLAXIS.code] = packs * settings.unit_costs[place, Item.LETERMOVIR_DAY.code]
@@ -165,6 +171,17 @@ def priced(ledger: Ledger, unit_costs: FloatArray) -> FloatArray:
     weights = ledger.quantity * unit_costs[ledger.item]
     flat = np.bincount(cell, weights=weights, minlength=len(Component) * ledger.patients)
     return flat.astype(np.float64, copy=False).reshape(len(Component), ledger.patients)
+
+
+def _without_tests_on_drug(ledger: Ledger, taken: Prophylaxis | None) -> Ledger:
+    """The ledger without planned tests that fall on days of letermovir."""
+    if taken is None:
+        return ledger
+    on_drug = (ledger.start >= taken.start[ledger.patient]) & (ledger.start < taken.stop[ledger.patient])
+    planned = (ledger.item == Item.CMV_PCR.code) & (ledger.component == Component.SURVEILLANCE_PLANNED.code)
+    keep = np.flatnonzero(~(planned & on_drug))
+    rows = {name: getattr(ledger, name)[keep] for name in ("patient", "start", "stop", "rate", "item", "component")}
+    return Ledger(ledger.patients, **rows)
 
 
 def _events(patients: PatientCourse, until: FloatArray, quantity: FloatArray) -> dict[str, FloatArray]:

@@ -39,6 +39,8 @@ class EvaluationSettings:
         Effective annual discount rates, past one year.
     prices
         The list that `unit_costs` come from.
+    tested_on_drug
+        False: planned tests that fall on days of letermovir are not charged.
     """
 
     strategies: tuple[str, ...]
@@ -50,15 +52,25 @@ class EvaluationSettings:
     rate_costs: float
     rate_effects: float
     prices: PriceList
+    tested_on_drug: bool = True
+
+    @property
+    def day_prices(self) -> FloatArray:
+        """(strategies,) price of a day of letermovir."""
+        return self.unit_costs[:, Item.LETERMOVIR_DAY.code]
 
     @classmethod
-    def of(cls, scenario: Scenario, strategies: Sequence[str] | None = None) -> EvaluationSettings:
+    def of(
+        cls, scenario: Scenario, strategies: Sequence[str] | None = None, prices: PriceList | None = None
+    ) -> EvaluationSettings:
         """Look everything up.
 
         Parameters
         ----------
         strategies
             Names to compare; the comparator is added in front. All by default.
+        prices
+            In place of the list that the scenario names: its prices as drawn or varied.
 
         Raises
         ------
@@ -70,7 +82,7 @@ class EvaluationSettings:
             problem = f"{float(scenario.study.horizon):g} days: what is simulated is not discounted, so it ends within a year"
             raise InputError(Problem(problem, scenario.id, "study.horizon", f"at most {LONGEST:g}, and [economics.tail] beyond"))
         names = chosen(scenario, strategies)
-        prices = price_list(plan.price_list.value)
+        prices = prices or price_list(plan.price_list.value)
         prices.require(range(len(Item)), where=scenario.id)
         costs = np.tile(prices.unit_costs, (len(names), 1))
         for row, name in zip(costs, names, strict=True):
@@ -86,6 +98,7 @@ class EvaluationSettings:
             float(plan.discount_costs),
             float(plan.discount_effects),
             prices,
+            plan.tested_on_drug,
         )
 
     def with_letermovir_price(self, price: float) -> EvaluationSettings:

@@ -86,6 +86,8 @@ class EconomicsSpec(Spec):
         Letermovir by days taken, or by packs dispensed.
     pack_days
         Days in a pack.
+    tested_on_drug
+        False: planned tests that fall on days of letermovir are not charged (that fewer tests detect later is not followed).
     value_set, value_set_youth
         EQ-5D value sets; patients under 16 are valued by the latter, "" for the former's.
     discount_costs, discount_effects
@@ -102,6 +104,7 @@ class EconomicsSpec(Spec):
     letermovir_prices: Annotated[tuple[DosePrice, ...], Field(strict=False, min_length=1)]
     counted: Stated[Literal["days", "packs"]]
     pack_days: Number
+    tested_on_drug: bool = True
     value_set: Stated[str]
     value_set_youth: Stated[str]
     discount_costs: Probability
