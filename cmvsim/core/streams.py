@@ -186,6 +186,10 @@ STREAMS: dict[str, Kind] = {
     "capacity.other_ward_stays": Kind.EXPONENTIAL,
     "capacity.other_icu_admissions": Kind.UNIFORM,
     "capacity.other_icu_stays": Kind.EXPONENTIAL,
+    # trials of exponential causes, without a model (planning/exponential_trial.py); event: index = cause
+    "exponential.entry": Kind.UNIFORM,
+    "exponential.event": Kind.EXPONENTIAL,
+    "exponential.dropout": Kind.EXPONENTIAL,
     # resampling in analyses
     "analysis.bootstrap": Kind.UNIFORM,
 }
