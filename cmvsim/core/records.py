@@ -99,6 +99,14 @@ class Measure(StrEnum):
     EXPECTED_SCREENED = "expected_screened"
     SCREENED_QUANTILE = "screened_quantile"
     SHARE_ENROLLED = "share_enrolled"  # at a group of sites
+    RELATIVE_BIAS = "relative_bias"
+    STANDARDISED_BIAS = "standardised_bias"  # bias over the empirical SE
+    RELATIVE_SE_ERROR = "relative_se_error"  # model SE over empirical SE, minus 1
+    MSE = "mse"
+    COVERAGE_BIAS_ELIMINATED = "coverage_bias_eliminated"  # of the mean estimate
+    CI_WIDTH = "ci_width"
+    TYPE1 = "type1"  # share of replicates that reject a true null
+    POWER = "power"
 
 
 @dataclass(frozen=True, slots=True)
