@@ -79,7 +79,7 @@ class Verdict:
     Attributes
     ----------
     reasons
-        Measures that do not hold, in words.
+        Measures that do not hold, in words, failures first.
     declared
         Whether the estimator's own note says that it is shown for comparison; it then never fails a strict run.
     """
@@ -137,7 +137,7 @@ def verdicts(judged: Iterable[Judged], notes: dict[tuple[str, str], str]) -> lis
         note = notes.get((endpoint, estimator), "")
         reasons = tuple(
             f"{item.measure} {item.value:.3g} at N = {item.n} {'is unclear' if item.verdict == 'unclear' else 'fails'}"
-            for item in items
+            for item in sorted(items, key=lambda item: -ORDER.index(item.verdict))
             if item.verdict != "holds"
         )
         made.append(Verdict(endpoint, estimator, term, word, any(told in note for told in DECLARED), reasons))

@@ -56,9 +56,12 @@ def _limits(panels: Sequence[ZipData]) -> tuple[float, float]:
     lows, highs = [], []
     for panel in panels:
         left, right = _drawn(panel.low, panel.link), _drawn(panel.high, panel.link)
-        lows.append(float(np.quantile(left[np.isfinite(left)], 0.02)))
-        highs.append(float(np.quantile(right[np.isfinite(right)], 0.98)))
-    low, high = min(lows), max(highs)
+        lows += list(np.quantile(left[np.isfinite(left)], [0.02])) if np.isfinite(left).any() else []
+        highs += list(np.quantile(right[np.isfinite(right)], [0.98])) if np.isfinite(right).any() else []
+    truth = float(_drawn(np.array(panels[0].truth), panels[0].link))
+    low, high = min([*lows, truth]), max([*highs, truth])
+    if not high > low:  # nothing to draw, or intervals of no width
+        return low - 1.0, high + 1.0
     return low - 0.03 * (high - low), high + 0.03 * (high - low)
 
 
@@ -88,8 +91,8 @@ def _zip_panel(axes: Axes, panel: ZipData, level: float, limits: tuple[float, fl
     axes.axvline(truth, color="black", lw=1.0)
     axes.axhline(100 * level, color=GREY, lw=1.0, ls="--")
     axes.set(xlim=limits, ylim=(0, 100))
-    share = covered.mean() if covered.size else np.nan
-    axes.set_title(f"N = {panel.n}: {share:.1%} covered", fontsize=9.5)
+    told = f"{covered.mean():.1%} covered" if covered.size else "no interval"
+    axes.set_title(f"N = {panel.n}: {told}", fontsize=9.5)
     if panel.link == "log":
         _log_ticks(axes, limits)
     elif 0 <= panel.truth <= 1 and limits[0] > -0.1 and limits[1] < 1.1:

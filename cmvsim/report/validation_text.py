@@ -51,7 +51,8 @@ def sentence(results: Mapping[str, Any]) -> str:
 def _named(item: Mapping[str, Any], several: bool) -> str:
     place = f"{item['scenario']} " if several else ""
     term = f" {item['term']}" if item["term"] else ""
-    return f"{place}{item['endpoint']} {item['estimator']}{term} ({item['reasons'][0]})"
+    reason = next((text for text in item["reasons"] if text.endswith(item["verdict"])), item["reasons"][0])
+    return f"{place}{item['endpoint']} {item['estimator']}{term} ({reason})"
 
 
 def verdict_table(results: Mapping[str, Any]) -> list[list[str]]:
@@ -85,7 +86,7 @@ def _cell(row: Mapping[str, Any] | None, name: str, form: str) -> str:
         return "-"
     text = f"{row['value']:{form}}"
     if name in WITH_ERROR and row["mcse"] is not None:
-        text += f" ({row['mcse']:.2g})"
+        text += f" ({row['mcse']:.1%})" if form.endswith("%") else f" ({row['mcse']:.2g})"
     failed = row["n_failed"] / max(row["n_ok"] + row["n_failed"], 1)
     if name in BOUNDED and failed > MANY_FAILURES and row["low"] is not None and row["high"] is not None:
         text += f" [{row['low']:.3g}, {row['high']:.3g}]"
