@@ -99,8 +99,6 @@ class Measure(StrEnum):
     EXPECTED_SCREENED = "expected_screened"
     SCREENED_QUANTILE = "screened_quantile"
     SHARE_ENROLLED = "share_enrolled"  # at a group of sites
-    TYPE1 = "type1"
-    POWER = "power"
     P_STOP_EFFICACY = "p_stop_efficacy"  # at the look named by `term`, of all studies
     P_STOP_FUTILITY = "p_stop_futility"
     P_STOP_HARM = "p_stop_harm"
@@ -111,6 +109,14 @@ class Measure(StrEnum):
     LOOK_EVENTS = "look_events"
     BOUNDARY = "boundary"  # of Z, for efficacy
     BOUNDARY_FUTILITY = "boundary_futility"
+    RELATIVE_BIAS = "relative_bias"
+    STANDARDISED_BIAS = "standardised_bias"  # bias over the empirical SE
+    RELATIVE_SE_ERROR = "relative_se_error"  # model SE over empirical SE, minus 1
+    MSE = "mse"
+    COVERAGE_BIAS_ELIMINATED = "coverage_bias_eliminated"  # of the mean estimate
+    CI_WIDTH = "ci_width"
+    TYPE1 = "type1"  # share of replicates that reject a true null
+    POWER = "power"
 
 
 @dataclass(frozen=True, slots=True)
