@@ -110,12 +110,12 @@ def evaluate(model: Model, draws: ChunkDraws, settings: EvaluationSettings, *, c
     """
     if model.latent_health is None:
         raise ValueError("quality of life was not converted to the latent scale")
-    made: dict[int, Outcomes] = {}
-    parts = []
+    first: PatientCourse | None = None
+    parts: list[Outcomes] = []
     for place, (_, patients) in enumerate(simulate_paired(model, draws, settings.strategies, cmv=cmv)):
-        known = made.get(id(patients.after))  # a strategy without a drug is the comparator itself
-        parts.append(known if known is not None else _valued(model, draws, settings, place, patients))
-        made[id(patients.after)] = parts[-1]
+        again = patients is first  # a strategy without a drug is the comparator itself
+        parts.append(parts[0] if again else _valued(model, draws, settings, place, patients))
+        first = first or patients
     return _stacked(settings.strategies, parts)
 
 

@@ -82,6 +82,17 @@ def test_a_strategy_without_a_drug_has_increments_of_exactly_0(settings: Evaluat
         np.testing.assert_array_equal(values[k], values[0])
 
 
+def test_a_strategy_is_the_same_whatever_stands_beside_it(
+    model: Model, settings: EvaluationSettings, outcomes: Outcomes
+) -> None:
+    for k, name in enumerate(settings.strategies[1:], start=1):
+        places = [0, k]
+        two = replace(settings, strategies=(settings.strategies[0], name), unit_costs=settings.unit_costs[places])
+        alone = evaluate(model, ChunkDraws(5, Role.DECISION, 0, PATIENTS), two)
+        np.testing.assert_array_equal(alone.cost, outcomes.cost[places])
+        np.testing.assert_array_equal(alone.qaly, outcomes.qaly[places])
+
+
 def test_equal_strategies_have_equal_outcomes(settings: EvaluationSettings, outcomes: Outcomes) -> None:
     one, other = settings.strategies.index("universal"), settings.strategies.index("again")
     np.testing.assert_array_equal(outcomes.cost[one], outcomes.cost[other])
