@@ -370,6 +370,7 @@ def test_the_page_of_type_one_errors_says_what_is_beyond_the_level(monkeypatch: 
 
     for module in (type1, type1_page):
         monkeypatch.setattr(module, "rejected", toy)
+        monkeypatch.setattr(module, "rejected_adjusted", toy)
     monkeypatch.setattr(type1_page, "EXPLAINED", {})
     text = type1_page.page(SMALL)
     assert "| 0.0300 / 0.0520 / 0.0610 | 0.80 / 0.80 / 0.80 |" in text

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from cmvsim.core.streams import CHUNK_REPLICATES
 from cmvsim.planning.claims import CONFOUNDED, NULL
 from tests.verification.common import SIZES, Size
-from tests.verification.type1 import ALPHA, BEYOND, EXPLAINED, Rejected, amount, rejected
+from tests.verification.type1 import ALPHA, BEYOND, EXPLAINED, Rejected, amount, rejected, rejected_adjusted
 
 Key = tuple[str, str, str]
 
@@ -84,7 +84,7 @@ def _claimed(size: Size) -> Iterator[str]:
     yield from _table(rows, verdict=True)
     yield from (
         "",
-        "Below the level: with few events a Wald interval of a log ratio is wide, since its standard error is largest where the",
+        "Below the level: with few events a Wald interval of a log ratio is wide, as its standard error is largest where the",
         "estimate is extreme, and many studies have no estimate at all (column beside): nobody exposed had the outcome, or",
         "everybody. Such a test errs on the safe side; what it lacks is power. It comes to its level as events grow.",
         "",
@@ -119,6 +119,7 @@ def _reported(size: Size) -> Iterator[str]:
 
 def _confounded(size: Size) -> Iterator[str]:
     rows = [row for row in rejected(CONFOUNDED, size) if row.claim.claims]
+    adjusted = [*rejected_adjusted(NULL, size), *rejected_adjusted(CONFOUNDED, size)]
     yield from (
         "## Shared causes: `null-confounded`",
         "",
@@ -128,3 +129,17 @@ def _confounded(size: Size) -> Iterator[str]:
     )
     yield from _table(rows, verdict=False)
     yield ""
+    yield from (
+        "Again, adjusted for the causes that a study measures (age, leukaemia, prior transplantation, current steroids,",
+        "tocilizumab, severe CRS and ICANS, neutropenia), in the same studies:",
+        "",
+    )
+    for name in (NULL, CONFOUNDED):
+        yield from (f"`{name}`:", "")
+        yield from _table([row for row in adjusted if row.scenario == name], verdict=False)
+        yield ""
+    yield from (
+        "What adjustment leaves is due to the immunosuppression score, which acts on both and which nobody measures: no model",
+        "of the tables removes it.",
+        "",
+    )
