@@ -31,7 +31,7 @@ from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_patients
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
-from cmvsim.verbs.running import FolderWork
+from cmvsim.verbs.running import FolderWork, check_workers
 from cmvsim.verbs.ui import Ui
 
 FORMAT = 1
@@ -80,6 +80,7 @@ def power(options: PowerOptions, place: Place, ui: Ui) -> RunOutcome:
         return RunOutcome(folder.path, read_results(folder.path), found=True)
     if folder.state is RunState.UNFINISHED and not place.force:
         ui.note(f"continuing the unfinished run in {folder.path}")
+    check_workers(place)
     calibration = reachable(scenario)
     with folder.open(force=place.force) as run:
         files, chunks = compute(scenario, calibration, question, request, FolderWork(run.chunks, place, ui))
