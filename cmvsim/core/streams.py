@@ -189,6 +189,10 @@ STREAMS: dict[str, Kind] = {
     # uncertain values of the scenario; one variate per draw, index = stable hash of the input's id, or of its group
     "parameters.value": Kind.NORMAL,
     "parameters.group": Kind.NORMAL,
+    # trials of exponential causes, without a model (planning/exponential_trial.py); event: index = cause
+    "exponential.entry": Kind.UNIFORM,
+    "exponential.event": Kind.EXPONENTIAL,
+    "exponential.dropout": Kind.EXPONENTIAL,
     # resampling in analyses
     "analysis.bootstrap": Kind.UNIFORM,
 }

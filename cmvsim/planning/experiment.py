@@ -44,6 +44,8 @@ class CohortExperiment:
         All batched estimators of each endpoint, or its primary one only.
     role, attempt
         Which streams: the study's own, or those of a confirmation.
+    estimators
+        Only these, whether primary or not, batched or not; none named: as `sensitivity` says.
     """
 
     scenario: ResolvedScenario
@@ -54,6 +56,7 @@ class CohortExperiment:
     seed: int
     role: Role = Role.STUDY
     attempt: int = 0
+    estimators: tuple[str, ...] = ()
 
     @property
     def plan(self) -> AnalysisSpec:
@@ -67,7 +70,7 @@ class CohortExperiment:
             (name, choice)
             for name in self.endpoints
             for place, choice in enumerate(endpoint(name).estimators)
-            if place == 0 or (self.sensitivity and choice.batched)
+            if (choice.id in self.estimators if self.estimators else place == 0 or (self.sensitivity and choice.batched))
         )
 
     def plan_of(self, choice: EstimatorChoice) -> AnalysisSpec:
@@ -94,6 +97,17 @@ class CohortExperiment:
         """One per endpoint, estimator and term."""
         return tuple(self.plans)
 
+    @cached_property
+    def choice_of(self) -> dict[RowKey, EstimatorChoice]:
+        """The estimator of each row."""
+        known = {(name, choice.id): choice for name, choice in self.choices}
+        return {key: known[key.endpoint, key.estimator] for key in self.rows}
+
+    @cached_property
+    def scales(self) -> dict[RowKey, str]:
+        """What the estimate of each row is."""
+        return {key: choice.scale for key, choice in self.choice_of.items()}
+
     @property
     def extras(self) -> tuple[str, ...]:
         """Samples analysed per study."""
@@ -112,6 +126,7 @@ class CohortExperiment:
                 "sensitivity": self.sensitivity,
                 "role": self.role.name,
                 "attempt": self.attempt,
+                **({"estimators": list(self.estimators)} if self.estimators else {}),
                 "baseline": self.baseline.as_dict(),
             },
             self.seed,
