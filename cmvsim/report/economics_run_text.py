@@ -14,7 +14,17 @@ from cmvsim.report.power_text import markdown_table
 __all__ = ["answer", "cells", "cheers", "decision_table", "long_table", "summary"]
 
 Z95 = 1.959963984540054
-FIRST = ("letermovir.", "economics.", "quality_of_life.changes", "preemptive_therapy.", "resources.cmv", "study.horizon")
+FIRST = (
+    *(
+        "letermovir.targets",
+        "letermovir.disease_ratio",
+        "letermovir.adherence",
+        "letermovir.rebound.ratio",
+        "letermovir.stopped",
+    ),
+    *("quality_of_life.changes.cmv", "quality_of_life.changes.antiviral", "preemptive_therapy.start_at", "resources.cmv."),
+    *("study.horizon", "economics.counted", "economics.budget.eligible"),
+)
 """What an evaluation rests on most: these assumptions are written out; the others are counted and stand in the results."""
 UNDISPUTED = 1e-9
 COMPONENTS = {
@@ -83,19 +93,29 @@ def _assumptions(results: Mapping[str, Any]) -> list[str]:
     s = results["settings"]
     tail = "life after the horizon is added" if s["tail"] else "nothing after the horizon counts"
     lines = ["## What this rests on, first of all", ""]
-    lines += [
-        f"- **The model is one of assumptions and of papers**: {len(results['assumptions'])} inputs have no paper behind them.",
-        "- **Letermovir is not licensed after CAR-T cells**; its effect is borrowed from allogeneic transplantation. It changes"
-        " who dies only through CMV disease and severe infections: an effect on death is not established.",
-        f"- **Horizon {s['horizon']:g} days** from infusion, {tail}; nothing within a year is discounted.",
-        f"- **Perspective**: {s['perspective']} ({s['price_list']}, {s['currency']} {s['price_year']}); the list holds {s['holds']}."
-        + ("" if s["index"] else " No price is carried to its year by an index."),
-        f"- **QALYs** integrate the expected EQ-5D index between events (value set {s['value_set']}; under 16 years "
-        f"{s['value_set_youth'] or s['value_set']}, which no French set replaces); the path of children under 4, who have no"
-        " questionnaire, is that of their stratum; death is 0.",
-        f"- **A day of letermovir** costs {', '.join(sorted({euros(p, 2) for p in s['letermovir_prices'].values()}))} "
-        f"{s['currency']}; {s['counted']} are counted. France has no threshold: a range is shown.",
-    ]
+    youth = s["value_set_youth"] or s["value_set"]
+    paid = ", ".join(sorted({euros(p, 2) for p in s["letermovir_prices"].values()}))
+    index = "" if s["index"] else " No price is carried to its year by an index."
+    lines.append(
+        f"- **The model is one of assumptions and of papers**: {len(results['assumptions'])} inputs have no paper behind them."
+    )
+    lines.append(
+        "- **Letermovir is not licensed after CAR-T cells**; its effect is borrowed from allogeneic transplantation. It changes "
+        "who dies only through CMV disease and severe infections: an effect on death is not established."
+    )
+    lines.append(f"- **Horizon {s['horizon']:g} days** from infusion, {tail}; nothing within a year is discounted.")
+    lines.append(
+        f"- **Perspective**: {s['perspective']} ({s['price_list']}, {s['currency']} {s['price_year']}); the list holds "
+        f"{s['holds']}.{index}"
+    )
+    lines.append(
+        f"- **QALYs** integrate the expected EQ-5D index between events (value set {s['value_set']}; under 16 years {youth}, as no "
+        "French youth set exists); the path of children under 4, who have no questionnaire, is that of their stratum; death is 0."
+    )
+    lines.append(
+        f"- **A day of letermovir** costs {paid} {s['currency']}; {s['counted']} are counted. France has no threshold: a range "
+        "is shown."
+    )
     guessed = [f"{item} {euros(c['price'], 0)}" for item, c in s["unit_costs"].items() if c["grade"] == "assumed"]
     if guessed:
         lines.append(f"- **Prices with no paper behind them**: {'; '.join(guessed)}.")
@@ -113,8 +133,10 @@ def _settings_lines(results: Mapping[str, Any]) -> list[str]:
         if not row["icer_refused"]
     ]
     lines = [
-        f"{results['patients']:,} patients, the same under every strategy. Intervals are of patient sampling (paired): how well "
-        "these inputs are worked out, not how well they are known."
+        (
+            f"{results['patients']:,} patients, the same under every strategy. Intervals are of patient sampling (paired): how "
+            "well these inputs are worked out, not how well they are known."
+        )
     ]
     if given:
         lines.append(f"ICER against {results['settings']['comparator']} with Fieller's interval: {'; '.join(given)}.")
@@ -135,8 +157,10 @@ def _tables(results: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[str, An
     yield (
         "For which patients: strategies as rules",
         rules(results),
-        "Sensitivity and specificity of getting the drug, for clinically significant infection under the comparator. "
-        "`best possible`: the drug given only to those who would have one, whom no rule can find better.",
+        (
+            "Sensitivity and specificity of getting the drug, for clinically significant infection under the comparator. "
+            "`best possible`: the drug given only to those who would have one, whom no rule can find better."
+        ),
     )
     yield "By stratum", by_stratum(results), ""
     yield "Structural choices, one at a time", structural(results), "On fewer patients than the base case."
@@ -225,34 +249,33 @@ def rules(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Strategies as rules, and the best possible ones."""
     middle = results["thresholds"].index(results["shown_threshold"])
     threshold = euros(results["shown_threshold"])
-    table = []
-    for row in results["rules"]:
-        table.append(
-            {
-                "strategy": row["strategy"],
-                "treated": f"{100 * row['treated']:.0f}%",
-                "sensitivity": _percent(row["sensitivity"]),
-                "specificity": _percent(row["specificity"]),
-                "risk if treated, else": f"{_percent(row['risk_treated'], 1)}, {_percent(row['risk_others'], 1)}",
-                "NNT": "none" if row["needed_to_treat"] is None else f"{row['needed_to_treat']:.0f}",
-                f"net benefit at {threshold}": signed(row["net_benefit"][middle]["value"]),
-                "break-even price": euros(row["break_even_price"][middle]["value"], 1),
-            }
-        )
-    for row in results["oracle"]:
-        table.append(
-            {
-                "strategy": f"{row['strategy']}, best possible",
-                "treated": f"{100 * row['share']:.1f}%",
-                "sensitivity": "100%",
-                "specificity": "100%",
-                "risk if treated, else": "100.0%, 0.0%",
-                "NNT": "",
-                f"net benefit at {threshold}": f"{signed(row['net_benefit'][middle]['value'] * row['share'])}",
-                "break-even price": euros(row["break_even_price"][middle]["value"], 1),
-            }
-        )
-    return table
+    table = [
+        {
+            "strategy": row["strategy"],
+            "treated": f"{100 * row['treated']:.0f}%",
+            "sensitivity": _percent(row["sensitivity"]),
+            "specificity": _percent(row["specificity"]),
+            "risk if treated, else": f"{_percent(row['risk_treated'], 1)}, {_percent(row['risk_others'], 1)}",
+            "NNT": "none" if row["needed_to_treat"] is None else f"{row['needed_to_treat']:.0f}",
+            f"net benefit at {threshold}": signed(row["net_benefit"][middle]["value"]),
+            "break-even price": euros(row["break_even_price"][middle]["value"], 1),
+        }
+        for row in results["rules"]
+    ]
+    best = [
+        {
+            "strategy": f"{row['strategy']}, best possible",
+            "treated": f"{100 * row['share']:.1f}%",
+            "sensitivity": "100%",
+            "specificity": "100%",
+            "risk if treated, else": "100.0%, 0.0%",
+            "NNT": "",
+            f"net benefit at {threshold}": signed(row["net_benefit"][middle]["value"] * row["share"]),
+            "break-even price": euros(row["break_even_price"][middle]["value"], 1),
+        }
+        for row in results["oracle"]
+    ]
+    return table + best
 
 
 def _percent(value: float | None, digits: int = 0) -> str:
@@ -295,11 +318,19 @@ def structural(results: Mapping[str, Any]) -> list[dict[str, Any]]:
                     "more cost": signed(row["cost"]["value"]),
                     "more QALY": f"{gain:.5f}",
                     "of it after the horizon": share,
-                    "EUR per QALY": ratio(row["icer"]) if gain > 0 else "dominated",
+                    "EUR per QALY": _ratio(row),
                     "break-even price": euros(row["break_even_price"][middle]["value"], 1),
                 }
             )
     return table
+
+
+def _ratio(row: Mapping[str, Any]) -> str:
+    """Cost per QALY, or that there is none."""
+    cost, gain = row["cost"]["value"], row["qaly"]["value"]
+    if cost > 0:
+        return ratio(row["icer"]) if gain > 0 else "dominated"
+    return "dominates" if gain >= 0 else f"saves {ratio(row['icer'])} per QALY lost"
 
 
 def grid(results: Mapping[str, Any]) -> list[dict[str, Any]]:
