@@ -63,7 +63,8 @@ def _overall(results: Mapping[str, Any], giving: Sequence[Mapping[str, Any]]) ->
         per_qaly = f", {ratio(first['icer'])} EUR per QALY" if first["icer"] and first["icer"] > 0 else ""
         most = euros(results["thresholds"][-1])
         return (
-            f"**At today's price no use of letermovir compared here is worth it, up to {most} EUR per QALY.** {labels[first['strategy']]}: {euros(first['drug_cost'])} EUR of the drug per patient averts "
+            f"**At today's price no use of letermovir compared here is worth it, up to {most} EUR per QALY.** "
+            f"{labels[first['strategy']]}: {euros(first['drug_cost'])} EUR of the drug per patient averts "
             f"{euros(first['averted']['value'])} EUR of other costs and gains {first['qaly']['value']:.5f} QALY{per_qaly}."
         )
     names = "; ".join(
@@ -143,8 +144,8 @@ def _risk(rule: Mapping[str, Any], place: int, today: float) -> str:
     share = risk * today / price
     reach = f"{100 * share:.0f}%" if share <= 1 else "more than all of them"
     return (
-        f" Of those it treats {100 * risk:.0f}% would have such an infection; at today's price it would have to be about {reach} "
-        "(benefit in proportion to risk)."
+        f" Of those it treats {100 * risk:.0f}% would have such an infection; at today's price it would have to be about "
+        f"{reach} (benefit in proportion to risk)."
     )
 
 

@@ -12,7 +12,7 @@ from cmvsim.economics.net_benefit import decision_curves
 from cmvsim.economics.probabilistic import PsaDraws
 from cmvsim.economics.psa_tables import varied
 from cmvsim.report.economics_figures import Units, acceptability, losses, perfect_information, plane
-from cmvsim.report.economics_run_text import COMPONENTS
+from cmvsim.report.economics_run_tables import COMPONENTS
 from cmvsim.report.style import BLUE, GREEN, GREY, ORANGE, png
 
 PALETTE = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
