@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from cmvsim.app import run
 from cmvsim.core.errors import ExitCode
@@ -59,13 +60,46 @@ force_option = click.option("--force", is_flag=True, help="Compute afresh; the o
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the results as JSON on stdout.")
 quiet_option = click.option("--quiet", is_flag=True, help="No progress and notes; the answer stays.")
 jobs_option = click.option("--jobs", type=click.IntRange(min=-1), default=-1, help="Worker processes [default: all cores].")
-backend_option = click.option(
-    "--backend",
-    type=click.Choice(["loky", "threading"]),
-    default="loky",
-    show_default=True,
-    help="Kind of workers; the numbers do not depend on it.",
-)
+_SCHEDULER = "cmvsim.scheduler"
+
+
+def _keep_scheduler(context: click.Context, _parameter: click.Parameter, address: str | None) -> None:
+    context.meta[_SCHEDULER] = address
+
+
+def _workers(context: click.Context, parameter: click.Parameter, backend: str) -> Any:
+    """Kind of workers, with the address where there is one."""
+    address = context.meta.get(_SCHEDULER)
+    given = context.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
+    if address is not None and given and backend != "dask":
+        raise click.UsageError("--scheduler goes with --backend dask")
+    if backend != "dask" and address is None:
+        return backend
+    from cmvsim.verbs.place import Dask
+
+    return Dask(address)
+
+
+def backend_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--backend` and `--scheduler`, which the command gets as one value."""
+    command = click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        is_eager=True,
+        expose_value=False,
+        callback=_keep_scheduler,
+        help="Scheduler of a dask cluster, tcp://HOST:8786 [default with dask: local processes].",
+    )(command)
+    return click.option(
+        "--backend",
+        type=click.Choice(["loky", "threading", "dask"]),
+        default="loky",
+        show_default=True,
+        callback=_workers,
+        help="Kind of workers; the numbers do not depend on it.",
+    )(command)
+
+
 format_option = click.option(
     "--format",
     "form",

@@ -322,9 +322,15 @@ def replay(folder: Path, check: bool, jobs: int, backend: Any, as_json: bool, qu
 @cli.command()
 @click.argument("name", required=False)
 @click.argument("values", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--simulate", "replicates", type=int, help="Also simulate the trial of a formula of event times, so many times.")
+@seed_option
+@jobs_option
 @json_option
-def formula(name: str | None, values: tuple[str, ...], as_json: bool) -> None:
-    """Closed forms and exact methods: NAME KEY=VALUE...; without NAME their list, with NAME alone its parameters."""
+def formula(name: str | None, values: tuple[str, ...], replicates: int | None, seed: int, jobs: int, as_json: bool) -> None:
+    """Closed forms and exact methods: NAME KEY=VALUE...; without NAME their list, with NAME alone its parameters.
+
+    With --simulate the power of the test itself, in the trial that the formula assumes, stands beside the formula's.
+    """
 
     def work() -> None:
         from cmvsim.verbs import formula as verb
@@ -335,6 +341,8 @@ def formula(name: str | None, values: tuple[str, ...], as_json: bool) -> None:
             say(verb.describe(name))
         else:
             result = verb.formula(name, verb.read_pairs(values))
+            if replicates is not None:
+                result = verb.simulated(result, replicates, seed=seed, jobs=jobs)
             if as_json:
                 say_json(result.as_dict())
             else:

@@ -68,9 +68,13 @@ def _provenance(raw: Mapping[str, Any]) -> dict[str, Any]:
 def _uncertain(raw: Any) -> Any:
     if isinstance(raw, Uncertain):
         return raw
+    tied: dict[str, Any] = {}
+    if isinstance(raw, Mapping):
+        tied = _tied(raw)
+        raw = {key: value for key, value in raw.items() if key not in ("group", "correlation")}
     if isinstance(raw, Mapping) and set(raw) == {"kind", "parameters"}:  # the resolved form
         raw = {raw["kind"]: raw["parameters"]}
-    kinds = ("beta", "normal", "lognormal", "interval95", "gamma")
+    kinds = _KINDS
     if not isinstance(raw, Mapping) or len(raw) != 1:
         raise _fail("'uncertain' names one distribution", f"allowed: {', '.join(kinds)}, each with two numbers")
     ((kind, pair),) = raw.items()
@@ -95,7 +99,20 @@ def _uncertain(raw: Any) -> Any:
     }[kind]
     if not positive:
         raise _fail(f"{kind} = [{a:g}, {b:g}] is no distribution", "positive spread, low before high")
-    return Uncertain(kind=kind, parameters=(a, b))
+    return Uncertain(kind=kind, parameters=(a, b), **tied)
+
+
+def _tied(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Group and correlation of an uncertain value: both or neither."""
+    group, correlation = raw.get("group"), raw.get("correlation")
+    if group is None and correlation is None:
+        return {}
+    example = 'e.g. uncertain = { beta = [24, 55], group = "incidence", correlation = 0.5 }'
+    if not isinstance(group, str) or not group:
+        raise _fail("'correlation' is that of a group, which needs a name", example)
+    if isinstance(correlation, bool) or not isinstance(correlation, int | float) or not 0 <= correlation <= 1:
+        raise _fail(f"group '{group}' needs a correlation from 0 to 1, not {shown(correlation)}", example)
+    return {"group": group, "correlation": float(correlation)}
 
 
 def value_validator(unit: str, low: float, high: float, open_low: bool, whole: bool) -> Callable[[Any], Any]:
@@ -184,14 +201,16 @@ class Unit:
     name: str
 
 
+_KINDS = ("beta", "normal", "lognormal", "interval95", "gamma")
 _UNCERTAIN_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "minProperties": 1,
-    "maxProperties": 1,
     "additionalProperties": False,
+    "oneOf": [{"required": [kind]} for kind in _KINDS],
+    "dependentRequired": {"group": ["correlation"], "correlation": ["group"]},
     "properties": {
-        kind: {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
-        for kind in ("beta", "normal", "lognormal", "interval95", "gamma")
+        **{kind: {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2} for kind in _KINDS},
+        "group": {"type": "string", "minLength": 1},
+        "correlation": {"type": "number", "minimum": 0, "maximum": 1},
     },
 }
 _UNCERTAIN_SCHEMA["properties"]["lognormal"] = {

@@ -99,6 +99,24 @@ class Measure(StrEnum):
     EXPECTED_SCREENED = "expected_screened"
     SCREENED_QUANTILE = "screened_quantile"
     SHARE_ENROLLED = "share_enrolled"  # at a group of sites
+    P_STOP_EFFICACY = "p_stop_efficacy"  # at the look named by `term`, of all studies
+    P_STOP_FUTILITY = "p_stop_futility"
+    P_STOP_HARM = "p_stop_harm"
+    EXPECTED_N = "expected_n"  # patients enrolled when the study stops
+    EXPECTED_DURATION = "expected_duration"  # days from the start of the study to its decision
+    EXPECTED_OVERRUN = "expected_overrun"  # patients enrolled at the stop whose follow-up was not complete
+    LOOK_DAY = "look_day"
+    LOOK_EVENTS = "look_events"
+    BOUNDARY = "boundary"  # of Z, for efficacy
+    BOUNDARY_FUTILITY = "boundary_futility"
+    RELATIVE_BIAS = "relative_bias"
+    STANDARDISED_BIAS = "standardised_bias"  # bias over the empirical SE
+    RELATIVE_SE_ERROR = "relative_se_error"  # model SE over empirical SE, minus 1
+    MSE = "mse"
+    COVERAGE_BIAS_ELIMINATED = "coverage_bias_eliminated"  # of the mean estimate
+    CI_WIDTH = "ci_width"
+    TYPE1 = "type1"  # share of replicates that reject a true null
+    POWER = "power"
 
 
 @dataclass(frozen=True, slots=True)

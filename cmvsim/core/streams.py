@@ -189,6 +189,13 @@ STREAMS: dict[str, Kind] = {
     # randomisation lists: one variate per replicate and place of the list (or block); index = stratum
     "design.randomisation": Kind.UNIFORM,
     "design.block_size": Kind.UNIFORM,
+    # uncertain values of the scenario; one variate per draw, index = stable hash of the input's id, or of its group
+    "parameters.value": Kind.NORMAL,
+    "parameters.group": Kind.NORMAL,
+    # trials of exponential causes, without a model (planning/exponential_trial.py); event: index = cause
+    "exponential.entry": Kind.UNIFORM,
+    "exponential.event": Kind.EXPONENTIAL,
+    "exponential.dropout": Kind.EXPONENTIAL,
     # resampling in analyses
     "analysis.bootstrap": Kind.UNIFORM,
 }

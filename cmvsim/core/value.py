@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 from scipy import special, stats
 
 from cmvsim.core.records import FloatArray
@@ -33,11 +33,29 @@ class Uncertain(Spec):
 
     ``beta`` [a, b] on proportions; ``normal`` [mean, sd]; ``lognormal`` [median, sdlog]; ``interval95`` [low, high]:
     a normal (log-normal when `log` scale quantity is positive, logit-normal for proportions is *not* assumed) whose
-    central 95% is the interval; ``gamma`` [shape, scale].
+    central 95% is the interval; ``gamma`` [shape, scale]. Which scale an interval is read on, and how a distribution is
+    kept inside the range of its quantity, is for :class:`cmvsim.core.marginal.Marginal` to say.
+
+    Attributes
+    ----------
+    group, correlation
+        Inputs of one group are drawn with a common correlation (of their normal scores, 0 to 1); None: independent.
     """
 
     kind: Literal["beta", "normal", "lognormal", "interval95", "gamma"]
     parameters: tuple[float, float]
+    group: str | None = None
+    correlation: float | None = None
+
+    @model_serializer(mode="wrap")
+    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Independent inputs say nothing of groups."""
+        return {key: value for key, value in handler(self).items() if value is not None}
+
+    def human(self) -> dict[str, Any]:
+        """Write the table as a scenario file does."""
+        tied = {"group": self.group, "correlation": self.correlation} if self.group is not None else {}
+        return {self.kind: list(self.parameters), **tied}
 
     def quantile(self, u: FloatArray) -> FloatArray:
         """Invert uniforms `u` in (0, 1); any shape. No sampler whose consumption depends on a parameter is used."""

@@ -55,6 +55,7 @@ class EndReason(IntEnum):
     NEW_THERAPY = 3
     WITHDRAWN = 4
     LOST = 5
+    ONGOING = 6  # it had not ended at the data cut
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def cost_of(exposure: Exposure) -> Callable[[Study, AnalysisSpec], Cost]:
     def derive(study: Study, plan: AnalysisSpec) -> Cost:
         first, prevalent = first_day(study, plan, exposure)
         end, reason, window = study.disposition.end, study.disposition.reason, float(plan.window)
-        left = np.isin(reason, (EndReason.WITHDRAWN, EndReason.LOST))
+        left = np.isin(reason, (EndReason.WITHDRAWN, EndReason.LOST, EndReason.ONGOING))
         completed = (reason == EndReason.COMPLETED) & (end >= window - plan.closing_window)
         unfinished = (reason == EndReason.COMPLETED) & ~completed
         known = np.where(left | unfinished, np.minimum(end, window), window)

@@ -6,6 +6,7 @@ import numpy as np
 
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, IntArray
+from cmvsim.data.cut import infused
 from cmvsim.data.study import Study
 from cmvsim.endpoints.analysis import AnalysisSpec
 
@@ -22,9 +23,13 @@ def left_out(study: Study, plan: AnalysisSpec, disease: str | None = None) -> di
         If the plan asks for one part of a study that does not say which part its patients belong to.
     """
     reasons: dict[str, BoolArray] = {}
+    not_yet = ~infused(study)
+    if not_yet.any():
+        reasons["not infused by the data cut"] = not_yet
     if plan.parts != "pooled":
         code = PARTS.index(plan.parts)
-        reasons["other part of the study"] = part_of(study, f'parts = "{plan.parts}"') != code
+        other = np.asarray(part_of(study, f'parts = "{plan.parts}"') != code)
+        reasons = also(reasons, "other part of the study", other, study)
     if disease is not None:
         other = ~np.array([name == disease for name in study.subjects.diseases])[study.subjects.stratum]
         reasons = also(reasons, "other disease", other, study)

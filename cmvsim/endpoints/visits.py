@@ -188,8 +188,8 @@ def cmv_status(study: Study, plan: AnalysisSpec) -> tuple[FloatArray, BoolArray]
 
 
 def _gone(study: Study, days: FloatArray) -> BoolArray:
-    """Withdrawn or lost before a visit: nobody is asked any more."""
-    left = np.isin(study.disposition.reason, (EndReason.WITHDRAWN, EndReason.LOST))
+    """Withdrawn, lost, or cut off before a visit: nobody is asked any more."""
+    left = np.isin(study.disposition.reason, (EndReason.WITHDRAWN, EndReason.LOST, EndReason.ONGOING))
     return np.asarray(left[..., None] & (study.disposition.end[..., None] < days))
 
 

@@ -218,7 +218,7 @@ class Parameter(Spec):
         if self.varies is not None:
             table["varies"] = self.varies.human()
         if self.uncertain is not None:
-            table["uncertain"] = {self.uncertain.kind: list(self.uncertain.parameters)}
+            table["uncertain"] = self.uncertain.human()
         table["evidence"] = self.id
         if self.grade == "assumed":
             table["assumed"] = self.reason

@@ -2,7 +2,9 @@
 
 Every function takes a column of numbers with the column of their status codes. Means, quantiles and standard
 deviations go over the usable replicates (status usable and number present), with their count beside them; a
-proportion says whether failed replicates count as not met or are left out.
+proportion says whether failed replicates count as not met or are left out. Failed replicates stay in the denominator
+of the bounds that stand beside shares and means: `low` and `high` are what the figure over ALL replicates would be
+had each failed one given its worst and its best plausible value.
 
 Sources
 -------
@@ -15,7 +17,7 @@ Leeden R (1999), Stat Comput 9:3 (delete-m_j jackknife).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -44,12 +46,17 @@ class Summary:
         Usable replicates.
     n_failed
         The others.
+    low, high
+        What the figure over all replicates would be had every failed one the worst and the best plausible value; equal to
+        `value` when none failed, None where no bounds are stated. Of a share, `low` is as planned (failed = not met).
     """
 
     value: float
     mcse: float
     n_ok: int
     n_failed: int
+    low: float | None = None
+    high: float | None = None
 
 
 def usable(status: FloatArray, *columns: FloatArray) -> BoolArray:
@@ -60,14 +67,52 @@ def usable(status: FloatArray, *columns: FloatArray) -> BoolArray:
     return mask
 
 
-def mean(column: FloatArray, status: FloatArray) -> Summary:
-    """Mean over usable replicates; MCSE = SD / sqrt(n) (Morris, table 6, bias)."""
+def mean(column: FloatArray, status: FloatArray, *, plausible: tuple[float, float] | None = None) -> Summary:
+    """Mean over usable replicates; MCSE = SD / sqrt(n) (Morris, table 6, bias).
+
+    Parameters
+    ----------
+    column, status
+        Numbers and status codes.
+    plausible
+        Smallest and largest value that a failed replicate may have had (:func:`plausible_range`): gives the bounds of the
+        mean over all replicates.
+    """
     mask = usable(status, column)
     values = column[mask]
+    low, high = _mean_bounds(values, mask.size, plausible) if plausible is not None else (None, None)
     if values.size == 0:
-        return _summary(np.nan, np.nan, mask)
+        return replace(_summary(np.nan, np.nan, mask), low=low, high=high)
     mcse = values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else np.nan
-    return _summary(values.mean(), mcse, mask)
+    return replace(_summary(values.mean(), mcse, mask), low=low, high=high)
+
+
+def _mean_bounds(values: FloatArray, total: int, plausible: tuple[float, float]) -> tuple[float, float]:
+    failed = total - values.size
+    if failed == 0:
+        return float(values.mean()), float(values.mean())
+    # A failed replicate is never outside the values seen, whatever range was declared.
+    ends = (min(plausible[0], values.min()), max(plausible[1], values.max())) if values.size else plausible
+    return float((values.sum() + failed * ends[0]) / total), float((values.sum() + failed * ends[1]) / total)
+
+
+def plausible_range(column: FloatArray, status: FloatArray) -> tuple[float, float]:
+    """What a failed replicate may have given, where the scale has no bounds of its own.
+
+    As far from the median of the usable ones as the farthest of them, on either side. The range of the usable ones alone
+    will not do: an analysis that fails whenever its estimate is large has never been seen to give a large one.
+
+    Returns
+    -------
+    tuple of float
+        Infinite when nothing is usable.
+    """
+    values = column[usable(status, column)]
+    if values.size == 0:
+        return -np.inf, np.inf
+    centre = float(np.median(values))
+    reach = float(np.abs(values - centre).max())
+    return centre - reach, centre + reach
 
 
 def proportion(met: BoolArray, status: FloatArray, *, among: Literal["all", "usable"] = "all") -> Summary:
@@ -90,10 +135,12 @@ def proportion(met: BoolArray, status: FloatArray, *, among: Literal["all", "usa
     """
     mask = usable(status)
     total = mask.size if among == "all" else int(mask.sum())
+    hits = np.count_nonzero(met & mask)
+    low, high = (hits / mask.size, (hits + mask.size - int(mask.sum())) / mask.size) if mask.size else (None, None)
     if total == 0:
-        return _summary(np.nan, np.nan, mask)
-    share = np.count_nonzero(met & mask) / total
-    return _summary(share, wilson_se(share, total), mask)
+        return replace(_summary(np.nan, np.nan, mask), low=low, high=high)
+    share = hits / total
+    return replace(_summary(share, wilson_se(share, total), mask), low=low, high=high)
 
 
 def wilson_se(share: float, total: int) -> float:
@@ -126,12 +173,12 @@ def quantile(column: FloatArray, status: FloatArray, level: float) -> Summary:
     return _summary(value, mcse, mask)
 
 
-def standard_deviation(column: FloatArray, status: FloatArray) -> Summary:
+def standard_deviation(column: FloatArray, status: FloatArray, *, normal: bool = False) -> Summary:
     """Empirical standard error: SD over usable replicates.
 
     MCSE by the delta method from Var(s^2) = (m4 - s^4 (n - 3)/(n - 1)) / n (Mood, Graybill and Boes), valid
-    for any distribution with a fourth moment. Under normality it is SD / sqrt(2(n - 1)), the form of Morris'
-    table 6, which is too small for heavy-tailed estimates.
+    for any distribution with a fourth moment. `normal` takes the form of Morris' table 6, SD / sqrt(2(n - 1)),
+    which is too small for heavy-tailed estimates.
     """
     mask = usable(status, column)
     values = column[mask]
@@ -142,6 +189,8 @@ def standard_deviation(column: FloatArray, status: FloatArray) -> Summary:
     variance = float(deviation @ deviation) / (n - 1)
     if variance == 0:
         return _summary(0.0, 0.0, mask)
+    if normal:
+        return _summary(np.sqrt(variance), np.sqrt(variance / (2 * (n - 1))), mask)
     fourth = float(np.mean(deviation**4))
     # The estimated variance of s^2 can be slightly negative for two-point distributions.
     variance_of_variance = max(0.0, (fourth - variance**2 * (n - 3) / (n - 1)) / n)

@@ -16,6 +16,7 @@ import numpy as np
 from cmvsim.core.errors import CmvsimError
 from cmvsim.core.records import FloatArray
 from cmvsim.core.streams import CHUNK_REPLICATES
+from cmvsim.montecarlo.cluster import Cluster
 from cmvsim.montecarlo.experiment import (
     TRACEBACKS_KEPT,
     Experiment,
@@ -27,7 +28,8 @@ from cmvsim.montecarlo.experiment import (
 from cmvsim.montecarlo.stopping import Judgement, Stopping
 from cmvsim.runs.chunk_store import ChunkStore
 
-Backend = Literal["loky", "threading"]
+Backend = Literal["loky", "threading", "dask"] | Cluster
+"""Processes, threads, a dask cluster of local processes for this run alone, or any dask cluster for several runs."""
 Progress = Callable[[int, int, float], None]
 """Called with replicates done, replicates in all, and replicates per second of this process."""
 
@@ -102,9 +104,9 @@ def run(
     store
         From :func:`open_store`; the caller holds its folder's lock.
     jobs
-        Workers; 1 computes in this process, -1 uses all cores.
+        Workers; 1 computes in this process, -1 uses all cores. A cluster with a scheduler of its own has its own.
     backend
-        "loky" (processes) or "threading".
+        "loky" (processes), "threading", "dask" or a :class:`~cmvsim.montecarlo.cluster.Cluster`.
     stopping
         Without it a run never stops early.
     progress
@@ -143,8 +145,9 @@ def _complete(experiment: Experiment, store: ChunkStore, replicates: int, jobs: 
     wanted = range(_chunks(replicates))
     missing = [index for index in wanted if index not in store]
     meter.stored(len(wanted) - len(missing))
-    workers = min(joblib.effective_n_jobs(jobs), len(missing))
-    with closing(_computed(experiment, missing, workers, backend)) as finished:
+    if not missing:
+        return
+    with closing(_computed(experiment, missing, joblib.effective_n_jobs(jobs), backend)) as finished:
         for index, chunk in finished:
             store.put(index, chunk.values, chunk.extras, [failure.as_dict() for failure in chunk.failures])
             meter.finished()
@@ -154,6 +157,15 @@ def _computed(
     experiment: Experiment, missing: Sequence[int], workers: int, backend: Backend
 ) -> Generator[tuple[int, Replicates], None, None]:
     """Yield chunks as they finish, in whatever order."""
+    if backend == "dask":
+        with Cluster() as cluster:
+            yield from _computed(experiment, missing, workers, cluster)
+        return
+    if isinstance(backend, Cluster):
+        backend.connect(workers)
+        yield from backend.computed(compute_chunk, experiment, missing)
+        return
+    workers = min(workers, len(missing))
     if workers <= 1:
         for index in missing:
             yield compute_chunk(experiment, index)

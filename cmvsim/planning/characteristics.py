@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,11 @@ ASSURANCE_LEVEL = 0.80
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure of ``results.json``."""
+    """One figure of ``results.json``.
+
+    `low` and `high` are its bounds over all replicates, failed ones at their worst and best plausible value; see
+    :class:`~cmvsim.montecarlo.mcse.Summary`.
+    """
 
     n: int
     endpoint: str
@@ -36,6 +40,8 @@ class Row:
     mcse: float
     n_ok: int
     n_failed: int
+    low: float | None = None
+    high: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -55,6 +61,7 @@ def characteristics(
     half_width: float | None,
     level: float,
     handling: Mapping[RowKey, str] | None = None,
+    scales: Mapping[RowKey, str] | None = None,
 ) -> list[Row]:
     """All measures of all analyses at the given sizes.
 
@@ -71,6 +78,8 @@ def characteristics(
     handling
         How each analysis handles relapse, which says the truth it is judged against; without it, that of the first value
         of its endpoint.
+    scales
+        What each estimate is (:data:`cmvsim.endpoints.base.SCALES`), which says what a failed replicate may have given.
     """
     truth = {(value.endpoint, value.relapse, value.kind, value.term): value for value in estimands}
     own = {value.endpoint: value.relapse for value in reversed(estimands)}
@@ -79,17 +88,41 @@ def characteristics(
         for key in result.experiment.rows:
             relapse = handling[key] if handling is not None else own.get(key.endpoint, "")
             latent, protocol = (truth.get((key.endpoint, relapse, kind, key.term)) for kind in ("latent", "protocol"))
-            found = _analysis(result, size, key, latent, protocol, half_width, level)
-            rows += [_row(size, key, measure, summary) for measure, summary in found]
+            scale = scales[key] if scales is not None else ""
+            found = _analysis(result, size, key, latent, protocol, half_width, level, scale)
+            rows += [row_of(size, key, measure, summary) for measure, summary in found]
         samples = result.extra_column(size, "samples")
         summary = mcse.mean(samples, np.where(np.isnan(samples), float(Status.RAISED), float(Status.OK)))
-        rows.append(_row(size, RowKey(""), Measure.EXPECTED_SAMPLES, summary))
+        rows.append(row_of(size, RowKey(""), Measure.EXPECTED_SAMPLES, summary))
     return rows
 
 
-def _row(size: int, key: RowKey, measure: Measure, summary: Summary) -> Row:
+def row_of(size: int, key: RowKey, measure: Measure, summary: Summary) -> Row:
+    """A figure of the results."""
     names = (key.endpoint, key.stratum, key.strategy, key.estimator, key.term, measure.value)
-    return Row(size, *names, key.at, summary.value, summary.mcse, summary.n_ok, summary.n_failed)
+    told = (summary.value, summary.mcse, summary.n_ok, summary.n_failed, summary.low, summary.high)
+    return Row(size, *names, key.at, *told)
+
+
+RANGES: dict[str, tuple[float, float]] = {
+    "probability": (0.0, 1.0),
+    "p_value": (0.0, 1.0),
+    "risk_difference": (-1.0, 1.0),
+    "correlation": (-1.0, 1.0),
+}
+"""Scales with bounds of their own: a failed replicate may have given any of it."""
+
+
+def plausible(estimate: FloatArray, status: FloatArray, scale: str) -> tuple[float, float]:
+    """Values that a failed replicate may have given: all of its scale; of a ratio, as far from the median as any, in logs."""
+    if scale in RANGES:
+        return RANGES[scale]
+    if scale.endswith("ratio"):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.log(estimate)
+        low, high = mcse.plausible_range(np.where(np.isfinite(logs), logs, np.nan), status)
+        return float(np.exp(low)), float(np.exp(high))
+    return mcse.plausible_range(estimate, status)
 
 
 def _analysis(
@@ -100,6 +133,7 @@ def _analysis(
     protocol: EstimandValue | None,
     target: float | None,
     level: float,
+    scale: str,
 ) -> Iterator[tuple[Measure, Summary]]:
     """Measures of one analysis at one size, one column in memory at a time."""
     status = result.column(size, key, "status")
@@ -109,7 +143,8 @@ def _analysis(
     if target is not None:
         yield Measure.P_HALF_WIDTH_LE, mcse.proportion(width <= target, status)
     estimate = result.column(size, key, "estimate")
-    yield Measure.MEAN_ESTIMATE, mcse.mean(estimate, status)
+    ends = plausible(estimate, status, scale)
+    yield Measure.MEAN_ESTIMATE, mcse.mean(estimate, status, plausible=ends)
     yield Measure.EMPIRICAL_SE, mcse.standard_deviation(estimate, status)
     yield Measure.MODEL_SE, mcse.root_mean_square(result.column(size, key, "se"), status)
     low, high = result.column(size, key, "ci_low"), result.column(size, key, "ci_high")
@@ -118,8 +153,8 @@ def _analysis(
         (latent, Measure.BIAS_LATENT, Measure.COVERAGE_LATENT),
     ):
         if value is not None and np.isfinite(value.value):
-            error = mcse.mean(estimate - value.value, status)
-            yield bias, Summary(error.value, float(np.hypot(error.mcse, value.mcse)), error.n_ok, error.n_failed)
+            error = mcse.mean(estimate - value.value, status, plausible=(ends[0] - value.value, ends[1] - value.value))
+            yield bias, replace(error, mcse=float(np.hypot(error.mcse, value.mcse)))
             yield coverage, mcse.proportion((low <= value.value) & (value.value <= high), status, among="usable")
     yield from _feasibility(result, size, key, status, level)
 

@@ -38,6 +38,8 @@ class CohortExperiment(NestedStudies):
         All batched estimators of each endpoint, or its primary one only.
     role, attempt
         Which streams: the study's own, or those of a confirmation.
+    estimators
+        Only these, whether primary or not, batched or not; none named: as `sensitivity` says.
     """
 
     scenario: ResolvedScenario
@@ -48,6 +50,7 @@ class CohortExperiment(NestedStudies):
     seed: int
     role: Role = Role.STUDY
     attempt: int = 0
+    estimators: tuple[str, ...] = ()
 
     @property
     def plan(self) -> AnalysisSpec:
@@ -61,7 +64,7 @@ class CohortExperiment(NestedStudies):
             (name, choice)
             for name in self.endpoints
             for place, choice in enumerate(endpoint(name).estimators)
-            if place == 0 or (self.sensitivity and choice.batched)
+            if (choice.id in self.estimators if self.estimators else place == 0 or (self.sensitivity and choice.batched))
         )
 
     @property
@@ -86,6 +89,7 @@ class CohortExperiment(NestedStudies):
                 "sensitivity": self.sensitivity,
                 "role": self.role.name,
                 "attempt": self.attempt,
+                **({"estimators": list(self.estimators)} if self.estimators else {}),
                 "baseline": self.baseline.as_dict(),
             },
             self.seed,

@@ -70,6 +70,18 @@ class NestedStudies:
         """One per endpoint, estimator and term."""
         return tuple(self.plans)
 
+    @cached_property
+    def choice_of(self) -> dict[RowKey, EstimatorChoice]:
+        """The estimator of each row."""
+        return {
+            self.key(name, choice, term): choice for name, choice in self.choices for term in choice.terms(self.plan_of(choice))
+        }
+
+    @cached_property
+    def scales(self) -> dict[RowKey, str]:
+        """What the estimate of each row is."""
+        return {key: choice.scale for key, choice in self.choice_of.items()}
+
     @property
     def needs(self) -> frozenset[Process]:
         """Processes that the endpoints need."""

@@ -158,6 +158,7 @@ class Planner:
             half_width=target.half_width if target else None,
             level=self.scenario.spec.analysis.level,
             handling={key: plan.truth.relapse for key, plan in self._plans().items()},
+            scales=self._experiment((1,)).scales,
         )
 
     def _what_if(self, n: int) -> tuple[WhatIf, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from cmvsim.qualification import closed_forms, comparisons, event_times, installation, regressions
+from cmvsim.qualification import closed_forms, comparisons, economics, event_times, installation, regressions
 from cmvsim.qualification.cases import TOPICS, Case, Comparison, Outcome, load_cases
 
 __all__ = ["COMPUTE", "TOPICS", "Case", "Comparison", "Outcome", "load_cases", "run_case", "run_cases"]
@@ -12,6 +12,7 @@ COMPUTE: dict[str, Callable[[Case], Iterator[Comparison]]] = {
     **regressions.COMPUTE,
     **comparisons.COMPUTE,
     **closed_forms.COMPUTE,
+    **economics.COMPUTE,
     **installation.COMPUTE,
 }
 """What computes the answer of each kind of case."""

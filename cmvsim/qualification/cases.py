@@ -22,6 +22,7 @@ TOPICS: Mapping[str, str] = MappingProxyType(
         "comparisons": "Two proportions and tests of one proportion, against R",
         "costs": "Mean costs under censoring, against R",
         "closed_forms": "Closed forms and exact methods of planning",
+        "economics": "Economic evaluation",
         "value_sets": "EQ-5D value sets",
         "streams": "Random streams",
         "end_to_end": "A small study, simulated, written, read and analysed",

@@ -24,6 +24,7 @@ REASONS = {
     "new_therapy": "new therapy",
     "withdrawn": "withdrawal",
     "lost": "loss to follow-up",
+    "ongoing": "data cut",
 }
 EVENTS = {
     "relapse": "relapse",

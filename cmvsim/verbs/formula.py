@@ -5,18 +5,23 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from cmvsim.core.errors import InputError, Problem, did_you_mean, nearest
+from cmvsim.core.streams import check_seed
 from cmvsim.designs.closed_forms.catalogue import Formula, Parameter, Row
 from cmvsim.designs.closed_forms.catalogue_accrual import ACCRUAL
 from cmvsim.designs.closed_forms.catalogue_one_arm import ONE_ARM
+from cmvsim.designs.closed_forms.catalogue_sequential import SEQUENTIAL
 from cmvsim.designs.closed_forms.catalogue_two_arms import TWO_ARMS
+
+if TYPE_CHECKING:
+    from cmvsim.planning.formula_simulation import SimulatedFormula
 
 Given = str | float | Sequence[float]
 
-_FORMULAS: dict[str, Formula] = {formula.name: formula for formula in (*ONE_ARM, *TWO_ARMS, *ACCRUAL)}
+_FORMULAS: dict[str, Formula] = {formula.name: formula for formula in (*ONE_ARM, *TWO_ARMS, *SEQUENTIAL, *ACCRUAL)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class FormulaResult:
         The main number in words.
     source
         Where the formula comes from.
+    simulated
+        The trial that the formula is about, simulated; None unless asked for.
     """
 
     name: str
@@ -42,19 +49,24 @@ class FormulaResult:
     rows: tuple[Row, ...]
     sentence: str
     source: str
+    simulated: SimulatedFormula | None = None
 
     def text(self) -> str:
-        """The sentence, the numbers as a table, and the source."""
-        cells = [
-            (row.at, row.measure, f"{row.value:.7g}" if isinstance(row.value, float) else str(row.value)) for row in self.rows
-        ]
-        wide = [max(len(cell[i]) for cell in cells) for i in range(3)]
-        lines = [f"{at:<{wide[0]}}  {what:<{wide[1]}}  {value:>{wide[2]}}" for at, what, value in cells]
-        table = [line.strip() if wide[0] == 0 else line for line in lines]
-        return "\n".join([self.sentence, "", *table, "", f"Source: {self.source}"])
+        """The sentence, the numbers as a table, the simulation if there is one, and the source."""
+        lines = [self.sentence, "", *_table(self.rows)]
+        if self.simulated is not None:
+            why = [f"- {reason}." for reason in self.simulated.why]
+            lines += ["", self.simulated.sentence, "", *_table(self.simulated.rows), "", "Why they differ:", *why]
+        return "\n".join([*lines, "", f"Source: {self.source}"])
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
+        return {
+            **self._answer(),
+            **({"simulated": self.simulated.as_dict()} if self.simulated is not None else {}),
+        }
+
+    def _answer(self) -> dict[str, Any]:
         return {
             "format": 1,
             "verb": "formula",
@@ -64,6 +76,40 @@ class FormulaResult:
             "sentence": self.sentence,
             "source": self.source,
         }
+
+
+def _table(listed: Sequence[Row]) -> list[str]:
+    cells = [(row.at, row.measure, f"{row.value:.7g}" if isinstance(row.value, float) else str(row.value)) for row in listed]
+    wide = [max(len(cell[i]) for cell in cells) for i in range(3)]
+    lines = [f"{at:<{wide[0]}}  {what:<{wide[1]}}  {value:>{wide[2]}}" for at, what, value in cells]
+    return [line.strip() if wide[0] == 0 else line for line in lines]
+
+
+def simulated(result: FormulaResult, replicates: int, *, seed: int = 1, jobs: int = 1) -> FormulaResult:
+    """The same answer with the trial that the formula is about, simulated.
+
+    Parameters
+    ----------
+    result
+        Of a formula of event times that says how many patients there are, and when they enter.
+    replicates
+        Simulated trials; the same with a drug that does nothing for the type I error.
+    jobs
+        Workers; the numbers do not depend on them.
+
+    Raises
+    ------
+    InputError
+        If the formula describes no trial of event times.
+    """
+    from cmvsim.planning.formula_simulation import simulate_formula
+    from cmvsim.verbs.running import scratch
+
+    check_seed(seed)
+    found = scratch(
+        lambda folder: simulate_formula(result.name, result.inputs, replicates=replicates, seed=seed, jobs=jobs, folder=folder)
+    )
+    return replace(result, simulated=found)
 
 
 def formulas() -> tuple[Formula, ...]:

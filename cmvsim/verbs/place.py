@@ -15,12 +15,19 @@ RESULTS = "results.json"
 
 
 @dataclass(frozen=True, slots=True)
+class Dask:
+    """Workers of a dask.distributed cluster: of the scheduler at an address, or of one started for this command."""
+
+    scheduler: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where the work is done and with how many hands; no part of the request."""
 
     output: Path | None = None
     jobs: int = -1
-    backend: Literal["loky", "threading"] = "loky"
+    backend: Literal["loky", "threading"] | Dask = "loky"
     force: bool = False
 
 

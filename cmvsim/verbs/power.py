@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ from cmvsim.designs import PrecisionTarget, SingleArmPrecision
 from cmvsim.endpoints import ENDPOINTS, endpoint
 from cmvsim.endpoints.curves import incidence_table
 from cmvsim.endpoints.derived import TimeToEvent
+from cmvsim.planning.characteristics import Row
 from cmvsim.planning.experiment import CohortExperiment
 from cmvsim.planning.power import Planner
 from cmvsim.planning.question import PowerResult, Question
@@ -28,7 +31,7 @@ from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_patients
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
-from cmvsim.verbs.running import FolderWork
+from cmvsim.verbs.running import FolderWork, check_workers
 from cmvsim.verbs.ui import Ui
 
 FORMAT = 1
@@ -77,6 +80,7 @@ def power(options: PowerOptions, place: Place, ui: Ui) -> RunOutcome:
         return RunOutcome(folder.path, read_results(folder.path), found=True)
     if folder.state is RunState.UNFINISHED and not place.force:
         ui.note(f"continuing the unfinished run in {folder.path}")
+    check_workers(place)
     calibration = reachable(scenario)
     with folder.open(force=place.force) as run:
         files, chunks = compute(scenario, calibration, question, request, FolderWork(run.chunks, place, ui))
@@ -245,14 +249,15 @@ def warnings(scenario: ResolvedScenario, result: PowerResult) -> list[str]:
     """What a reader must not overlook."""
     question, incidence = result.question, scenario.spec.cmv.incidence
     found = []
-    rates: dict[tuple[str, str], float] = {}
+    worst: dict[tuple[str, str], Row] = {}
     for row in result.rows:
         if row.measure == "p_not_estimable" and row.value > MANY_FAILURES:
-            rates[row.endpoint, row.estimator] = max(rates.get((row.endpoint, row.estimator), 0.0), row.value)
-    for (name, estimator), rate in rates.items():
+            known = worst.setdefault((row.endpoint, row.estimator), row)
+            worst[row.endpoint, row.estimator] = row if row.value > known.value else known
+    for (name, estimator), missing in worst.items():
         found.append(
-            f"{endpoint(name).label} ({estimator}) could not be estimated in {rate:.1%} of replicates at its worst size; "
-            "they count as not met"
+            f"{endpoint(name).label} ({estimator}) could not be estimated in {missing.value:.1%} of replicates "
+            f"at its worst size; they count as not met{bounds(missing, result.rows)}"
         )
     published = [end for end in (incidence.published or ()) if 0 < end < 1]
     unreached = sorted(set(published) - {item.target for item in result.what_if})
@@ -268,6 +273,24 @@ def warnings(scenario: ResolvedScenario, result: PowerResult) -> list[str]:
     if result.failures:
         found.append(f"{len(result.failures)} replicates raised an error and count as failed; the first are in results.json")
     return found
+
+
+def bounds(missing: Row, rows: Sequence[Row]) -> str:
+    """Where the mean over all replicates may lie, in words; empty where that is not known."""
+    for row in rows:
+        same = (row.n, row.endpoint, row.estimator, row.term) == (missing.n, missing.endpoint, missing.estimator, missing.term)
+        if (
+            same
+            and row.measure == "mean_estimate"
+            and row.low is not None
+            and row.high is not None
+            and math.isfinite(row.value)
+        ):
+            return (
+                f"; the mean estimate ({row.value:.3g} among those estimated, N = {row.n}) lies between {row.low:.3g} and "
+                f"{row.high:.3g} whatever they would have given"
+            )
+    return ""
 
 
 def summary(results: dict[str, Any]) -> str:

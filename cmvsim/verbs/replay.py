@@ -18,6 +18,7 @@ from cmvsim.verbs import accrual as accrual_verb
 from cmvsim.verbs import power as power_verb
 from cmvsim.verbs import simulate as simulate_verb
 from cmvsim.verbs import trace as trace_verb
+from cmvsim.verbs import validate as validate_verb
 from cmvsim.verbs.place import Place, read_results
 from cmvsim.verbs.running import FolderWork, scratch
 from cmvsim.verbs.ui import Ui
@@ -94,6 +95,7 @@ REPLAYED: dict[str, Callable[[ResolvedScenario, Request, FolderWork], str]] = {
     "simulate": simulate_verb.again,
     "trace": trace_verb.again,
     "accrual": accrual_verb.again,
+    "validate": validate_verb.again,
 }
 
 

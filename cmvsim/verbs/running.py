@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from cmvsim.montecarlo.cluster import Cluster
 from cmvsim.montecarlo.run import Backend, open_store
 from cmvsim.planning.experiment import CohortExperiment
 from cmvsim.runs.chunk_store import ChunkStore
-from cmvsim.verbs.place import Place
+from cmvsim.verbs.place import Dask, Place
 from cmvsim.verbs.ui import ProgressContext, Ui
 
 T = TypeVar("T")
@@ -22,7 +23,7 @@ class FolderWork:
     def __init__(self, chunks: Path, place: Place, ui: Ui) -> None:
         self.chunks = chunks
         self.jobs = place.jobs
-        self.backend: Backend = place.backend
+        self.backend: Backend = Cluster(place.backend.scheduler) if isinstance(place.backend, Dask) else place.backend
         self.ui = ui
 
     def store(self, name: str, experiment: CohortExperiment) -> ChunkStore:
@@ -32,6 +33,18 @@ class FolderWork:
     def progress(self, label: str) -> ProgressContext:
         """Progress of a stage."""
         return self.ui.progress(label)
+
+
+def check_workers(place: Place) -> None:
+    """Look whether the workers asked for are there, before anything costly begins.
+
+    Raises
+    ------
+    ClusterError
+        If they are not, or are not fit.
+    """
+    if isinstance(place.backend, Dask):
+        Cluster(place.backend.scheduler).check()
 
 
 def scratch(work: Callable[[Path], T]) -> T:

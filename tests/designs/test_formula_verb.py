@@ -14,6 +14,7 @@ from cmvsim.verbs.formula import FormulaResult, describe, formula, formulas, lis
 NAMES = {
     "one-sample-binomial",
     "simon",
+    "group-sequential",
     "group-sequential-binomial",
     "precision",
     "binomial-interval",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -84,6 +85,16 @@ class Breaks(Means):
                 {}["inner"]
             except KeyError as error:
                 raise RuntimeError("the engine broke") from error
+        return super().chunk(index)
+
+
+@dataclass(frozen=True)
+class Deadly(Means):
+    """Chunk 5 takes its process with it."""
+
+    def chunk(self, index: int) -> Replicates:
+        if index == 5:
+            os._exit(9)
         return super().chunk(index)
 
 

@@ -28,7 +28,11 @@ OF_RECRUITMENT = {  # said of a calendar, not of an estimator
     *(Measure.EXPECTED_ENROLLED, Measure.EXPECTED_SITES_OPEN, Measure.EXPECTED_SCREENED, Measure.SCREENED_QUANTILE),
     Measure.SHARE_ENROLLED,
 }
-OF_ANALYSES = [measure for measure in Measure if measure not in OF_RECRUITMENT]
+OF_VALIDATION = {  # only where estimators are judged (test_performance)
+    *(Measure.RELATIVE_BIAS, Measure.STANDARDISED_BIAS, Measure.RELATIVE_SE_ERROR, Measure.MSE),
+    *(Measure.COVERAGE_BIAS_ELIMINATED, Measure.CI_WIDTH, Measure.TYPE1, Measure.POWER),
+}
+OF_ANALYSES = [measure for measure in Measure if measure not in OF_RECRUITMENT | OF_VALIDATION]
 
 
 def table() -> FloatArray:

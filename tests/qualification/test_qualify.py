@@ -31,6 +31,7 @@ WRONG = {
     "comparisons": ("36_two_proportions/newcombe_method10", [0, 1], "limits"),
     "costs": ("46_cost_censoring/ipcw_if_se", ["se"], "se"),
     "closed_forms": ("R76", ["cif"], "cif"),
+    "economics": ("threshold_price", ["breakeven_price_per_day"], "breakeven_price_per_day"),
     "value_sets": ("france_5l/all_states", ["sum"], "sum"),
     "streams": ("named_streams/cmv.onset-study-0-0", ["first", 2], "first numbers"),
     "end_to_end": ("small_study/cmv-cart-60", ["cmv_reactivation / aalen_johansen", "ci_high"], "cmv_reactivation"),

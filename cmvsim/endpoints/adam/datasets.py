@@ -93,9 +93,11 @@ def adsl(study: Study, plan: AnalysisSpec, study_id: str, unique: ObjectArray) -
     sheet.number("TRTSDY", "Relative Day of Infusion", np.ones(study.patients))
     sheet.number("EOSDY", "Relative Day of End of Monitoring", analysis_day(disposition.end[0]))
     completed = disposition.reason[0] == EndReason.COMPLETED
-    sheet.text("EOSSTT", "End of Study Status", ["COMPLETED" if done else "DISCONTINUED" for done in completed])
+    ongoing = disposition.reason[0] == EndReason.ONGOING
+    status = np.where(completed, "COMPLETED", np.where(ongoing, "ONGOING", "DISCONTINUED"))
+    sheet.text("EOSSTT", "End of Study Status", list(status))
     reasons = [END_REASONS[code].replace("_", " ").upper() for code in disposition.reason[0]]
-    sheet.text("DCSREAS", "Reason for Discontinuation", np.where(completed, "", np.array(reasons, dtype=np.object_)))
+    sheet.text("DCSREAS", "Reason for Discontinuation", np.where(completed | ongoing, "", np.array(reasons, dtype=np.object_)))
     dead = ~np.isnan(disposition.death[0])
     sheet.text("DTHFL", "Subject Death Flag", ["Y" if died else "" for died in dead])
     sheet.number("DTHDY", "Relative Day of Death", analysis_day(disposition.death[0]))
