@@ -171,12 +171,6 @@ class Randomised(Spec):
             f"{self.endpoint or around.primary}, {sides} alpha {self.alpha:g}{tail}"
         )
 
-
-class TwoArm(Randomised):
-    """A randomised comparison with one final analysis; attributes as in :class:`Randomised`."""
-
-    kind: Literal["two_arm"]
-
     def looks(self, calendar: FloatArray) -> tuple[Look, ...]:
         """One final analysis."""
         return one_final_look(calendar)
@@ -191,3 +185,9 @@ class TwoArm(Randomised):
             met = fine & (estimates.ci_high < self.null)
             against = fine & (estimates.ci_low > self.null)
         return Decision(met, against, fine)
+
+
+class TwoArm(Randomised):
+    """A randomised comparison with one final analysis; attributes as in :class:`Randomised`."""
+
+    kind: Literal["two_arm"]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cmvsim.core.records import Estimates, FloatArray
+from cmvsim.core.records import Estimates, FloatArray, Request
 from cmvsim.core.streams import CHUNK_REPLICATES
 from cmvsim.data.study import Study, Topic
 from cmvsim.endpoints import AnalysisSpec, Derived, EstimatorChoice, endpoint
 from cmvsim.endpoints.base import Estimated, by_term, derivation, plan_of
 from cmvsim.models.history import Process
 from cmvsim.montecarlo.experiment import FIELDS, Failure, Replicates, RowKey
+from cmvsim.simulation.model import Model
 
 ROLE_CHUNKS = 2**24
 """Chunks set aside for one attempt of a role: attempt k begins at chunk k x 2^24, so that attempts share no streams."""
@@ -42,6 +43,16 @@ class NestedStudies:
     @abstractmethod
     def choices(self) -> tuple[tuple[str, EstimatorChoice], ...]:
         """(endpoint, estimator) pairs in the order of the rows."""
+
+    @property
+    @abstractmethod
+    def request(self) -> Request:
+        """What may change a number of these chunks."""
+
+    @property
+    @abstractmethod
+    def model(self) -> Model:
+        """The specifications with the solved hazards."""
 
     @abstractmethod
     def key(self, name: str, choice: EstimatorChoice, term: str) -> RowKey:
