@@ -27,7 +27,7 @@ from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_patients
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.power import reachable, same_cost
-from cmvsim.verbs.running import FolderWork
+from cmvsim.verbs.running import FolderWork, check_workers
 from cmvsim.verbs.ui import Ui
 
 FORMAT = 1
@@ -69,6 +69,7 @@ def validate(options: ValidateOptions, place: Place, ui: Ui) -> RunOutcome:
         return RunOutcome(folder.path, read_results(folder.path), found=True)
     if folder.state is RunState.UNFINISHED and not place.force:
         ui.note(f"continuing the unfinished run in {folder.path}")
+    check_workers(place)
     solved = [reachable(scenario) for scenario in scenarios]
     with folder.open(force=place.force) as run:
         files, chunks = compute(scenarios, solved, question, request, FolderWork(run.chunks, place, ui))
