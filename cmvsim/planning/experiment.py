@@ -19,7 +19,7 @@ from cmvsim.models.history import Process
 from cmvsim.models.strategies import reference_strategy
 from cmvsim.montecarlo.experiment import FIELDS, Failure, Replicates, RowKey
 from cmvsim.scenarios import ResolvedScenario
-from cmvsim.simulation.cohort import simulate
+from cmvsim.simulation.cohort import ALL, simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.recording import record
@@ -145,6 +145,13 @@ class CohortExperiment:
         reads: frozenset[Topic] = frozenset().union(*(endpoint(name).reads | choice.reads for name, choice in self.choices))
         draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1])
         return record(simulate(self.model, draws, needs=needs), reads)
+
+    def whole_study(self, index: int) -> Study:
+        """The studies of a chunk with all their tables, as `simulate` writes them; more than the endpoints read."""
+        spec = self.scenario.spec
+        model = Model.of(spec, self.baseline, convert(spec.quality_of_life))
+        draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1])
+        return record(simulate(model, draws, needs=ALL))
 
     def chunk(self, index: int) -> Replicates:
         """Compute 64 replicates."""
