@@ -171,10 +171,6 @@ class Randomised(Spec):
             f"{self.endpoint or around.primary}, {sides} alpha {self.alpha:g}{tail}"
         )
 
-    def looks(self, calendar: FloatArray) -> tuple[Look, ...]:
-        """One final analysis."""
-        return one_final_look(calendar)
-
     def decide(self, estimates: Estimates) -> Decision:
         """Superior (or not inferior) where the interval lies wholly below the null value; against: wholly above.
 
@@ -191,3 +187,7 @@ class TwoArm(Randomised):
     """A randomised comparison with one final analysis; attributes as in :class:`Randomised`."""
 
     kind: Literal["two_arm"]
+
+    def looks(self, calendar: FloatArray) -> tuple[Look, ...]:
+        """One final analysis."""
+        return one_final_look(calendar)

@@ -17,6 +17,7 @@ from cmvsim.endpoints import AnalysisSpec, Derived, EstimatorChoice, endpoint
 from cmvsim.endpoints.base import Estimated, by_term, derivation, plan_of
 from cmvsim.models.history import Process
 from cmvsim.montecarlo.experiment import FIELDS, Failure, Replicates, RowKey
+from cmvsim.scenarios import ResolvedScenario
 from cmvsim.simulation.model import Model
 
 ROLE_CHUNKS = 2**24
@@ -31,6 +32,7 @@ class NestedStudies:
     """
 
     if TYPE_CHECKING:
+        scenario: ResolvedScenario
         sizes: tuple[int, ...]
         seed: int
 
@@ -61,6 +63,15 @@ class NestedStudies:
     @abstractmethod
     def study(self, index: int) -> Study:
         """The recorded studies of a chunk, at the largest size."""
+
+    @abstractmethod
+    def whole_study(self, index: int) -> Study:
+        """The studies of a chunk with all their tables, as `simulate` writes them; more than the endpoints read."""
+
+    @property
+    def simulated_by(self) -> tuple[str, ...]:
+        """Options with which `simulate` makes the same patients, beside size, replicate and seed."""
+        return ()
 
     def plan_of(self, choice: EstimatorChoice) -> AnalysisSpec:
         """The analysis under an estimator's own changes."""

@@ -36,7 +36,7 @@ def incidence_by_arm(frame: pd.DataFrame, labels: Mapping[str, str], *, title: s
         top = max(top, float(np.nanmax([np.nanmax(np.nan_to_num(high)), mine["incidence"].max()])))
     axes.set(xlim=(0, frame["day"].max()), ylim=(0, min(1.0, 1.35 * top)))
     axes.set(xlabel="days from infusion", ylabel=f"cumulative incidence, {event_label}", title=title)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     axes.grid(axis="y", color="#E5E5E5", lw=0.6)
     axes.legend(loc="upper left", fontsize=8.5)
     return figure
@@ -61,7 +61,7 @@ def power_by_strength(points: Sequence[tuple[float, float, float]], found: float
         axes.axvline(found, color=ORANGE, lw=1.2, label=f"smallest effect detected, {found:.2f}")
     axes.set(xlabel="strength of the effect (1: the scenario's own)", ylabel="power", ylim=(0, 1.02))
     axes.set_title(f"Power of {n} patients by strength of the effect")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     axes.grid(axis="y", color="#E5E5E5", lw=0.6)
     axes.legend(loc="lower right", fontsize=8.5)
     return figure

@@ -27,6 +27,7 @@ from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.scenario import Scenario
 from cmvsim.verbs import power_trial
+from cmvsim.verbs.failed import failed_replicates
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.power_results import results_tree
 from cmvsim.verbs.running import FolderWork, check_workers
@@ -206,6 +207,7 @@ def compute(
         "rows.csv": pd.DataFrame(results["rows"]).to_csv(index=False, lineterminator="\n"),
         "summary.md": summary(results),
         **figures(scenario, calibration, question, result),
+        **failed_replicates(experiment_of(scenario, calibration, question, result.sizes[-1]), result.failures),
     }
     return files, result.chunks
 
@@ -286,9 +288,14 @@ def figures(
     }
 
 
+def experiment_of(scenario: ResolvedScenario, calibration: Calibration, question: Question, n: int) -> CohortExperiment:
+    """The study of `n` patients, with its own streams."""
+    return CohortExperiment(scenario, calibration.baseline, (n,), question.endpoints, False, question.seed)
+
+
 def example_curve(scenario: ResolvedScenario, calibration: Calibration, question: Question, n: int) -> pd.DataFrame:
     """Cumulative incidences in replicate 0 at size `n`, day by day."""
-    experiment = CohortExperiment(scenario, calibration.baseline, (n,), question.endpoints, False, question.seed)
+    experiment = experiment_of(scenario, calibration, question, n)
     derived = endpoint(question.endpoints[0]).derive(experiment.study(0), scenario.spec.analysis)
     if not isinstance(derived, TimeToEvent):
         raise TypeError(f"{question.endpoints[0]} has no cumulative incidence")

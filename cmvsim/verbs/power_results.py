@@ -94,7 +94,7 @@ def warnings(scenario: ResolvedScenario, result: PowerResult) -> list[str]:
             f"use {FEW_REPLICATES:,} or more for a number that goes into a protocol"
         )
     if result.failures:
-        found.append(f"{len(result.failures)} replicates raised an error and count as failed; the first are in results.json")
+        found.append(f"{len(result.failures)} replicates raised an error and count as failed; the first are in failures/")
     return found
 
 

@@ -20,6 +20,7 @@ from cmvsim.planning.trial import BY_ARM, TrialExperiment
 from cmvsim.planning.trial_power import DEFAULT_POWER, TrialPlanner
 from cmvsim.report import power_text, trial_protocol_text, trial_text
 from cmvsim.scenarios import ResolvedScenario
+from cmvsim.verbs.failed import failed_replicates
 from cmvsim.verbs.power_results import results_tree
 from cmvsim.verbs.running import FolderWork
 
@@ -88,6 +89,7 @@ def compute(
         "results.json": pretty_json(results),
         "rows.csv": pd.DataFrame(results["rows"]).to_csv(index=False, lineterminator="\n"),
         **figures(scenario, calibration, question, result),
+        **failed_replicates(_trial(scenario, calibration, question, result.sizes[-1]), result.failures),
     }
     files["summary.md"] = summary(results, sorted(name for name in files if name.startswith("figures/")))
     return files, result.chunks
@@ -196,11 +198,16 @@ def figures(
     return made
 
 
+def _trial(scenario: ResolvedScenario, calibration: Calibration, question: Question, n: int) -> TrialExperiment:
+    """The studies of the first stage at one size, with the design's endpoint alone."""
+    return TrialExperiment(
+        scenario, calibration.baseline, (n,), question.endpoints[:1], question.design, sensitivity=False, seed=question.seed
+    )
+
+
 def example_curves(scenario: ResolvedScenario, calibration: Calibration, question: Question, n: int) -> pd.DataFrame:
     """Cumulative incidences of each arm in replicate 0 at size `n`, day by day."""
-    experiment = TrialExperiment(
-        scenario, calibration.baseline, (n,), question.endpoints[:1], question.design, False, question.seed
-    )
+    experiment = _trial(scenario, calibration, question, n)
     choice = next(choice for _, choice in experiment.choices if choice.id == BY_ARM)
     assert choice.derive is not None
     derived: Any = choice.derive(experiment.study(0), experiment.plan)
