@@ -14,8 +14,10 @@ from cmvsim.core.errors import InputError, Problem, did_you_mean
 from cmvsim.core.quantities import PositiveDays, StudyDay
 from cmvsim.core.spec import Spec
 from cmvsim.core.value import Value
-from cmvsim.designs import SingleArmPrecision
+from cmvsim.designs import AnyDesign, Surroundings
 from cmvsim.endpoints import ENDPOINTS, AnalysisSpec
+from cmvsim.endpoints.arms import FACTORS
+from cmvsim.endpoints.comparison import compared_by, rates
 from cmvsim.models.accrual import AccrualSpec
 from cmvsim.models.capacity import CapacitySpec
 from cmvsim.models.cmv import CheckSpec, CmvSpec, TargetSpec
@@ -80,7 +82,7 @@ class Scenario(Spec):
     capacity: CapacitySpec = CapacitySpec()
     strategies: dict[str, StrategySpec]
     analysis: AnalysisSpec
-    designs: dict[str, SingleArmPrecision]
+    designs: dict[str, AnyDesign]
 
     def check(self, where: str) -> None:
         """Check what no family can see alone.
@@ -127,8 +129,23 @@ class Scenario(Spec):
         problems += check_strategies(self.strategies, first, last, self._ttv_visits, where)
         if not self.designs:
             problems.append(Problem("at least one is needed", where, "designs"))
+        for name, design in self.designs.items():
+            problems += design.check(self.surroundings, where, f"designs.{name}")
         if problems:
             raise InputError(problems)
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What designs may name."""
+        return Surroundings(
+            strategies=tuple(self.strategies),
+            factors=FACTORS,
+            endpoints={name: compared_by(entry) for name, entry in ENDPOINTS.items()},
+            rates=rates(),
+            designs=tuple(self.designs),
+            level=self.analysis.level,
+            primary=self.analysis.primary,
+        )
 
     @property
     def _ttv_visits(self) -> tuple[int, ...] | None:
