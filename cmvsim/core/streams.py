@@ -186,9 +186,6 @@ STREAMS: dict[str, Kind] = {
     "capacity.other_ward_stays": Kind.EXPONENTIAL,
     "capacity.other_icu_admissions": Kind.UNIFORM,
     "capacity.other_icu_stays": Kind.EXPONENTIAL,
-    # randomisation lists: one variate per replicate and place of the list (or block); index = stratum
-    "design.randomisation": Kind.UNIFORM,
-    "design.block_size": Kind.UNIFORM,
     # uncertain values of the scenario; one variate per draw, index = stable hash of the input's id, or of its group
     "parameters.value": Kind.NORMAL,
     "parameters.group": Kind.NORMAL,
@@ -196,6 +193,9 @@ STREAMS: dict[str, Kind] = {
     "exponential.entry": Kind.UNIFORM,
     "exponential.event": Kind.EXPONENTIAL,
     "exponential.dropout": Kind.EXPONENTIAL,
+    # randomisation lists: one variate per replicate and place of the list (or block); index = stratum
+    "design.randomisation": Kind.UNIFORM,
+    "design.block_size": Kind.UNIFORM,
     # resampling in analyses
     "analysis.bootstrap": Kind.UNIFORM,
 }
