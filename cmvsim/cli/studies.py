@@ -60,7 +60,7 @@ def power(
     """Feasibility, precision and sample size of SCENARIO (a catalogue id or a TOML file)."""
 
     def work() -> None:
-        from cmvsim.report import power_text
+        from cmvsim.report import power_text, staged_text
         from cmvsim.verbs.place import Place
         from cmvsim.verbs.power import PowerOptions
         from cmvsim.verbs.power import power as verb
@@ -70,10 +70,11 @@ def power(
         if as_json:
             say_json(outcome.results)
             return
-        say(power_text.sentence(outcome.results))
+        told = staged_text if staged_text.tells(outcome.results) else power_text
+        say(told.sentence(outcome.results))
         if not quiet:
-            say("\n" + power_text.plain_table(power_text.table(outcome.results, brief=True)))
-            say("\n" + "\n".join(power_text.truth_lines(outcome.results)))
+            say("\n" + told.plain_table(told.table(outcome.results, brief=True)))
+            say("".join(f"\n{line}" for line in told.truth_lines(outcome.results)))
             say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
 
     finish(work, resume=True)

@@ -138,6 +138,13 @@ class TwoStageExperiment(CohortExperiment):
         content = {**plain.content, "design": self.design, "stages": True}
         return Request(plain.verb, plain.scenario, plain.scenario_digest, content, plain.seed)
 
+    def evaluable_share(self) -> float:
+        """Share of the patients of the first chunk who are evaluable."""
+        derived = endpoint(self.endpoints[0]).derive(self.study(0), self.plan)
+        if not isinstance(derived, TimeToEvent):
+            raise TypeError(f"{self.endpoints[0]} is no time to an event")
+        return float(evaluable(derived, float(self.plan.window), self.tested.evaluable)[0].mean())
+
     def chunk(self, index: int) -> Replicates:
         """Compute 64 replicates."""
         patients = self.sizes[0]
