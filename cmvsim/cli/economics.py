@@ -41,7 +41,9 @@ strategies_option = click.option(
 @set_option
 @strategies_option
 @click.option("-n", "patients", type=int, default=50_000, show_default=True, help="Patients of the base case.")
-@click.option("--threshold", "thresholds", type=float, multiple=True, help="Euros per QALY; repeatable [default: the scenario's].")
+@click.option(
+    "--threshold", "thresholds", type=float, multiple=True, help="Euros per QALY; repeatable [default: the scenario's]."
+)
 @click.option("--psa", metavar="DRAWS", type=int, default=0, show_default=True, help="Draws of the probabilistic analysis.")
 @click.option("--per-draw", type=int, default=1_000, show_default=True, help="Patients in each draw.")
 @click.option("--quick", is_flag=True, help="Base case only: no structural choices, other incidences, cost of illness.")

@@ -76,8 +76,7 @@ def deterministic(
         "strategies": [asdict(row) for row in strategy_rows(outcomes)],
         "increments": [asdict(row) for row in increment_rows(outcomes, settings.day_prices, asked.thresholds)],
         "frontier": [
-            asdict(row)
-            for row in frontier(outcomes.strategies, outcomes.total.mean(axis=1), outcomes.qaly.mean(axis=1))
+            asdict(row) for row in frontier(outcomes.strategies, outcomes.total.mean(axis=1), outcomes.qaly.mean(axis=1))
         ],
         "strata": strata(scenario, outcomes, settings, asked),
         "rules": [asdict(row) for row in rule_rows(outcomes, settings.day_prices, asked.thresholds)],
@@ -133,9 +132,7 @@ def _unit_cost(prices: PriceList, item: Item) -> dict[str, Any]:
     }
 
 
-def strata(
-    scenario: ResolvedScenario, outcomes: Outcomes, settings: EvaluationSettings, asked: Asked
-) -> list[dict[str, Any]]:
+def strata(scenario: ResolvedScenario, outcomes: Outcomes, settings: EvaluationSettings, asked: Asked) -> list[dict[str, Any]]:
     """Strategies and increments in each stratum."""
     found = []
     for place, (name, stratum) in enumerate(scenario.spec.population.strata.items()):
@@ -201,9 +198,7 @@ def beside(
 ) -> dict[str, Any]:
     """Structural choices and other incidences."""
     with progress("structural choices") as tick:
-        variants = variant_rows(
-            scenario, calibration, redraw, asked.strategies, asked.thresholds, patients, asked.seed, tick
-        )
+        variants = variant_rows(scenario, calibration, redraw, asked.strategies, asked.thresholds, patients, asked.seed, tick)
     with progress("other incidences") as tick:
         incidences = incidence_rows(scenario, redraw, asked.strategies, asked.thresholds, patients, asked.seed, tick)
     return {

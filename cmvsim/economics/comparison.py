@@ -139,7 +139,8 @@ def increments_of(outcomes: Outcomes, place: int, day_price: float, *, counted: 
 def drug_days(outcomes: Outcomes, place: int, day_price: float) -> FloatArray:
     """(P,) days of letermovir that were paid; taken days where the drug costs nothing."""
     paid = outcomes.cost[place, Component.PROPHYLAXIS.code]
-    return paid / day_price if day_price > 0 else outcomes.quantity[place, LETERMOVIR]
+    days: FloatArray = paid / day_price if day_price > 0 else outcomes.quantity[place, LETERMOVIR]
+    return days
 
 
 def increment_rows(outcomes: Outcomes, day_prices: FloatArray, thresholds: Sequence[float]) -> tuple[IncrementRow, ...]:

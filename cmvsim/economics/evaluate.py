@@ -69,7 +69,8 @@ class Outcomes:
     @property
     def total(self) -> FloatArray:
         """(strategies, P) cost of all components."""
-        return self.cost.sum(axis=1)
+        total: FloatArray = self.cost.sum(axis=1)
+        return total
 
     def first(self, patients: int) -> Outcomes:
         """The first patients: a smaller cohort is the beginning of a larger one."""
@@ -119,9 +120,7 @@ def evaluate(model: Model, draws: ChunkDraws, settings: EvaluationSettings, *, c
     return _stacked(settings.strategies, parts)
 
 
-def _valued(
-    model: Model, draws: ChunkDraws, settings: EvaluationSettings, place: int, patients: PatientCourse
-) -> Outcomes:
+def _valued(model: Model, draws: ChunkDraws, settings: EvaluationSettings, place: int, patients: PatientCourse) -> Outcomes:
     """One strategy, with an axis of its own."""
     after, population = patients.after, patients.background.population
     ledger = after.ledger

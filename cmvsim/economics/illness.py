@@ -28,7 +28,11 @@ from cmvsim.simulation.model import Model
 from cmvsim.simulation.paired import PatientCourse, simulate_paired
 from cmvsim.simulation.recording import record
 
-EXPOSURES = {"matching_any_dnaemia": "any DNAemia", "matching": "clinically significant infection", "matching_disease": "CMV disease"}
+EXPOSURES = {
+    "matching_any_dnaemia": "any DNAemia",
+    "matching": "clinically significant infection",
+    "matching_disease": "CMV disease",
+}
 """Estimators of the endpoint `cost_of_illness`, and what their illness is."""
 DETECTED = 2
 """Code of a sample in which CMV was detected, be it below the limit of quantification."""

@@ -98,10 +98,6 @@ def read_psa(path: Path) -> PsaSamples:
         between the strategies of a draw.
     """
     cells = _cells(path)
-    places = {str(name).strip(): k for k, name in enumerate(cells.columns)}
-    if len(places) < cells.shape[1]:
-        raise InputError(Problem("two columns have the same name", str(path)))
-    cells.columns = pd.Index(list(places))
     if set(LONG) <= set(cells.columns):
         return _long(cells, str(path))
     if any(name.startswith("cost_") for name in cells.columns) and "strategy" not in cells.columns:
@@ -130,11 +126,16 @@ def _cells(path: Path) -> pd.DataFrame:
         )
     try:
         cells = pd.read_csv(
-            io.StringIO(text), dtype=str, keep_default_na=False, skip_blank_lines=True, header=0, index_col=False
+            io.StringIO(text), dtype=str, keep_default_na=False, skip_blank_lines=True, header=None, index_col=False
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         reason = "is empty" if isinstance(error, pd.errors.EmptyDataError) else f"is no table: {str(error).strip()}"
         raise InputError(Problem(reason, str(path), allowed=LAYOUTS)) from None
+    names = [str(name).strip() for name in cells.iloc[0]]
+    if len(set(names)) < len(names):
+        twice = next(name for k, name in enumerate(names) if name in names[:k])
+        raise InputError(Problem(f"has two columns '{twice}'", str(path)))
+    cells = cells.iloc[1:].fillna("").set_axis(names, axis=1).reset_index(drop=True)
     if cells.empty:
         raise InputError(Problem("has no rows", str(path), allowed=LAYOUTS))
     return cells

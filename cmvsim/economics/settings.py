@@ -80,7 +80,9 @@ class EvaluationSettings:
         plan = economics_of(scenario)
         if float(scenario.study.horizon) > LONGEST:
             problem = f"{float(scenario.study.horizon):g} days: what is simulated is not discounted, so it ends within a year"
-            raise InputError(Problem(problem, scenario.id, "study.horizon", f"at most {LONGEST:g}, and [economics.tail] beyond"))
+            raise InputError(
+                Problem(problem, scenario.id, "study.horizon", f"at most {LONGEST:g}, and [economics.tail] beyond")
+            )
         names = chosen(scenario, strategies)
         prices = prices or price_list(plan.price_list.value)
         prices.require(range(len(Item)), where=scenario.id)

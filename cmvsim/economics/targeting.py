@@ -61,9 +61,7 @@ def rule_rows(outcomes: Outcomes, day_prices: FloatArray, thresholds: Sequence[f
     return tuple(rows)
 
 
-def _rule(
-    outcomes: Outcomes, place: int, day_price: float, thresholds: Sequence[float], positive: np.ndarray
-) -> RuleRow:
+def _rule(outcomes: Outcomes, place: int, day_price: float, thresholds: Sequence[float], positive: np.ndarray) -> RuleRow:
     infected = outcomes.events["clinically_significant"][0] > 0
     averted = (outcomes.events["clinically_significant"][0] - outcomes.events["clinically_significant"][place]).mean()
     cost = outcomes.total[place] - outcomes.total[0]

@@ -45,16 +45,51 @@ WHOLE_BLOOD = (
 )
 
 VARIANTS = (
-    Variant("hospital", "perspective", "the hospital pays; tablets of outpatients are paid by others", ("economics.price_list=france_2025_hospital",)),
+    Variant(
+        "hospital",
+        "perspective",
+        "the hospital pays; tablets of outpatients are paid by others",
+        ("economics.price_list=france_2025_hospital",),
+    ),
     Variant("packs", "counting", "packs dispensed instead of days taken", ("economics.counted=packs",)),
-    Variant("untested", "testing on prophylaxis", "no planned PCR while letermovir is taken (saves tests; detection is not delayed here)", ("economics.tested_on_drug=false",)),
+    Variant(
+        "untested",
+        "testing on prophylaxis",
+        "no planned PCR while letermovir is taken (saves tests; detection is not delayed here)",
+        ("economics.tested_on_drug=false",),
+    ),
     Variant("whole_blood", "matrix", "CMV monitored and treated by whole blood", WHOLE_BLOOD),
-    Variant("real_world", "efficacy source", "ratio of clinically significant infection of 80 against 80 transplant patients", ("letermovir.targets.clinically_significant=@hr_letermovir_derigs",)),
-    Variant("death", "effect on death", "clinically significant CMV infection raises death without relapse", ("follow_up.death_ratios.clinically_significant=@death_ratio_cs_cmv_scenario",)),
-    Variant("tail", "life after the horizon", "life-years and utility after the horizon, by disease and remission", ("economics.tail.include=true",)),
-    Variant("tail_death", "life after the horizon, with an effect on death", "both of the two above", ("economics.tail.include=true", "follow_up.death_ratios.clinically_significant=@death_ratio_cs_cmv_scenario")),
+    Variant(
+        "real_world",
+        "efficacy source",
+        "ratio of clinically significant infection of 80 against 80 transplant patients",
+        ("letermovir.targets.clinically_significant=@hr_letermovir_derigs",),
+    ),
+    Variant(
+        "death",
+        "effect on death",
+        "clinically significant CMV infection raises death without relapse",
+        ("follow_up.death_ratios.clinically_significant=@death_ratio_cs_cmv_scenario",),
+    ),
+    Variant(
+        "tail",
+        "life after the horizon",
+        "life-years and utility after the horizon, by disease and remission",
+        ("economics.tail.include=true",),
+    ),
+    Variant(
+        "tail_death",
+        "life after the horizon, with an effect on death",
+        "both of the two above",
+        ("economics.tail.include=true", "follow_up.death_ratios.clinically_significant=@death_ratio_cs_cmv_scenario"),
+    ),
     Variant("adult_set", "value set", "everybody valued by the adult set", ('economics.value_set_youth=""',)),
-    Variant("german_youth_set", "value set", "patients under 16 valued by the German set", ("economics.value_set_youth=germany_y3l",)),
+    Variant(
+        "german_youth_set",
+        "value set",
+        "patients under 16 valued by the German set",
+        ("economics.value_set_youth=germany_y3l",),
+    ),
 )
 """Every structural choice that there is, in the order of the table."""
 

@@ -36,7 +36,13 @@ def answer(results: Mapping[str, Any]) -> list[str]:
         return ["No strategy gives letermovir to anybody: nothing is bought, and nothing changes."]
     return [
         line
-        for part in (_overall(results, giving), _price(results, giving), _incidence(results), _patients(results, giving), _sure(results))
+        for part in (
+            _overall(results, giving),
+            _price(results, giving),
+            _incidence(results),
+            _patients(results, giving),
+            _sure(results),
+        )
         for line in (part, "")
         if part
     ]
@@ -60,7 +66,9 @@ def _overall(results: Mapping[str, Any], giving: Sequence[Mapping[str, Any]]) ->
             f"QALY.** {labels[first['strategy']]}: {euros(first['drug_cost'])} EUR of the drug per patient averts "
             f"{euros(first['averted']['value'])} EUR of other costs and gains {first['qaly']['value']:.5f} QALY{per_qaly}."
         )
-    names = "; ".join(f"{labels[row['strategy']]} ({signed(row['net_benefit'][place]['value'])} EUR per patient)" for row in worth)
+    names = "; ".join(
+        f"{labels[row['strategy']]} ({signed(row['net_benefit'][place]['value'])} EUR per patient)" for row in worth
+    )
     return f"**At today's price and {threshold} EUR per QALY these are worth it:** {names}."
 
 
@@ -85,7 +93,9 @@ def _incidence(results: Mapping[str, Any]) -> str:
     place, threshold, labels = _place(results), euros(results["shown_threshold"]), results["settings"]["labels"]
     never = [labels[row["strategy"]] for row in found if row["incidence"][place] is None]
     some = [
-        f"{labels[row['strategy']]} from {100 * row['incidence'][place]:.0f}%" for row in found if row["incidence"][place] is not None
+        f"{labels[row['strategy']]} from {100 * row['incidence'][place]:.0f}%"
+        for row in found
+        if row["incidence"][place] is not None
     ]
     parts = []
     if some:

@@ -35,7 +35,8 @@ def cheers(results: Mapping[str, Any]) -> list[dict[str, str]]:
         "12 Measurement of outcomes": "integral of the expected EQ-5D index; simulated events",
         "13 Valuation of outcomes": f"{s['value_set']}; under 16 years {s['value_set_youth'] or s['value_set']}",
         "14 Measurement and valuation of resources": f"dated ledger; {s['holds']}",
-        "15 Currency, price date and conversion": f"{s['currency']} {s['price_year']}; " + (s["index"] or "no index was applied"),
+        "15 Currency, price date and conversion": f"{s['currency']} {s['price_year']}; "
+        + (s["index"] or "no index was applied"),
         "16 Rationale and description of model": "patient-level simulation, docs/model.md; scenario.resolved.json",
         "17 Analytics and assumptions": f"{len(results['assumptions'])} assumptions in results.json, the main ones in summary.md",
         "18 Characterising heterogeneity": "by stratum; strategies read as rules",

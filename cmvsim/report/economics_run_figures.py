@@ -52,7 +52,9 @@ def cost_stack(results: Mapping[str, Any]) -> Figure:
     axes.set_yticks(places, [row["strategy"].replace("_", " ") for row in rows])
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.set_xlabel(f"{results['settings']['currency']} per patient, against {results['settings']['labels'][results['settings']['comparator']].lower()}")
+    axes.set_xlabel(
+        f"{results['settings']['currency']} per patient, against {results['settings']['labels'][results['settings']['comparator']].lower()}"
+    )
     axes.set_title("Increment of cost by component")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8.5)
     return figure
@@ -74,7 +76,9 @@ def break_even_by_threshold(results: Mapping[str, Any]) -> Figure:
     today = {results["settings"]["letermovir_prices"][row["strategy"]] for row in results["increments"] if row["drug_days"] > 0}
     for price in sorted(today):
         axes.axhline(price, color=GREY, ls="--", lw=1)
-        axes.annotate("today's price", (x[-1], price), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8.5, color=GREY)
+        axes.annotate(
+            "today's price", (x[-1], price), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8.5, color=GREY
+        )
     axes.set_ylim(bottom=0)
     axes.set(
         xlabel=f"willingness to pay, thousand {results['settings']['currency']} per QALY",
@@ -96,11 +100,21 @@ def by_incidence(results: Mapping[str, Any]) -> Figure:
         if not row["drug_days"] > 0:
             continue
         prices = [item["increments"][k]["break_even_price"][place]["value"] for item in results["incidences"]]
-        axes.plot(x, prices, color=colour(results, row["strategy"]), marker="o", ms=3.5, lw=1.6, label=row["strategy"].replace("_", " "))
+        axes.plot(
+            x,
+            prices,
+            color=colour(results, row["strategy"]),
+            marker="o",
+            ms=3.5,
+            lw=1.6,
+            label=row["strategy"].replace("_", " "),
+        )
     today = {results["settings"]["letermovir_prices"][row["strategy"]] for row in results["increments"] if row["drug_days"] > 0}
     for price in sorted(today):
         axes.axhline(price, color=GREY, ls="--", lw=1)
-        axes.annotate("today's price", (x[0], price), xytext=(0, 3), textcoords="offset points", ha="left", fontsize=8.5, color=GREY)
+        axes.annotate(
+            "today's price", (x[0], price), xytext=(0, 3), textcoords="offset points", ha="left", fontsize=8.5, color=GREY
+        )
     axes.set_ylim(bottom=0)
     axes.set(
         xlabel="incidence of any DNAemia (the scenario's target), %",

@@ -106,9 +106,7 @@ def _assumptions(results: Mapping[str, Any]) -> list[str]:
 
 
 def _settings_lines(results: Mapping[str, Any]) -> list[str]:
-    refused = [
-        f"{row['strategy']}: {row['icer_refused']}" for row in results["increments"] if row["icer_refused"]
-    ]
+    refused = [f"{row['strategy']}: {row['icer_refused']}" for row in results["increments"] if row["icer_refused"]]
     given = [
         f"{row['strategy']} {ratio(row['icer'])} ({ratio(row['icer_low'])} to {ratio(row['icer_high'])})"
         for row in results["increments"]
@@ -190,7 +188,9 @@ def prices(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         if row["drug_days"] > 0:
             entry = {"strategy": row["strategy"], "days a patient": f"{row['drug_days']:.1f}"}
             for k in shown_thresholds(results):
-                entry[f"at {euros(results['thresholds'][k])} per QALY"] = _interval(row["break_even_price"][k], lambda x: euros(x, 1))
+                entry[f"at {euros(results['thresholds'][k])} per QALY"] = _interval(
+                    row["break_even_price"][k], lambda x: euros(x, 1)
+                )
             middle = results["thresholds"].index(results["shown_threshold"])
             entry["days worth today's price"] = f"{row['break_even_days'][middle]:.2f}"
             table.append(entry)
@@ -320,9 +320,7 @@ def budget(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         entry: dict[str, Any] = {"strategy": row["strategy"]}
         for year, (people, net) in enumerate(zip(row["treated"], row["net"], strict=True), start=1):
             entry[f"year {year}"] = f"{net / 1e6:.2f} ({people:,.0f} patients)"
-        entry["all years (95%)"] = _interval(
-            {"value": row["total"] / 1e6, "se": row["total_se"] / 1e6}, lambda x: f"{x:.2f}"
-        )
+        entry["all years (95%)"] = _interval({"value": row["total"] / 1e6, "se": row["total_se"] / 1e6}, lambda x: f"{x:.2f}")
         table.append(entry)
     return table
 

@@ -1,4 +1,7 @@
-"""The section ``[economics]``: how strategies are valued. Nothing in it acts on a patient; only ``cmvsim economics`` reads it."""
+"""The section ``[economics]``: how strategies are valued.
+
+Nothing in it acts on a patient; only ``cmvsim economics`` reads it.
+"""
 
 from __future__ import annotations
 
@@ -131,7 +134,7 @@ class EconomicsSpec(Spec):
     def check(
         self, diseases: Iterable[str], doses: Iterable[float], price_lists: Iterable[str], value_sets: Iterable[str], where: str
     ) -> list[Problem]:
-        """Problems that need the rest of the scenario: diseases, doses of its strategies, and the lists and sets that there are."""
+        """Problems that need the rest of the scenario: its diseases and doses, and the lists and sets that there are."""
         sets, lists = tuple(value_sets), tuple(price_lists)
         problems = [
             Problem(f"there is no {what} '{name}'", where, f"economics.{key}", did_you_mean(name, known))

@@ -79,7 +79,7 @@ def economics(options: EconomicsOptions, place: Place, ui: Ui) -> RunOutcome:
     calibration = reachable(scenario)
     with folder.open(force=place.force) as run:
         work = FolderWork(run.chunks, place, ui)
-        files = compute(scenario, calibration, request, asked, options, work)
+        files = compute(scenario, calibration, request, asked, work)
         write_outputs(run, files)
         run.finish(chunks_done=-(-options.psa // 64), keep_chunks=True)
     return RunOutcome(folder.path, read_results(folder.path), found=False)
@@ -134,7 +134,6 @@ def compute(
     calibration: Calibration,
     request: Request,
     asked: Asked,
-    options: EconomicsOptions,
     work: FolderWork,
 ) -> dict[str, str | bytes]:
     """All files of the run, by name."""

@@ -31,6 +31,7 @@ from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_patients
 from cmvsim.verbs import power_staged
+from cmvsim.verbs.failed import failed_replicates
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.running import FolderWork, check_workers
 from cmvsim.verbs.ui import Ui
@@ -224,6 +225,7 @@ def compute(
         "rows.csv": pd.DataFrame(results["rows"]).to_csv(index=False, lineterminator="\n"),
         "summary.md": summary(results),
         **figures(scenario, calibration, question, result),
+        **failed_replicates(experiment_of(scenario, calibration, question, result.sizes[-1]), result.failures),
     }
     return files, result.chunks
 
@@ -300,7 +302,7 @@ def warnings(scenario: ResolvedScenario, result: PowerResult) -> list[str]:
             f"use {FEW_REPLICATES:,} or more for a number that goes into a protocol"
         )
     if result.failures:
-        found.append(f"{len(result.failures)} replicates raised an error and count as failed; the first are in results.json")
+        found.append(f"{len(result.failures)} replicates raised an error and count as failed; the first are in failures/")
     return found
 
 
@@ -398,9 +400,14 @@ def figures(
     }
 
 
+def experiment_of(scenario: ResolvedScenario, calibration: Calibration, question: Question, n: int) -> CohortExperiment:
+    """The study of `n` patients, with its own streams."""
+    return CohortExperiment(scenario, calibration.baseline, (n,), question.endpoints, False, question.seed)
+
+
 def example_curve(scenario: ResolvedScenario, calibration: Calibration, question: Question, n: int) -> pd.DataFrame:
     """Cumulative incidences in replicate 0 at size `n`, day by day."""
-    experiment = CohortExperiment(scenario, calibration.baseline, (n,), question.endpoints, False, question.seed)
+    experiment = experiment_of(scenario, calibration, question, n)
     derived = endpoint(question.endpoints[0]).derive(experiment.study(0), scenario.spec.analysis)
     if not isinstance(derived, TimeToEvent):
         raise TypeError(f"{question.endpoints[0]} has no cumulative incidence")

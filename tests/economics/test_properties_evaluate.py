@@ -185,11 +185,15 @@ def test_the_tail_is_its_closed_form(model: Model, settings: EvaluationSettings,
     np.testing.assert_allclose(with_tail.tail_qaly, gain, atol=1e-12)
 
 
-@pytest.mark.parametrize(("hazard", "rate", "since", "years"), [(0.1, 0.025, 0.5, 20.0), (0.0, 0.0, 0.3, 5.0), (1.1, 0.03, 1.4, 9.0)])
+@pytest.mark.parametrize(
+    ("hazard", "rate", "since", "years"), [(0.1, 0.025, 0.5, 20.0), (0.0, 0.0, 0.3, 5.0), (1.1, 0.03, 1.4, 9.0)]
+)
 def test_independent_quadrature_of_discounted_years(hazard: float, rate: float, since: float, years: float) -> None:
     t = (np.arange(400_000) + 0.5) * years / 400_000
     factor = np.where(since + t > 1, (1 + rate) ** -(since + t - 1), 1.0)
-    assert discounted_years(hazard, rate, since, years) == pytest.approx((np.exp(-hazard * t) * factor).mean() * years, rel=1e-6)
+    assert discounted_years(hazard, rate, since, years) == pytest.approx(
+        (np.exp(-hazard * t) * factor).mean() * years, rel=1e-6
+    )
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,10 @@ STUDY_DESIGN = {  # facts of the study or of a target's cohort: neither publishe
     "cmv.targets[1].day",  # three months
     "cmv.targets[0].measured_by.attendance",  # a target is net of missed visits
 }
-STRATEGY_DESIGN = re.compile(r"strategies\.\w+\.(start\.(day|delay)|duration|dose|latest_stop|who\.baseline\.points)|economics\.letermovir_prices\[\d\]\.dose")
+STRATEGY_DESIGN = re.compile(
+    r"strategies\.\w+\.(start\.(day|delay)|duration|dose|latest_stop|who\.baseline\.points)"
+    r"|economics\.letermovir_prices\[\d\]\.dose"
+)
 """What a strategy is, is nobody's finding; whom it selects by a level needs a reason."""
 
 
