@@ -16,6 +16,7 @@ from cmvsim.runs.folder import changed_files, read_run, request_of
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.verbs import accrual as accrual_verb
 from cmvsim.verbs import power as power_verb
+from cmvsim.verbs import sensitivity as sensitivity_verb
 from cmvsim.verbs import simulate as simulate_verb
 from cmvsim.verbs import trace as trace_verb
 from cmvsim.verbs import validate as validate_verb
@@ -96,6 +97,7 @@ REPLAYED: dict[str, Callable[[ResolvedScenario, Request, FolderWork], str]] = {
     "trace": trace_verb.again,
     "accrual": accrual_verb.again,
     "validate": validate_verb.again,
+    "sensitivity": sensitivity_verb.again,
 }
 
 
