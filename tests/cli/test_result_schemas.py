@@ -38,6 +38,7 @@ FILE = "Nr,T,E\n1,1.5,CMV\n2,2,none\n3,2,CMV\n4,3,dead\n5,4.5,CMV\n6,9,none\n"
 RUNS = {
     "simulate": ("simulate", "simulate", "cmv-cart", "-n", 12, "--seed", 5, "--history"),
     "simulate-parquet": ("simulate", "simulate", "cmv-cart", "-n", 3, "--replicates", 2, "--format", "parquet"),
+    "simulate-arms": ("simulate", "simulate", "letermovir-trial", "-n", 8, "--design", "superiority"),
     "trace": ("trace", "trace", "cmv-cart", "-n", 12, "--seed", 5, "--find", "treated"),
     "trace-no-cmv": ("trace", "trace", "cmv-cart", "-n", 12, "--patient", 3, "--no-cmv"),
     "trace-drug": (
