@@ -14,7 +14,7 @@ from cmvsim.core.canonical import pretty_json
 from cmvsim.core.errors import CalibrationError, InputError, Problem, did_you_mean
 from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
-from cmvsim.designs import PrecisionTarget
+from cmvsim.designs import PrecisionTarget, SingleArmPrecision
 from cmvsim.endpoints import ENDPOINTS, endpoint
 from cmvsim.endpoints.curves import incidence_table
 from cmvsim.endpoints.derived import TimeToEvent
@@ -30,6 +30,7 @@ from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_patients
+from cmvsim.verbs.failed import failed_replicates
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.running import FolderWork, check_workers
 from cmvsim.verbs.ui import Ui
@@ -129,7 +130,10 @@ def ask(scenario: ResolvedScenario, options: PowerOptions) -> Question:
     if options.probability is not None and options.half_width is None:
         raise InputError(Problem("a probability alone asks nothing", "--probability", allowed="give --half-width too"))
     check_seed(options.seed)
-    target = spec.designs[name].target
+    design = spec.designs[name]
+    if not isinstance(design, SingleArmPrecision):
+        raise InputError(Problem(f"the design '{name}' is {design.kind}, which is not answered yet", "--design"))
+    target = design.target
     if options.half_width is not None:
         target = PrecisionTarget.parse(
             {
@@ -192,6 +196,7 @@ def compute(
         "rows.csv": pd.DataFrame(results["rows"]).to_csv(index=False, lineterminator="\n"),
         "summary.md": summary(results),
         **figures(scenario, calibration, question, result),
+        **failed_replicates(experiment_of(scenario, calibration, question, result.sizes[-1]), result.failures),
     }
     return files, result.chunks
 
@@ -268,7 +273,7 @@ def warnings(scenario: ResolvedScenario, result: PowerResult) -> list[str]:
             f"use {FEW_REPLICATES:,} or more for a number that goes into a protocol"
         )
     if result.failures:
-        found.append(f"{len(result.failures)} replicates raised an error and count as failed; the first are in results.json")
+        found.append(f"{len(result.failures)} replicates raised an error and count as failed; the first are in failures/")
     return found
 
 
@@ -366,9 +371,14 @@ def figures(
     }
 
 
+def experiment_of(scenario: ResolvedScenario, calibration: Calibration, question: Question, n: int) -> CohortExperiment:
+    """The study of `n` patients, with its own streams."""
+    return CohortExperiment(scenario, calibration.baseline, (n,), question.endpoints, False, question.seed)
+
+
 def example_curve(scenario: ResolvedScenario, calibration: Calibration, question: Question, n: int) -> pd.DataFrame:
     """Cumulative incidences in replicate 0 at size `n`, day by day."""
-    experiment = CohortExperiment(scenario, calibration.baseline, (n,), question.endpoints, False, question.seed)
+    experiment = experiment_of(scenario, calibration, question, n)
     derived = endpoint(question.endpoints[0]).derive(experiment.study(0), scenario.spec.analysis)
     if not isinstance(derived, TimeToEvent):
         raise TypeError(f"{question.endpoints[0]} has no cumulative incidence")

@@ -25,6 +25,7 @@ from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_patients
+from cmvsim.verbs.failed import failed_replicates
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.power import reachable, same_cost
 from cmvsim.verbs.running import FolderWork, check_workers
@@ -137,6 +138,8 @@ def compute(
         "summary.md": validation_text.summary(results),
         **figures(results, found),
     }
+    for validator, one in zip(validators, found, strict=True):
+        files |= failed_replicates(validator.experiment, one.failures, validator.scenario.id if len(scenarios) > 1 else "")
     for scenario, calibration in zip(scenarios, solved, strict=True):
         place = "" if len(scenarios) == 1 else f"{scenario.id}/"
         files[f"{place}scenario.resolved.json"] = pretty_json(scenario.as_dict())
