@@ -63,7 +63,7 @@ class Page(HTMLParser):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
+        if tag not in VOID and (not self.open or self.open.pop() != tag):
             self.wrong.append(tag)
 
     def handle_data(self, data: str) -> None:
@@ -107,7 +107,6 @@ def test_the_answer_comes_first_then_assumptions_then_sources(place: Path) -> No
     sources = [made.text.index(item["citation"]) for item in tree["sources"]]
     assert answer < min(assumptions) <= max(assumptions) < min(sources) <= max(sources) < made.text.index("Provenance")
     assert "For the protocol" in made.headings
-    assert (made.headings.index("For the protocol") > 0) and ("patients seropositive" in made.text or "CMV" in made.text)
 
 
 def test_the_summary_is_on_the_page_word_by_word(place: Path) -> None:
@@ -153,8 +152,9 @@ def test_text_of_a_run_is_text_on_the_page() -> None:
     made = Page(
         page(
             files_of(
-                f"# A & B {evil}\n\nAnswer {evil}\n\n| a | b |\n|---|---|\n| {evil} | 1 |\n\n## Part {evil}\n\n![gone](figures/x.png)\n",
-                results={"warnings": [evil], "failures": [{"replicate": 3, "seed": 1, "message": evil}]},
+                f"# A & B {evil}\n\nAnswer {evil}\n\n| a | b |\n|---|---|\n| {evil} | 1 |\n\n"
+                f"## Part {evil}\n\n![gone](figures/x.png)\n",
+                results={"warnings": [f"beware {evil}"], "failures": [{"replicate": 3, "seed": 1, "message": evil}]},
                 tables={"rows.csv": f"name,value\n{evil},0.123456789\nplain,1234567\n"},
                 edited=("results.json",),
             )
