@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from cmvsim.calibration.cohort import as_measured
-from cmvsim.calibration.prophylaxis import LetermovirSolution, marginal_hazard_ratio, solve_letermovir
+from cmvsim.calibration.prophylaxis import LetermovirSolution, Measure, marginal_hazard_ratio, solve_letermovir
 from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.core.value import Between, Stated, Value
 from cmvsim.data.study import Result
@@ -49,6 +49,17 @@ def solve_effect(
     draws
         A fixed cohort.
     """
+    return solve_letermovir(effect_measure(basis, letermovir, baseline, draws), letermovir.targets)
+
+
+def effect_measure(basis: Scenario, letermovir: LetermovirSpec, baseline: Baseline, draws: Sequence[ChunkDraws]) -> Measure:
+    """The marginal ratios (any DNAemia, clinically significant) at an onset ratio and a shift, on a fixed cohort.
+
+    Parameters
+    ----------
+    basis, letermovir, baseline, draws
+        As :func:`solve_effect`.
+    """
     target = basis.cmv.incidence
     model = _universal(as_measured(Model.of(basis, baseline), target), letermovir)
     without = [_Outcome.of(simulate(model, chunk, path=True, never_lost=True), target) for chunk in draws]
@@ -60,7 +71,7 @@ def solve_effect(
         ]
         return _ratio(taking, without, "detected"), _ratio(taking, without, "significant")
 
-    return solve_letermovir(measure, letermovir.targets)
+    return measure
 
 
 def _ratio(taking: Sequence[_Outcome], without: Sequence[_Outcome], event: Literal["detected", "significant"]) -> float:

@@ -86,6 +86,7 @@ def power(
 @click.option("--replicates", type=int, default=1, show_default=True, help="Studies to simulate.")
 @click.option("--replicate", type=int, metavar="K", help="Only study K of them, counted from 0, such as one that failed.")
 @click.option("--strategy", metavar="ID", help="Strategy of the scenario [default: the one without a drug].")
+@click.option("--design", metavar="ID", help="Randomised design of the scenario: patients are assigned to its arms.")
 @click.option("--history", is_flag=True, help="Also write what truly happened, one history_*.csv per topic.")
 @click.option("--no-cmv", is_flag=True, help="The same patients with nobody's CMV replicating: the counterfactual.")
 @format_option

@@ -200,3 +200,21 @@ VaryingShare = Annotated[
     varying_schema("a proportion above 0, differing between patients"),
     Unit("proportion"),
 ]
+DayPrice = Annotated[
+    Value,
+    BeforeValidator(value_validator("EUR per day", 0, math.inf, False, False)),
+    schema("EUR per day, at least 0", minimum=0),
+    Unit("EUR per day"),
+]
+PatientsPerYear = Annotated[
+    Value,
+    BeforeValidator(value_validator("patients per year", 0, math.inf, False, False)),
+    schema("patients per year, at least 0", minimum=0),
+    Unit("patients per year"),
+]
+YearlyHazard = Annotated[
+    Value,
+    BeforeValidator(value_validator("per year", 0, math.inf, False, False)),
+    schema("a hazard per year, at least 0", minimum=0),
+    Unit("per year"),
+]

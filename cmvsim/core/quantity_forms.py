@@ -202,28 +202,33 @@ class Unit:
 
 
 _KINDS = ("beta", "normal", "lognormal", "interval95", "gamma")
-_UNCERTAIN_SCHEMA: dict[str, Any] = {
+_PAIR: dict[str, Any] = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+_MEDIAN: dict[str, Any] = {
     "type": "object",
+    "properties": {"median": {"type": "number"}, "sdlog": {"type": "number"}},
+    "required": ["median", "sdlog"],
     "additionalProperties": False,
-    "oneOf": [{"required": [kind]} for kind in _KINDS],
-    "dependentRequired": {"group": ["correlation"], "correlation": ["group"]},
-    "properties": {
-        **{kind: {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2} for kind in _KINDS},
-        "group": {"type": "string", "minLength": 1},
-        "correlation": {"type": "number", "minimum": 0, "maximum": 1},
-    },
 }
-_UNCERTAIN_SCHEMA["properties"]["lognormal"] = {
-    "anyOf": [
-        _UNCERTAIN_SCHEMA["properties"]["lognormal"],
-        {
-            "type": "object",
-            "properties": {"median": {"type": "number"}, "sdlog": {"type": "number"}},
-            "required": ["median", "sdlog"],
-            "additionalProperties": False,
-        },
-    ]
+_LAWS: dict[str, Any] = {**dict.fromkeys(_KINDS, _PAIR), "lognormal": {"anyOf": [_PAIR, _MEDIAN]}}
+_TIE: dict[str, Any] = {
+    "group": {"type": "string", "minLength": 1},
+    "correlation": {"type": "number", "minimum": 0, "maximum": 1},
 }
+_ALONE: dict[str, Any] = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
+    "properties": _LAWS,
+}
+_GROUPED = {
+    **_ALONE,
+    "minProperties": 3,
+    "maxProperties": 3,
+    "required": ["group", "correlation"],
+    "properties": {**_LAWS, **_TIE},
+}
+_UNCERTAIN_SCHEMA: dict[str, Any] = {"anyOf": [_ALONE, _GROUPED]}
 REFERENCE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^@"}
 PROVENANCE_SCHEMA: dict[str, Any] = {"assumed": {"type": "string"}, "evidence": {"type": "string"}}
 

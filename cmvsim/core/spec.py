@@ -75,8 +75,16 @@ def problems_of(
         if path is None:
             continue
         kind, at = item["type"], key_path(path)
-        if kind == "extra_forbidden":
-            options = _keys_at(spec, path[:-1])
+        if kind == "union_tag_invalid":  # labels of branches stand in brackets, as no key of the user does
+            word, branches = (str(item["ctx"][name]) for name in ("tag", "expected_tags"))
+            known = [label.strip("'[]") for label in branches.split(", ")]
+            at = key_path([*path, str(item["ctx"]["discriminator"]).removesuffix("()")])
+            near = nearest(word.strip("[]"), known)
+            allowed = f"allowed: {', '.join(known)}" + (f"; did you mean '{near[0]}'?" if near else "")
+            problems.append(Problem(f"{shown(word.strip('[]'))} is not allowed", where, at, allowed))
+        elif kind == "extra_forbidden":
+            labelled = any(_is_union_label(part) for part in item["loc"])
+            options = _keys_at(spec, item["loc"][:-1] if labelled else path[:-1])
             guessed |= {key_path([*path[:-1], near]) for near in nearest(str(path[-1]), options)}
             problems.append(Problem(f"unknown key '{path[-1]}'", where, at, did_you_mean(str(path[-1]), options)))
         elif kind == "missing" and isinstance(path[-1], str):
@@ -106,6 +114,7 @@ def _as_written(tree: Any, path: Sequence[str | int]) -> list[str | int] | None:
 
 _PLAIN = {
     "model_type": "a table",
+    "union_tag_not_found": "a table",
     "dict_type": "a table",
     "model_attributes_type": "a table",
     "tuple_type": "a list",
@@ -163,10 +172,24 @@ def _is_branch(part: str | int) -> bool:
     return isinstance(part, str) and ("[" in part or part.startswith("function-"))
 
 
+def _is_union_label(part: str | int) -> bool:
+    """Whether it is the label of a union's branch, the `kind` in brackets."""
+    return isinstance(part, str) and part.startswith("[") and part.endswith("]")
+
+
+def _tags(kind: Any) -> tuple[str, ...]:
+    """What the key `kind` of a specification may be."""
+    field = kind.model_fields.get("kind") if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    return get_args(field.annotation) if field is not None else ()
+
+
 def _keys_at(spec: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """The keys that a specification knows at a key path (empty where it is a free table)."""
     kinds: list[Any] = [spec]
     for part in path:
+        if _is_union_label(part):
+            kinds = [kind for kind in kinds if str(part).strip("[]") in _tags(kind)]
+            continue
         found: list[Any] = []
         for kind in kinds:
             if isinstance(kind, type) and issubclass(kind, BaseModel):

@@ -193,6 +193,9 @@ STREAMS: dict[str, Kind] = {
     "exponential.entry": Kind.UNIFORM,
     "exponential.event": Kind.EXPONENTIAL,
     "exponential.dropout": Kind.EXPONENTIAL,
+    # randomisation lists: one variate per replicate and place of the list (or block); index = stratum
+    "design.randomisation": Kind.UNIFORM,
+    "design.block_size": Kind.UNIFORM,
     # resampling in analyses
     "analysis.bootstrap": Kind.UNIFORM,
 }

@@ -14,6 +14,7 @@ from cmvsim.data.study import Study
 from cmvsim.endpoints import ENDPOINTS, endpoint
 from cmvsim.endpoints.analysis import AnalysisSpec
 from cmvsim.endpoints.base import EstimatorChoice, by_term, derivation, plan_of
+from cmvsim.endpoints.comparison import of_arms
 from cmvsim.endpoints.covariates import covariates
 from cmvsim.endpoints.derived import Derived
 from cmvsim.endpoints.visits import named_value_sets
@@ -99,11 +100,11 @@ def analyse(
     check_plan(study, plan, names)
     rows: list[ResultRow] = []
     flow, derived = {}, {}
-    done, total = 0, sum(len(endpoint(name).estimators) for name in names)
+    done, total = 0, sum(len(choices_of(name, study, plan)) for name in names)
     for name in names:
         entry = endpoint(name)
         made: dict[str, Derived] = {}
-        for choice in entry.estimators:
+        for choice in choices_of(name, study, plan):
             tick(done, total)
             done += 1
             chosen = plan_of(choice, plan)
@@ -125,6 +126,13 @@ def analyse(
                 rows.append(_row(name, choice, term, result, variable, chosen))
     tick(total, total)
     return Analysed(tuple(rows), flow, derived)
+
+
+def choices_of(name: str, study: Study, plan: AnalysisSpec) -> tuple[EstimatorChoice, ...]:
+    """Estimators of an endpoint in a study: its own, and where the study has arms those that compare them."""
+    entry = endpoint(name)
+    randomised = len(study.subjects.labels.get("arm", ())) > 1 or bool(plan.arms)
+    return (*entry.estimators, *(of_arms(entry, plan) if randomised else ()))
 
 
 def _row(name: str, choice: EstimatorChoice, term: str, result: Estimates, variable: Derived, plan: AnalysisSpec) -> ResultRow:

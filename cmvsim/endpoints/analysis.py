@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from cmvsim.core.definition import Definition, HumanDefinition
 from cmvsim.core.errors import InputError, Problem, shown
@@ -63,6 +63,11 @@ class AnalysisSpec(Spec):
         Bootstrap resamples of patients for the interval of the attributable cost; 0: its interval from influences.
     bootstrap_seed
         Seed of those resamples.
+    arms
+        The two arms of a comparative study, the control first, as the column ``arm`` of ``subjects`` names them; without it,
+        in the order in which they first appear there.
+    strata
+        Baseline factors of stratified comparisons: those of the randomisation.
     """
 
     endpoints: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
@@ -93,6 +98,14 @@ class AnalysisSpec(Spec):
     price_list: str = "france_2025"
     resamples: Annotated[int, Field(ge=0, le=100_000)] = 400
     bootstrap_seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    arms: Annotated[tuple[str, ...], Field(strict=False, max_length=2)] = ()
+    strata: Annotated[tuple[Literal["stratum", "disease", "site", "sex"], ...], Field(strict=False)] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_arms(self, standard: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What belongs to comparative studies alone is no part of the plan of others, nor of its digest."""
+        tree: dict[str, Any] = standard(self)
+        return {key: value for key, value in tree.items() if key not in {"arms", "strata"} or value}
 
     @property
     def primary(self) -> str:

@@ -122,6 +122,8 @@ class GroupedTimeToEvent(Arrays):
         (R, N) int64 index into `groups`; -1 for patients who are not in the analysis.
     groups
         Names.
+    stratum
+        (R, N) int64 stratum of stratified comparisons, -1 for patients who are not in the analysis; None: one for all.
     """
 
     time: FloatArray
@@ -129,6 +131,7 @@ class GroupedTimeToEvent(Arrays):
     group: IntArray
     groups: tuple[str, ...]
     excluded: Excluded = field(default_factory=dict)
+    stratum: IntArray | None = None
 
     def only(self, group: int) -> TimeToEvent:
         """The patients of one group."""
@@ -229,6 +232,35 @@ class Binary(Arrays):
     def endings(self) -> Mapping[str, IntArray]:
         """Yes and no."""
         return {"yes": (self.value == 1).sum(axis=1), "no": (self.value == 0).sum(axis=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedBinary(Arrays):
+    """A yes-or-no variable of patients in groups that are compared.
+
+    Attributes
+    ----------
+    value
+        (R, N) int8 as in :class:`Binary`.
+    group, groups, stratum
+        As in :class:`GroupedTimeToEvent`.
+    """
+
+    value: NDArray[np.int8]
+    group: IntArray
+    groups: tuple[str, ...]
+    excluded: Excluded = field(default_factory=dict)
+    stratum: IntArray | None = None
+
+    @property
+    def entered(self) -> BoolArray:
+        """Patients in the analysis."""
+        return np.asarray(self.value >= 0)
+
+    @property
+    def endings(self) -> Mapping[str, IntArray]:
+        """Yes and no."""
+        return Binary(self.value).endings
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,8 +91,8 @@ def estimand_values(
     reads = frozenset().union(*(endpoint(name).reads for name in endpoints))
     for chunk in range(chunks):
         draws = ChunkDraws(SEED, Role.TRUTH, chunk, PATIENTS_PER_REPLICATE)
-        as_done = simulate(model, draws, needs=needs, path=True)
-        followed = record(simulate(model, draws, needs=needs, never_lost=True), reads)
+        as_done = simulate(model, draws, needs=needs, path=True, strategy=strategy)
+        followed = record(simulate(model, draws, needs=needs, never_lost=True, strategy=strategy), reads)
         for plan in truths:
             for name in endpoints:
                 for key, moments in _moments(name, plan, as_done, followed):

@@ -180,7 +180,7 @@ def sequential_rows(result: MonteCarloResult, rules: Rules, analysis: str, *, me
     names = [row.term for row in result.experiment.rows if row.estimator == analysis]
 
     def row(measure: Measure, summary: Summary, term: str = "", at: float = 0.0) -> Row:
-        figures = (summary.value, summary.mcse, summary.n_ok, summary.n_failed)
+        figures = (summary.value, summary.mcse, summary.n_ok, summary.n_failed, summary.low, summary.high)
         return Row(n, key.endpoint, "", "", analysis, term, measure.value, at, *figures)
 
     met = found.rejected if measure is Measure.TYPE1 else found.claim

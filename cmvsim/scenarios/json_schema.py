@@ -93,6 +93,8 @@ def _clean(node: Any) -> Any:
         for key, value in node.items()
         if key not in _NOISE
     }
+    if "oneOf" in result:  # specifications told apart by a key: none fits two of them
+        result["anyOf"] = result.pop("oneOf")
     options = result.get("anyOf")
     if isinstance(options, list) and len(options) == 1 and isinstance(options[0], Mapping):
         result = {**{key: value for key, value in result.items() if key != "anyOf"}, **options[0]}

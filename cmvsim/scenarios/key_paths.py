@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, get_args
 
 from pydantic import BaseModel, WithJsonSchema
@@ -19,6 +20,7 @@ Path = tuple[str | int, ...]
 Range = tuple[float, float]
 
 
+@lru_cache(maxsize=8192)
 def parts_of(key: str) -> Path:
     """Read ``cmv.targets[0].value`` as its parts."""
     plain = re.sub(r"\[(\d+)\]", r".\1", key)
@@ -53,11 +55,15 @@ def at(spec: BaseModel, key: str) -> Any:
     node: Any = spec
     for part in parts_of(key):
         try:
-            node = node[part] if isinstance(node, Mapping | tuple) else getattr(node, str(part))
+            node = _inside(node, part)
         except (KeyError, IndexError, TypeError, AttributeError):
             known = [name for name, _ in numbers_in(spec)]
             raise InputError(Problem(f"there is no key '{key}'", allowed=did_you_mean(key, known))) from None
     return node
+
+
+def _inside(node: Any, part: str | int) -> Any:
+    return node[part] if isinstance(node, Mapping | tuple) else getattr(node, str(part))  # type: ignore[index]
 
 
 def range_of(spec: BaseModel, key: str) -> tuple[float, float, bool]:
@@ -73,7 +79,7 @@ def range_of(spec: BaseModel, key: str) -> tuple[float, float, bool]:
             annotation = [*field.metadata, field.annotation]
             if isinstance(node, TargetSpec) and part == "value" and node.measure != "median_detection":
                 return EDGE, 1 - EDGE, False
-        node = node[part] if isinstance(node, Mapping | tuple) else getattr(node, str(part))
+        node = _inside(node, part)
     if isinstance(node, Between):
         low, high = _centre_range(node, annotation)
         return low, high, False

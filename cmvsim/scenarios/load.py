@@ -72,7 +72,16 @@ def load_tree(name: str, *, beside: Path | None = None, trail: tuple[str, ...] =
             Problem(f"{shown(parent)} is not the name of a scenario", label, "extends", "a catalogue id or a file, in quotes")
         )
     base = load_tree(parent, beside=folder, trail=(*trail, label))
-    return merge(base, tree)
+    return _own_designs_first(merge(base, tree), tree)
+
+
+def _own_designs_first(merged: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The first design is what `power` answers: those that a file names itself come before those it takes over."""
+    mine, every = own.get("designs"), merged.get("designs")
+    if not isinstance(mine, Mapping) or not isinstance(every, Mapping):
+        return merged
+    first = {name: every[name] for name in mine}
+    return {**merged, "designs": {**first, **{name: design for name, design in every.items() if name not in first}}}
 
 
 def source_text(name: str) -> str:

@@ -13,8 +13,8 @@ from cmvsim.core.marginal import Marginal
 from cmvsim.core.value import Between, Uncertain, Value
 from cmvsim.evidence import parameter
 from cmvsim.scenarios.inputs import Input, inputs
-from cmvsim.scenarios.key_paths import at, range_of
-from cmvsim.scenarios.relations import table_of_shares, whole_of
+from cmvsim.scenarios.key_paths import range_of
+from cmvsim.scenarios.relations import number_or_none, part_of, table_of_shares, whole_of
 from cmvsim.scenarios.scenario import ResolvedScenario, Scenario
 from cmvsim.scenarios.vary import PRICES
 from cmvsim.valuation.prices import price_list
@@ -51,9 +51,9 @@ class UncertainInput:
     label
         For people.
     low, high, whole
-        Range of the quantity.
+        Range of the quantity; a part is no more than its whole, where that is known, nor a whole less than its part.
     wholes
-        Keys of what it is a part of: it is drawn no higher than these.
+        Keys of what it is a part of and what is not known either: it is drawn no higher than these.
     shares
         Table whose shares, this one among them, add up to 1; empty if none.
     """
@@ -176,7 +176,10 @@ def _of_scenario(spec: Scenario, members: list[Input]) -> UncertainInput:
     assert isinstance(value, Value | Between)
     assert value.uncertain is not None
     ranges = [range_of(spec, key) for key in keys]
-    wholes = tuple(whole for key in keys if (whole := whole_of(key)) and _stands(spec, whole))
+    wholes = {name: number for key in keys if (number := number_or_none(spec, name := whole_of(key))) is not None}
+    parts = [number for key in keys if (number := number_or_none(spec, part_of(key))) is not None]
+    low = max([*(low for low, _, _ in ranges), *(float(part) for part in parts if part.uncertain is None)])
+    high = min([*(high for _, high, _ in ranges), *(float(whole) for whole in wholes.values() if whole.uncertain is None)])
     return UncertainInput(
         keys[0],
         value,
@@ -188,20 +191,21 @@ def _of_scenario(spec: Scenario, members: list[Input]) -> UncertainInput:
         _label(keys),
         tuple(keys),
         value.uncertain.correlation or 0.0,
-        max(low for low, _, _ in ranges),
-        min(high for _, high, _ in ranges),
+        low,
+        high,
         any(whole for _, _, whole in ranges),
-        wholes,
+        tuple(key for key, whole in wholes.items() if whole.uncertain is not None),
         table_of_shares(keys[0]),
     )
 
 
-def _stands(spec: Scenario, key: str) -> bool:
-    try:
-        at(spec, key)
-    except InputError:
-        return False
-    return True
+def limits_of(scenario: ResolvedScenario, item: UncertainInput) -> tuple[float, float]:
+    """Central 95% of an input while all others stay as they are: a part no more than its whole, nor a whole less."""
+    wholes = [number_or_none(scenario.spec, key) for key in item.wholes]
+    parts = [number_or_none(scenario.spec, part_of(key)) for key in item.keys]
+    low, high = item.marginal.interval95(min([item.high, *(float(whole) for whole in wholes if whole is not None)]))
+    least = max([item.low, *(float(part) for part in parts if part is not None)])
+    return max(low, least), max(high, least)
 
 
 def _check_groups(found: tuple[UncertainInput, ...]) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
+from cmvsim.core.errors import InputError
+from cmvsim.core.value import Value
 from cmvsim.scenarios.key_paths import at
 from cmvsim.scenarios.scenario import Scenario
 
@@ -15,12 +18,15 @@ _SHARES = (
     re.compile(r"(population\.strata)\.\w+\.share"),
 )
 _PARTS = (
-    (re.compile(r"follow_up\.non_relapse_mortality_by_90\.(\w+)"), r"follow_up.death_by_90.\1"),
-    (re.compile(r"resistance\.aciclovir\.ul54"), "resistance.aciclovir.change"),
-    (re.compile(r"toxicity\.(crs|icans)\.severe\.(\w+)\.(\w+)"), r"toxicity.\1.any.\2.\3"),
+    ("follow_up.non_relapse_mortality_by_90.", "follow_up.death_by_90."),
+    ("resistance.aciclovir.ul54", "resistance.aciclovir.change"),
+    ("toxicity.crs.severe.", "toxicity.crs.any."),
+    ("toxicity.icans.severe.", "toxicity.icans.any."),
 )
+"""Beginnings of the keys of parts, and of their wholes."""
 
 
+@lru_cache(maxsize=8192)
 def table_of_shares(key: str) -> str:
     """The table whose shares add up to 1 and to which a key belongs; empty if none."""
     return next((found[1] for pattern in _SHARES if (found := pattern.fullmatch(key))), "")
@@ -28,7 +34,21 @@ def table_of_shares(key: str) -> str:
 
 def whole_of(key: str) -> str:
     """The key of the whole that a key is a part of; empty if none."""
-    return next((found.expand(whole) for pattern, whole in _PARTS if (found := pattern.fullmatch(key))), "")
+    return next((whole + key.removeprefix(part) for part, whole in _PARTS if key.startswith(part)), "")
+
+
+def part_of(key: str) -> str:
+    """The key of the part of which a key is the whole; empty if none."""
+    return next((part + key.removeprefix(whole) for part, whole in _PARTS if key.startswith(whole)), "")
+
+
+def number_or_none(spec: Scenario, key: str) -> Value | None:
+    """The value at a key, if a value stands there."""
+    try:
+        found = at(spec, key) if key else None
+    except InputError:
+        return None
+    return found if isinstance(found, Value) else None
 
 
 def shares(spec: Scenario, table: str) -> dict[str, float]:

@@ -21,8 +21,8 @@ _RECRUITED = re.compile(
 
 
 def bears_on_patients(path: str) -> bool:
-    """Whether an input bears on what happens to a patient: all but recruitment and what patients share."""
-    return not path.startswith(("accrual.", "capacity."))
+    """Whether an input bears on what happens to a patient: all but recruitment, what patients share, and how they are valued."""
+    return not path.startswith(("accrual.", "capacity.", "economics."))
 
 
 def bears_on_recruitment(path: str) -> bool:
@@ -93,7 +93,7 @@ def _not_recruiting(scenario: Scenario) -> Iterator[str]:
 def _letermovir(scenario: Scenario) -> Iterator[str]:
     drug = scenario.letermovir
     if not gives_letermovir(scenario):
-        yield from ("letermovir.", "resistance.letermovir")
+        yield from ("letermovir.", "resistance.letermovir", "economics.")  # nothing is valued where there is no choice
         return
     if drug.effect != "solved":
         yield "letermovir.targets."

@@ -14,8 +14,10 @@ from cmvsim.core.errors import InputError, Problem, did_you_mean
 from cmvsim.core.quantities import PositiveDays, StudyDay
 from cmvsim.core.spec import Spec
 from cmvsim.core.value import Value
-from cmvsim.designs import SingleArmPrecision
+from cmvsim.designs import AnyDesign, Surroundings
 from cmvsim.endpoints import ENDPOINTS, AnalysisSpec
+from cmvsim.endpoints.arms import FACTORS
+from cmvsim.endpoints.comparison import compared_by, rates
 from cmvsim.models.accrual import AccrualSpec
 from cmvsim.models.capacity import CapacitySpec
 from cmvsim.models.cmv import CheckSpec, CmvSpec, TargetSpec
@@ -32,7 +34,8 @@ from cmvsim.models.toxicity import ToxicitySpec
 from cmvsim.models.treatment import TreatmentSpec
 from cmvsim.models.viral_load import Matrix, matrix_of
 from cmvsim.models.virome import ViromeSpec
-from cmvsim.valuation import value_sets
+from cmvsim.valuation import price_lists, value_sets
+from cmvsim.valuation.economics import EconomicsSpec
 
 FORMAT = 1
 
@@ -80,7 +83,8 @@ class Scenario(Spec):
     capacity: CapacitySpec = CapacitySpec()
     strategies: dict[str, StrategySpec]
     analysis: AnalysisSpec
-    designs: dict[str, SingleArmPrecision]
+    designs: dict[str, AnyDesign]
+    economics: EconomicsSpec | None = None
 
     def check(self, where: str) -> None:
         """Check what no family can see alone.
@@ -125,10 +129,29 @@ class Scenario(Spec):
             )
         first, last = float(self.study.inclusion), float(self.study.horizon)
         problems += check_strategies(self.strategies, first, last, self._ttv_visits, where)
+        if self.economics is not None:
+            doses = [float(plan.dose) for plan in self.strategies.values() if plan.dose is not None]
+            diseases = [stratum.disease for stratum in self.population.strata.values()]
+            problems += self.economics.check(diseases, doses, price_lists(), value_sets(), where)
         if not self.designs:
             problems.append(Problem("at least one is needed", where, "designs"))
+        for name, design in self.designs.items():
+            problems += design.check(self.surroundings, where, f"designs.{name}")
         if problems:
             raise InputError(problems)
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What designs may name."""
+        return Surroundings(
+            strategies=tuple(self.strategies),
+            factors=FACTORS,
+            endpoints={name: compared_by(entry) for name, entry in ENDPOINTS.items()},
+            rates=rates(),
+            designs=tuple(self.designs),
+            level=self.analysis.level,
+            primary=self.analysis.primary,
+        )
 
     @property
     def _ttv_visits(self) -> tuple[int, ...] | None:
@@ -314,12 +337,12 @@ class ResolvedScenario:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of what is simulated and analysed; titles and reasons in words are no part of it."""
-        return digest(_without_words(self.as_dict()))
+        """SHA-256 of what is simulated and analysed; titles, reasons in words and what values strategies are no part of it."""
+        return digest(_without_words({key: tree for key, tree in self.as_dict().items() if key != "economics"}))
 
 
 BASIS = "calibration_basis"
-_NO_PART_OF_THE_BASIS = {"analysis", "designs", "strategies", "letermovir", "accrual", "capacity"}
+_NO_PART_OF_THE_BASIS = {"analysis", "designs", "strategies", "letermovir", "accrual", "capacity", "economics"}
 _WORDS = frozenset({"title", "label", "assumed", "evidence", "registry", "id"})
 
 

@@ -26,9 +26,8 @@ def vary(scenario: ResolvedScenario, changes: Mapping[str, float]) -> ResolvedSc
     """Put other numbers into a scenario and validate it again.
 
     Of a quantity that differs between patients the centre is replaced. A number that stays as it is keeps its provenance, any
-    other says that it was varied. Shares of a table that must add up to 1 give way
-    (:func:`cmvsim.scenarios.relations.completed`); what repeats a target's measurement follows it. Keys of prices are left
-    out.
+    other says that it was varied. Shares of a table that must add up to 1 give way, see
+    :func:`cmvsim.scenarios.relations.completed`; what repeats a target's measurement follows it. Keys of prices are left out.
 
     Parameters
     ----------

@@ -92,6 +92,9 @@ def choice(value: Any) -> str:
         return visits(nominal_days(value))
     if isinstance(value, tuple) and value and isinstance(value[0], str):
         return ", ".join(choice(item) for item in value)
+    if isinstance(value, tuple) and value and isinstance(value[0], float):
+        ends = f"{number(value[0])} to {number(value[-1])}"
+        return f"{ends}, {len(value)} values" if len(value) > LONG_RUN else ", ".join(number(item) for item in value)
     if isinstance(value, tuple):
         return visits(tuple(value)) if value else "none"
     return value.replace("_", " ") if isinstance(value, str) else shown(value)

@@ -215,6 +215,24 @@ def _antiviral_toxicity(model: Model, course: CmvOutcome) -> Windows:
     return Windows(np.stack([course.neutropenia, course.kidney_injury]), np.stack([course.neutropenia_stop, injured]))
 
 
+def health_states(
+    model: Model, background: Background, course: CmvOutcome, found: Infections | None, stays: Stays
+) -> HealthStates:
+    """What weighs on the health of patients, and when (section 13)."""
+    t = background.toxicity
+    return HealthStates(
+        relapse=background.follow_up.relapse,
+        hospital=stays.in_hospital,
+        icu=stays.in_icu,
+        severe_crs=t.severe_crs,
+        severe_icans=t.severe_icans,
+        cmv_treatment=Windows(np.where(np.isnan(course.start), np.inf, course.start), np.nan_to_num(course.stop, nan=np.inf)),
+        cmv_disease=disease_windows(model.quality_of_life, course.disease),
+        antiviral_toxicity=_antiviral_toxicity(model, course),
+        infection=found.any if found is not None else None,
+    )
+
+
 def _answers(
     model: Model,
     draws: ChunkDraws,
@@ -227,23 +245,11 @@ def _answers(
     """Section 13."""
     if model.latent_health is None:
         raise ValueError("quality of life was not converted to the latent scale")
-    t = background.toxicity
-    states = HealthStates(
-        relapse=background.follow_up.relapse,
-        hospital=stays.in_hospital,
-        icu=stays.in_icu,
-        severe_crs=t.severe_crs,
-        severe_icans=t.severe_icans,
-        cmv_treatment=Windows(np.where(np.isnan(course.start), np.inf, course.start), np.nan_to_num(course.stop, nan=np.inf)),
-        cmv_disease=disease_windows(model.quality_of_life, course.disease),
-        antiviral_toxicity=_antiviral_toxicity(model, course),
-        infection=found.any if found is not None else None,
-    )
     return responses(
         model.quality_of_life,
         model.latent_health,
         background.population,
-        states,
+        health_states(model, background, course, found, stays),
         died,
         np.minimum(background.follow_up.withdrawn, background.follow_up.lost),  # asked after a new therapy too
         draws,

@@ -68,7 +68,7 @@ def simulate(
         If several strategies come without `arm`, or a strategy gives a drug whose effect is not solved.
     """
     runs = required(model, needs)
-    background = Background(model, draws, never_lost, _plans(model, strategy), arm)
+    background = Background(model, draws, never_lost, plans_of(model, strategy), arm)
     course = None
     if Process.CMV in runs:
         whole = (Process.INFECTIONS in runs and cmv_acts_on_infections(model)) or Process.RESISTANCE in runs
@@ -77,7 +77,7 @@ def simulate(
     return history_of(model, draws, background, course, after, path=path)
 
 
-def _plans(model: Model, strategy: str | Sequence[str] | None) -> tuple[StrategySpec, ...]:
+def plans_of(model: Model, strategy: str | Sequence[str] | None) -> tuple[StrategySpec, ...]:
     """The strategies asked for; none if nobody gets prophylaxis."""
     if strategy is None:
         return ()

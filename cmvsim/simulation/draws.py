@@ -93,6 +93,11 @@ class ChunkDraws:
         """Variates of what all patients of a replicate share (a site's laboratory): (replicates,)."""
         return draw(self._open(name, index), STREAMS[name], self.replicates)
 
+    def listed(self, name: str, index: int, length: int) -> FloatArray:
+        """Variates of a list that knows no patients (randomisation): (length, replicates), a longer one begins the same."""
+        made = draw(self._open(name, index), STREAMS[name], length * self.replicates)
+        return made.reshape(length, self.replicates)
+
     def _open(self, name: str, index: int) -> np.random.Generator:
         """:func:`cmvsim.core.streams.generator` of this chunk, five times faster: a chunk opens some 75 streams."""
         from cmvsim.simulation.kernels.seeding import state_words

@@ -184,14 +184,14 @@ def expected_index_at(
     health = latent_mean(latent, population, states, day)
     health = health + latent.spread * np.sqrt(correlation) * patient_effect(spec, population, draws)
     own = latent.spread * np.sqrt(1 - correlation)
-    index = _expected(adult, spec.adult.thresholds, health, own)
+    index = expected_curve(adult, spec.adult.thresholds, health, own)
     if youth is not None:
         young = population.age + max(day, 0.0) / DAYS_PER_YEAR < ADULT_FROM
-        index[young] = _expected(youth, spec.youth.thresholds, health[young], own)
+        index[young] = expected_curve(youth, spec.youth.thresholds, health[young], own)
     return index
 
 
-def _expected(values: ValueSet, thresholds: FloatArray, health: FloatArray, sd: float) -> FloatArray:
+def expected_curve(values: ValueSet, thresholds: FloatArray, health: FloatArray, sd: float) -> FloatArray:
     """Expected index at many latent states: each threshold passed takes off what its level takes off more."""
     index = np.ones(health.shape)
     for cuts, steps in zip(thresholds, np.diff(values.decrements, axis=1), strict=True):

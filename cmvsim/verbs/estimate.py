@@ -18,7 +18,7 @@ from cmvsim.data.consistency import contradictions
 from cmvsim.data.formats import files_of
 from cmvsim.data.schema import TABLES
 from cmvsim.endpoints import AnalysisSpec, endpoint, read_analysis
-from cmvsim.endpoints.analyse import analyse, check_plan
+from cmvsim.endpoints.analyse import analyse, check_plan, choices_of
 from cmvsim.endpoints.curves import curve_table
 from cmvsim.report.estimate_text import estimate_summary
 from cmvsim.runs.folder import RunFolder, RunState
@@ -106,7 +106,7 @@ def compute(
     with ui.progress(f"estimating {len(names)} endpoint{'s' if len(names) > 1 else ''}") as tick:
         analysed = analyse(study, plan, names, tick)
     labels = {name: endpoint(name).label for name in names}
-    estimators = {name: {choice.id: choice.label for choice in endpoint(name).estimators} for name in names}
+    estimators = {name: {choice.id: choice.label for choice in choices_of(name, study, plan)} for name in names}
     rows = [row.as_dict() for row in analysed.rows]
     results: dict[str, Any] = {
         "format": 1,

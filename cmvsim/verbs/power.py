@@ -14,7 +14,7 @@ from cmvsim.core.canonical import pretty_json
 from cmvsim.core.errors import CalibrationError, InputError, Problem, did_you_mean
 from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
-from cmvsim.designs import PrecisionTarget
+from cmvsim.designs import PrecisionTarget, SingleArmPrecision
 from cmvsim.endpoints import ENDPOINTS, endpoint
 from cmvsim.endpoints.curves import incidence_table
 from cmvsim.endpoints.derived import TimeToEvent
@@ -130,7 +130,10 @@ def ask(scenario: ResolvedScenario, options: PowerOptions) -> Question:
     if options.probability is not None and options.half_width is None:
         raise InputError(Problem("a probability alone asks nothing", "--probability", allowed="give --half-width too"))
     check_seed(options.seed)
-    target = spec.designs[name].target
+    design = spec.designs[name]
+    if not isinstance(design, SingleArmPrecision):
+        raise InputError(Problem(f"the design '{name}' is {design.kind}, which is not answered yet", "--design"))
+    target = design.target
     if options.half_width is not None:
         target = PrecisionTarget.parse(
             {

@@ -61,6 +61,8 @@ def replay(folder: Path, place: Place, ui: Ui) -> Replayed:
             f"{folder}: the run has numbers version {request.numbers_version}, this software {NUMBERS_VERSION}: "
             "the same request gives other numbers (see CHANGELOG, Changed numbers)"
         )
+    if "scenario.resolved.json" not in read_run(folder)["outputs"]:
+        raise InputError(f"{folder}: a run of several scenarios is not replayed; run each by itself")
     before = read_results(folder)
     scenario = stored_scenario(folder, request)
     with cache.ignored():  # the hazards are part of what is recomputed

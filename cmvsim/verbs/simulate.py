@@ -15,9 +15,11 @@ from cmvsim.core.streams import CHUNK_REPLICATES, Role, check_seed
 from cmvsim.data import write_study
 from cmvsim.data.formats import FORMATS
 from cmvsim.data.schema import TABLES
+from cmvsim.designs import Randomised
 from cmvsim.endpoints import write_analysis
 from cmvsim.models.strategies import reference_strategy
 from cmvsim.planning.sizes import LARGEST
+from cmvsim.planning.trial import comparative_plan, randomised
 from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import sha256_file
 from cmvsim.scenarios import ResolvedScenario, resolve
@@ -42,6 +44,8 @@ class SimulateOptions:
         Only this one, from 0, by itself.
     strategy
         Id; by default the reference, which gives no drug.
+    design
+        A randomised design of the scenario: patients are assigned to its arms, and ``subjects`` says to which.
     history
         Also what truly happened.
     cmv
@@ -56,6 +60,7 @@ class SimulateOptions:
     replicates: int = 1
     replicate: int | None = None
     strategy: str | None = None
+    design: str | None = None
     history: bool = False
     cmv: bool = True
     seed: int = 1
@@ -95,11 +100,13 @@ def request_of(scenario: ResolvedScenario, options: SimulateOptions) -> Request:
     content = {
         "patients": n,
         "replicates": options.replicates,
-        "strategy": options.strategy or reference_strategy(scenario.spec.strategies),
+        "strategy": None if options.design else options.strategy or reference_strategy(scenario.spec.strategies),
         "history": options.history,
         "cmv": options.cmv,
         "set": list(scenario.overrides),
     }
+    if options.design is not None:
+        content["design"] = options.design
     if options.replicate is not None:
         content["replicate"] = options.replicate
     if options.form != "csv":
@@ -136,6 +143,18 @@ def _check(scenario: ResolvedScenario, options: SimulateOptions, n: int) -> None
                 allowed=did_you_mean(options.strategy, strategies),
             )
         )
+    if options.design is not None:
+        designs = scenario.spec.designs
+        if options.design not in designs:
+            allowed = did_you_mean(options.design, designs)
+            raise InputError(Problem(f"the scenario has no design '{options.design}'", "--design", allowed=allowed))
+        if not isinstance(designs[options.design], Randomised):
+            known = ", ".join(name for name, design in designs.items() if isinstance(design, Randomised)) or "none"
+            raise InputError(
+                Problem(f"the design '{options.design}' has no arms", "--design", allowed=f"randomised designs: {known}")
+            )
+        if options.strategy is not None:
+            raise InputError(Problem("the arms of a design have their strategies", "--strategy", allowed="--design alone"))
     if not 1 <= n <= LARGEST:
         raise InputError(Problem(f"{n} patients", "-n", allowed=f"1 to {LARGEST:,}"))
     if options.replicate is not None and options.replicates != 1:
@@ -165,6 +184,7 @@ def produce(scenario: ResolvedScenario, model: Model, request: Request, folder: 
             "patients": request.content["patients"],
             "replicates": replicates,
             "strategy": request.content["strategy"],
+            **({"design": request.content["design"]} if "design" in request.content else {}),
             "cmv": request.content["cmv"],
             "tables": dict(_hashes(folder)),
         }
@@ -183,6 +203,24 @@ def _hashes(folder: Path) -> Iterator[tuple[str, str]]:
 def _write_chunk(scenario: ResolvedScenario, model: Model, request: Request, folder: Path, first: int, count: int) -> None:
     asked = request.content
     draws = ChunkDraws(request.seed, Role.STUDY, first // CHUNK_REPLICATES, int(asked["patients"]))
+    plan = scenario.spec.analysis
+    if "design" in asked:
+        design = scenario.spec.designs[asked["design"]]
+        assert isinstance(design, Randomised)
+        history, arm = randomised(model, design, draws, ALL, path=asked["history"], cmv=asked["cmv"])
+        study, plan = record(history, arms=design.arms, arm=arm), comparative_plan(plan, design)
+    else:
+        history = simulate_chunk(
+            model,
+            draws,
+            needs=ALL,
+            path=asked["history"],
+            strategy=asked["strategy"],
+            cmv=asked["cmv"],
+        )
+        study = record(history)
+    for r in range(count):
+        place = folder if asked["replicates"] == 1 else folder / f"replicate-{first + r:04d}"
     history = simulate_chunk(
         model,
         draws,
@@ -196,7 +234,7 @@ def _write_chunk(scenario: ResolvedScenario, model: Model, request: Request, fol
     for r in range(before, before + count):
         place = folder if asked["replicates"] == 1 else folder / f"replicate-{first + r - before:04d}"
         write_study(study, r, place, asked.get("format", "csv"))
-        write_analysis(scenario.spec.analysis, place / "analysis.toml")
+        write_analysis(plan, place / "analysis.toml")
         if asked["history"]:
             for name, table in history_tables(history, r).items():
                 table.to_csv(place / f"{name}.csv", index=False, lineterminator="\n", float_format="%.12g")

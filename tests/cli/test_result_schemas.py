@@ -38,6 +38,7 @@ FILE = "Nr,T,E\n1,1.5,CMV\n2,2,none\n3,2,CMV\n4,3,dead\n5,4.5,CMV\n6,9,none\n"
 RUNS = {
     "simulate": ("simulate", "simulate", "cmv-cart", "-n", 12, "--seed", 5, "--history"),
     "simulate-parquet": ("simulate", "simulate", "cmv-cart", "-n", 3, "--replicates", 2, "--format", "parquet"),
+    "simulate-arms": ("simulate", "simulate", "letermovir-trial", "-n", 8, "--design", "superiority"),
     "trace": ("trace", "trace", "cmv-cart", "-n", 12, "--seed", 5, "--find", "treated"),
     "trace-no-cmv": ("trace", "trace", "cmv-cart", "-n", 12, "--patient", 3, "--no-cmv"),
     "trace-drug": (
@@ -51,8 +52,23 @@ RUNS = {
     ),
     "estimate": ("estimate", "estimate", "simulate", "--endpoint", "cmv_reactivation", "--endpoint", "cmv_disease"),
     "estimate-map": ("estimate-map", "estimate", "file.csv", "--map", "map.toml"),
+    "economics-table": (
+        *("economics-table", "economics", "table", "psa.csv", "--threshold", 20000, "--wtp", "0:40000:20000"),
+        *("--group", "both=a,b"),
+    ),
+    "economics-table-bare": ("economics-table", "economics", "table", "bare.csv"),
     "qualify": ("qualify", "qualify", "--topic", "closed_forms"),
 }
+
+
+def psa_file(draws: int) -> str:
+    """Three strategies, two inputs."""
+    rows = ["strategy,draw,cost,effect,a,b"]
+    for k in range(draws):
+        a, b = k % 7 - 3, k % 5 - 2
+        rows += [f"none,{k},1000,1,{a},{b}", f"drug,{k},{3000 + 400 * a},{1.1 + 0.02 * b},{a},{b}"]
+        rows += [f"more,{k},{4000 - 300 * b},{1.05 + 0.05 * a},{a},{b}"]
+    return "\n".join(rows) + "\n"
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +77,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("schemas")
     (folder / "map.toml").write_text(MAP, encoding="utf-8")
     (folder / "file.csv").write_text(FILE, encoding="utf-8")
+    (folder / "psa.csv").write_text(psa_file(40), encoding="utf-8")
+    (folder / "bare.csv").write_text("draw,cost_a,effect_a,cost_b,effect_b\n1,1,1,2,3\n2,1,1,1,2\n", encoding="utf-8")
 
     def given(scenario: ResolvedScenario) -> SimpleNamespace:
         return SimpleNamespace(baseline=given_baseline(len(scenario.spec.population.strata), 5.0))

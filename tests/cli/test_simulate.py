@@ -59,6 +59,26 @@ def test_naming_the_reference_strategy_is_the_default(place: Path) -> None:
     assert json.loads(done.stdout) == results(place / "plain")
 
 
+def test_a_randomised_design_assigns_arms_that_estimate_compares(place: Path) -> None:
+    done = cmvsim_here("simulate", "letermovir-trial", "-n", 40, "--design", "superiority", "--quiet", "-o", "arms", cwd=place)
+    assert done.returncode == 0, done.stderr
+    arm = pd.read_csv(place / "arms" / "subjects.csv")["arm"]
+    assert set(arm) == {"preemptive", "letermovir"}
+    assert abs((arm == "letermovir").sum() - 20) <= 6
+    takes = set(pd.read_csv(place / "arms" / "exposures.csv").query("drug == 'letermovir'")["patient"])
+    assert takes <= set(pd.read_csv(place / "arms" / "subjects.csv").query("arm == 'letermovir'")["patient"])
+    assert results(place / "arms")["strategy"] is None
+    assert replay(place, "arms").stdout == "arms: identical\n"
+    done = cmvsim_here("estimate", "arms", "--quiet", "-o", "compared", cwd=place)
+    assert done.returncode == 0, done.stderr
+    rows = {(row["estimator"], row["term"]) for row in results(place / "compared")["rows"]}
+    assert {
+        ("risk_difference", "letermovir - preemptive"),
+        ("by_arm", "letermovir"),
+        ("gray_p", "letermovir against preemptive"),
+    } <= rows
+
+
 def test_a_run_replays_and_an_edited_table_is_told(place: Path) -> None:
     done = replay(place, "history")
     assert (done.returncode, done.stdout) == (0, "history: identical\n"), done.stderr

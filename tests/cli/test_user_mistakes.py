@@ -43,6 +43,19 @@ MISTAKES = {
         ["--strategy", "univrsal", "did you mean 'universal'?"],
     ),
     "a strategy of another scenario": (["simulate", "cmv-cart", "--strategy", "universal"], ["no strategy 'universal'"]),
+    "a design without arms": (["simulate", "letermovir-trial", "--design", "precision"], ["has no arms", "superiority"]),
+    "arms and a strategy": (
+        ["simulate", "letermovir-trial", "--design", "superiority", "--strategy", "letermovir"],
+        ["--strategy", "--design alone"],
+    ),
+    "an arm that is no strategy": (
+        ["power", "letermovir-trial", "--set", "designs.superiority.arms=['placebo','letermovir']"],
+        ["designs.superiority.arms", "no strategy 'placebo'"],
+    ),
+    "a kind of design that is none": (
+        ["power", "cmv-cart", "--set", "designs.precision.kind='two_arms'"],
+        ["designs.precision.kind", "did you mean 'two_arm'?"],
+    ),
     "tables that are not there": (["estimate", "nowhere"], ["nowhere"]),
     "a run that is none": (["replay", "folder.toml"], ["folder.toml", "no run"]),
     "an output folder of the user's": (["power", "cmv-cart", "-n", "50", "-o", "mine"], ["mine", "not empty"]),

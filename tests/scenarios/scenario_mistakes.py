@@ -435,10 +435,10 @@ MISTAKES = (
     Mistake(
         "design_unknown",
         'kind   = "single_arm_precision"',
-        'kind   = "two_arm"',
+        'kind   = "two_arms"',
         "designs.precision.kind",
-        ("'two_arm' is not allowed",),
-        "single_arm_precision",
+        ("'two_arms' is not allowed",),
+        "did you mean 'two_arm'?",
     ),
     Mistake(
         "measure_unknown",

@@ -26,7 +26,7 @@ from cmvsim.simulation.cohort import simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.recording import record
 from tests.planning.planning_twins import Draw, coverage, nested, true_crossing, wavering
-from tests.verification import comparisons, endpoints, engines, whole_model
+from tests.verification import comparisons, endpoints, engines, type1, whole_model
 from tests.verification.common import (
     LONG,
     NO_LOSS,
@@ -527,6 +527,10 @@ SENTENCES = {
     "estimands of all endpoints": (
         "Every term of every primary estimator has a finite population value with its Monte Carlo standard error."
     ),
+    "type I error": (
+        "Tests that claim their level where CMV has no effect do not reject more often; [type1.md](type1.md) has every test by "
+        "sample size, what is reported and not claimed, and what shared causes add."
+    ),
     "two engines": (
         "The pathway engine, one patient at a time and written from the model's page alone, gives the events of the cohort "
         "engine and its study tables to the byte; [engines.md](engines.md) has what was compared, and the branches."
@@ -554,6 +558,7 @@ CHECKS: dict[str, Callable[[Size], Iterator[CheckRow]]] = {
     "immortal time": endpoints.immortal_time,
     "confounding": endpoints.confounding,
     "estimands of all endpoints": endpoints.estimands_of_all,
+    "type I error": type1.type_one,
     "two engines": engines.two_engines,
 }
 

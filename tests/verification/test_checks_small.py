@@ -21,7 +21,17 @@ from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.pathway import monitoring
 from tests.planning import planning_twins
-from tests.verification import checks, comparisons, endpoints, endpoints_page, test_checks_long, whole_model, write_report
+from tests.verification import (
+    checks,
+    comparisons,
+    endpoints,
+    endpoints_page,
+    test_checks_long,
+    type1,
+    type1_page,
+    whole_model,
+    write_report,
+)
 from tests.verification.checks import CHECKS, LONG, SMALL, CheckRow, Size, check, near, within
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -246,6 +256,22 @@ def no_shared_cause(patch: pytest.MonkeyPatch) -> None:
     endpoints.infections.cache_clear()
 
 
+def intervals_of_half_their_width(patch: pytest.MonkeyPatch) -> None:
+    """Of every test: it rejects in a third of studies without an effect."""
+    honest = type1.CohortExperiment.chunk
+
+    def wrong(*args: object) -> object:
+        made = honest(*args)  # type: ignore[arg-type]
+        low, high = FIELDS.index("ci_low"), FIELDS.index("ci_high")
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            logs = np.log(np.abs(made.values[..., [low, high]]))
+            middle = logs.mean(axis=-1, keepdims=True)
+            made.values[..., [low, high]] = np.exp(middle + 0.5 * (logs - middle))
+        return made
+
+    patch.setattr(type1.CohortExperiment, "chunk", wrong)
+
+
 def one_study_for_all(patch: pytest.MonkeyPatch) -> None:
     """Limits are read off the first 64 patients of 4,096."""
     patch.setattr(truth_module, "pooled", lambda study: study)
@@ -275,6 +301,7 @@ def one_study_for_all(patch: pytest.MonkeyPatch) -> None:
         ("immortal time", exposed_from_the_start),
         ("confounding", no_shared_cause),
         ("estimands of all endpoints", one_study_for_all),
+        ("type I error", intervals_of_half_their_width),
         ("two engines", late_results),
     ],
 )
@@ -329,6 +356,27 @@ def test_the_page_of_endpoints_says_what_became_of_every_study(monkeypatch: pyte
     assert f"| cmv_infections | time_dependent_cox | fungal | 0.5 | {others} | 4 | 0.98 | 0.354 |" in text
     assert "| a range | 0.9 to 1 | 0.5 | 0.01 | **FAILS** |" in text
     assert "1.284 (MCSE 0.064) for bacterial" in text
+
+
+def test_the_page_of_type_one_errors_says_what_is_beyond_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    def toy(name: str, _: Size) -> tuple[type1.Rejected, ...]:
+        shares = {"time_dependent_cox": (0.030, 0.052, 0.061), "odds_ratio": (0.09, 0.09, 0.09)}
+        return tuple(
+            type1.Rejected(name, "cmv_infections", test, "fungal", n, share, 0.002, 0.8, share / 0.8, 7.0, claim)
+            for test, at in shares.items()
+            for claim in [type1.claim_of("cmv_infections", test)]
+            for n, share in zip(type1.SIZES, at, strict=True)
+        )
+
+    for module in (type1, type1_page):
+        monkeypatch.setattr(module, "rejected", toy)
+        monkeypatch.setattr(module, "rejected_adjusted", toy)
+    monkeypatch.setattr(type1_page, "EXPLAINED", {})
+    text = type1_page.page(SMALL)
+    assert "| 0.0300 / 0.0520 / 0.0610 | 0.80 / 0.80 / 0.80 |" in text
+    assert "| below / at its level / **above** |" in text
+    assert "naive" in text
+    assert [row.ok for row in type1.type_one(SMALL)] == [True, True, False]
 
 
 def test_the_long_tier_is_collected() -> None:

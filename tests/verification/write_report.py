@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cmvsim.runs.provenance import environment, software_version
-from tests.verification import checks, endpoints_page, engines
+from tests.verification import checks, endpoints_page, engines, type1_page
 from tests.verification.checks import LONG, SMALL, CheckRow, Size
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (options.folder / "engines.md").write_text(engines.page(size), encoding="utf-8", newline="\n")
     if "every endpoint" in found and size.long:
         (options.folder / "endpoints.md").write_text(endpoints_page.page(size), encoding="utf-8", newline="\n")
+    if "type I error" in found and size.long:
+        (options.folder / "type1.md").write_text(type1_page.page(size), encoding="utf-8", newline="\n")
     return int(any(not row.ok for rows in found.values() for row in rows))
 
 

@@ -44,6 +44,7 @@ TOPICS = {
     "quality_of_life": "quality of life",
     "strategies": "strategies",
     "study": "study",
+    "economics": "economic evaluation",
 }
 """What an input is about, by the beginning of its key path."""
 

@@ -88,14 +88,8 @@ def plan_(spec: Scenario) -> Section:
     """The designs."""
     found = []
     for name, design in spec.designs.items():
-        goal = (
-            f"half-width at most {100 * design.target.half_width:g} points with {percent(design.target.probability)} "
-            f"probability"
-            if design.target is not None
-            else "no target"
-        )
         title = design.kind if name in design.kind else f"{name} ({design.kind})"
-        found.append(f"{title}: {goal}.")
+        found.append(f"{title}: {design.sentence(spec.surroundings)}.")
     return Section("PLAN", found)
 
 

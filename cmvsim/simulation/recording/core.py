@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from cmvsim.core.records import FloatArray
+from cmvsim.core.records import FloatArray, IntArray
 from cmvsim.data.study import Courses, Disposition, EndReason, Occurrences, Samples, Study, Subjects, Topic
 from cmvsim.models.history import History
 from cmvsim.models.prophylaxis import Prophylaxis
@@ -14,7 +16,13 @@ from cmvsim.models.windows import Windows
 from cmvsim.simulation.recording import clinical, research
 
 
-def record(history: History, topics: frozenset[Topic] = frozenset(Topic)) -> Study:
+def record(
+    history: History,
+    topics: frozenset[Topic] = frozenset(Topic),
+    *,
+    arms: tuple[str, ...] = (),
+    arm: IntArray | None = None,
+) -> Study:
     """What the study's tables hold of a history.
 
     Parameters
@@ -23,6 +31,8 @@ def record(history: History, topics: frozenset[Topic] = frozenset(Topic)) -> Stu
         One chunk, with CMV samples.
     topics
         What to record beside what is always there: what the analyses read. Processes that did not run leave no table.
+    arms, arm
+        Names of the arms, and (R, N) index of each patient's, of a study that assigned them.
 
     Returns
     -------
@@ -59,7 +69,7 @@ def record(history: History, topics: frozenset[Topic] = frozenset(Topic)) -> Stu
     }
     has = {topic for topic in topics if asks.get(topic, True)}
     return Study(
-        subjects=_subjects(history, Topic.BASELINE in topics),
+        subjects=_assigned(_subjects(history, Topic.BASELINE in topics), arms, arm),
         samples=_samples(history),
         disposition=disposition,
         events=events,
@@ -166,6 +176,14 @@ def _courses(start: FloatArray, stop: FloatArray, known: FloatArray) -> Courses:
         first[..., c] = np.where(begun[..., c], study_day(start[..., c]), np.nan)
         last[..., c] = np.where(begun[..., c] & ended[..., c], study_day(stop[..., c]) + 1, np.nan)
     return Courses(start=first, stop=last)
+
+
+def _assigned(subjects: Subjects, arms: tuple[str, ...], arm: IntArray | None) -> Subjects:
+    """The subjects with the arm that each was assigned to."""
+    if arm is None:
+        return subjects
+    covariates = {**subjects.covariates, "arm": arm.astype(np.float64)}
+    return replace(subjects, covariates=covariates, labels={**subjects.labels, "arm": arms})
 
 
 def _subjects(history: History, complete: bool) -> Subjects:

@@ -1,0 +1,241 @@
+"""Hazards of a varied scenario without a new calibration: what a target moves is re-solved, all else is held fixed.
+
+Only a change of a target moves a hazard (docs/model.md 17): a change of the law, of monitoring or of the patients changes
+what is seen, not the disease. What a target moves is found on a small fixed cohort under the scenario's own law, relative to
+the same cohort at the targets unchanged: the answer of the small cohort carries no offset into the result, and a scenario
+whose targets are unchanged has exactly the hazards of its calibration.
+
+- incidence and timing of DNAemia move the amplitude and the median of onset;
+- infections move their hazards, each on the scale ln(-ln(1 - share));
+- death moves its two hazards in the ratio of the closed form, the factors on death acting in proportion;
+- letermovir's marginal ratios move its two effects on one patient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from cmvsim.calibration.cohort import SEED, Cohort
+from cmvsim.calibration.death_targets import DeathTargets
+from cmvsim.calibration.infections import see_infections
+from cmvsim.calibration.letermovir import effect_measure
+from cmvsim.calibration.prophylaxis import LOWEST_RATIO, LOWEST_SHIFT
+from cmvsim.calibration.response import Response
+from cmvsim.calibration.solve import Calibration, basis_of, calibrate
+from cmvsim.core.records import FloatArray
+from cmvsim.core.streams import CHUNK_REPLICATES, Role
+from cmvsim.core.value import Value
+from cmvsim.models.baseline import Baseline
+from cmvsim.models.cmv import TargetSpec
+from cmvsim.models.strategies import LetermovirEffect
+from cmvsim.scenarios.scenario import ResolvedScenario, Scenario
+from cmvsim.simulation.draws import ChunkDraws
+
+PATIENTS = 4096
+FIRST_CHUNK = 2_000_000
+"""Other patients than those solved and reported on."""
+_ONSET = {"low": (-2.0, -1.4), "high": (1.6, 1.4), "points": (7, 6), "degree": 4}
+_LATE = {"low": (-2.2, -2.6), "high": (1.8, 2.0), "points": (5, 6), "degree": 3}
+_FUNGAL = {"low": (-3.0, -2.2), "high": (2.4, 2.0), "points": (6, 4), "degree": 3}
+_DRUG = {"low": (-2.2, -1.8), "points": (7, 7), "degree": 4}
+_RAREST = -4.0
+"""Log of a marginal ratio below which a small cohort has too few events to say more."""
+
+
+class Redraw:
+    """Hazards of varied scenarios.
+
+    Parameters
+    ----------
+    scenario, calibration
+        As solved; both its law and its targets are what changes are relative to.
+    patients
+        Size of the fixed cohort, in whole patients of 64 replicates.
+
+    Notes
+    -----
+    The tables are made when first needed (:meth:`prepare` makes them all) and travel with a pickle; the cohort does not.
+    """
+
+    def __init__(self, scenario: ResolvedScenario, calibration: Calibration, patients: int = PATIENTS) -> None:
+        self.scenario = scenario
+        self.solved = calibration.baseline
+        self.patients = max(1, round(patients / CHUNK_REPLICATES)) * CHUNK_REPLICATES
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the cohort."""
+        return {name: value for name, value in self.__dict__.items() if name != "_draws"}
+
+    def prepare(self) -> Redraw:
+        """Make all tables, so that copies in other processes share them."""
+        _ = self._onset, self._infections, self._death
+        if self.solved.letermovir is not None and self.scenario.spec.letermovir.known_effect is None:
+            _ = self._drug
+        return self
+
+    def baseline(self, varied: ResolvedScenario) -> Baseline:
+        """Hazards of a scenario from :func:`cmvsim.scenarios.vary.vary`.
+
+        The calibration's own where no target differs, down to the last bit. A target that is beyond what the table reaches
+        has the nearest hazards, see :meth:`reaches`; one that is measured in another way is solved on the large cohort.
+        """
+        return self._moved(varied)[0]
+
+    def reaches(self, varied: ResolvedScenario) -> bool:
+        """Whether the hazards of :meth:`baseline` meet the varied targets, up to a thousandth of their logit or log."""
+        return self._moved(varied)[1]
+
+    def _moved(self, varied: ResolvedScenario) -> tuple[Baseline, bool]:
+        own, new = self.scenario.spec, varied.spec
+        baseline, met = self.solved, True
+        if new is own:
+            return baseline, met
+        if _measurement(new) != _measurement(own):
+            return self._solved_anew(new), True
+        change = _onset_targets(new) - _onset_targets(own)
+        if change.any():
+            x, met = self._onset.moved(change)
+            baseline = replace(
+                baseline,
+                onset_amplitude=baseline.onset_amplitude * float(np.exp(x[0])),
+                onset_median=baseline.onset_median * float(np.exp(x[1])),
+            )
+        baseline, infections_met = self._with_infections(baseline, new)
+        baseline = self._death.moved(baseline, new.follow_up)
+        baseline, drug_met = self._with_drug(baseline, new)
+        return baseline, met and infections_met and drug_met
+
+    def _with_infections(self, baseline: Baseline, new: Scenario) -> tuple[Baseline, bool]:
+        own = self.scenario.spec.infections
+        late, fungal = self._infections
+        change = _bacterial(new) - _bacterial(self.scenario.spec)
+        met = True
+        if change.any():
+            x, met = late.moved(change)
+            early_hazard, late_hazard = baseline.bacterial_hazard
+            hazards = (early_hazard * float(np.exp(x[0])), late_hazard * float(np.exp(x[1])))
+            baseline = replace(baseline, bacterial_hazard=hazards)
+        step = float(np.log(float(new.infections.fungal.late_ratio)) - np.log(float(own.fungal.late_ratio)))
+        change = np.array([_cloglog(float(new.infections.fungal.whole)) - _cloglog(float(own.fungal.whole)), step])
+        if change.any():
+            x, fungal_met = fungal.moved(change)
+            met = met and fungal_met
+            early_hazard, late_hazard = (h * float(np.exp(x[0])) for h in baseline.fungal_hazard)
+            baseline = replace(baseline, fungal_hazard=(early_hazard, late_hazard * float(np.exp(step))))
+        return baseline, met
+
+    def _with_drug(self, baseline: Baseline, new: Scenario) -> tuple[Baseline, bool]:
+        effect = self.solved.letermovir
+        if effect is None or new.letermovir.known_effect is not None:
+            return baseline, True
+        change = _drug_targets(new) - _drug_targets(self.scenario.spec)
+        if not change.any():
+            return baseline, True
+        x, met = self._drug.moved(change)
+        moved = LetermovirEffect(
+            min(1.0, effect.onset_ratio * float(np.exp(x[0]))), min(0.0, effect.set_point_shift + float(x[1]))
+        )
+        return replace(baseline, letermovir=moved), met
+
+    def _solved_anew(self, new: Scenario) -> Baseline:
+        """Onset on the large cohort, where the targets are measured in another way; infections and death as they were."""
+        own = self.scenario.spec
+        cmv = own.cmv.model_copy(update={"targets": new.cmv.targets})
+        letermovir = own.letermovir.model_copy(update={"targets": new.letermovir.targets})
+        changed = own.model_copy(update={"cmv": cmv, "letermovir": letermovir})
+        return calibrate(replace(self.scenario, spec=changed)).baseline
+
+    @cached_property
+    def _draws(self) -> list[ChunkDraws]:
+        return [ChunkDraws(SEED, Role.CALIBRATION, FIRST_CHUNK, self.patients // CHUNK_REPLICATES)]
+
+    @cached_property
+    def _onset(self) -> Response:
+        basis = basis_of(self.scenario)
+        cohort, target, timing = Cohort(basis, range(1), self._draws), basis.cmv.incidence, basis.cmv.timing
+
+        def measure(x: FloatArray) -> FloatArray:
+            seen = cohort.see(target, self._at_onset(x))
+            reached = seen.at(float(target.day))
+            return np.array([_logit(reached) if 0 < reached < 1 else np.nan, np.log(seen.median(float(timing.day)))])
+
+        return Response.of(measure, **_ONSET)  # type: ignore[arg-type]
+
+    def _at_onset(self, x: FloatArray) -> Baseline:
+        amplitude, median = (float(v) for v in np.exp(x))
+        return replace(
+            self.solved,
+            onset_amplitude=self.solved.onset_amplitude * amplitude,
+            onset_median=self.solved.onset_median * median,
+        )
+
+    @cached_property
+    def _infections(self) -> tuple[Response, Response]:
+        spec, basis = self.scenario.spec, basis_of(self.scenario)
+        cohort = Cohort(spec, range(1), self._draws).see_infections(basis.cmv.incidence, self.solved)
+        horizon = float(spec.study.horizon)
+        bacterial, fungal = np.array(self.solved.bacterial_hazard), np.array(self.solved.fungal_hazard)
+
+        def of_bacterial(x: FloatArray) -> FloatArray:
+            hazards = tuple(float(h) for h in bacterial * np.exp(x))
+            seen = see_infections(spec.infections, replace(self.solved, bacterial_hazard=hazards), cohort, horizon)
+            return np.array([_cloglog(seen.bacterial_early), _cloglog(seen.bacterial_late)])
+
+        def of_fungal(x: FloatArray) -> FloatArray:
+            hazards = (float(fungal[0] * np.exp(x[0])), float(fungal[1] * np.exp(x[0] + x[1])))
+            seen = see_infections(spec.infections, replace(self.solved, fungal_hazard=hazards), cohort, horizon)
+            return np.array([_cloglog(seen.fungal), x[1]])
+
+        return Response.of(of_bacterial, **_LATE), Response.of(of_fungal, **_FUNGAL)  # type: ignore[arg-type]
+
+    @cached_property
+    def _death(self) -> DeathTargets:
+        return DeathTargets.of(self.scenario.spec)
+
+    @cached_property
+    def _drug(self) -> Response:
+        effect = self.solved.letermovir
+        assert effect is not None
+        ratio, shift = float(np.log(effect.onset_ratio)), effect.set_point_shift
+        measure = effect_measure(basis_of(self.scenario), self.scenario.spec.letermovir, self.solved, self._draws)
+
+        def answers(x: FloatArray) -> FloatArray:
+            with np.errstate(divide="ignore"):
+                found: FloatArray = np.log(measure(float(np.exp(ratio + x[0])), shift + float(x[1])))
+            return np.where(found > _RAREST, found, np.nan)
+
+        low = (max(_DRUG["low"][0], np.log(LOWEST_RATIO) - ratio), max(_DRUG["low"][1], LOWEST_SHIFT - shift))  # type: ignore[index]
+        high = (-ratio, -shift)
+        return Response.of(answers, low, high, _DRUG["points"], _DRUG["degree"])  # type: ignore[arg-type]
+
+
+def _onset_targets(spec: Scenario) -> FloatArray:
+    return np.array([_logit(float(spec.cmv.incidence.value)), np.log(float(spec.cmv.timing.value))])
+
+
+def _measurement(spec: Scenario) -> tuple[TargetSpec, ...]:
+    """How targets are measured, whatever their values."""
+    fixed = {"value": Value(value=0.5), "published": None}
+    return tuple(target.model_copy(update=fixed) for target in spec.cmv.targets)
+
+
+def _bacterial(spec: Scenario) -> FloatArray:
+    targets = spec.infections.bacterial
+    return np.array([_cloglog(float(targets.early)), _cloglog(float(targets.late))])
+
+
+def _drug_targets(spec: Scenario) -> FloatArray:
+    targets = spec.letermovir.targets
+    return np.log([float(targets.any_dnaemia), float(targets.clinically_significant)])
+
+
+def _logit(p: float) -> float:
+    return float(np.log(p) - np.log1p(-p))
+
+
+def _cloglog(p: float) -> float:
+    return float(np.log(-np.log1p(-p))) if 0 < p < 1 else float("nan")

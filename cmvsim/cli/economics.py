@@ -1,0 +1,128 @@
+"""Commands of the economic evaluation: run and table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cmvsim.app import Terminal
+from cmvsim.cli.base import (
+    backend_option,
+    cli,
+    finish,
+    force_option,
+    jobs_option,
+    json_option,
+    output_option,
+    quiet_option,
+    say,
+    say_json,
+    scenario_argument,
+    seed_option,
+    set_option,
+    shown,
+)
+
+
+@cli.group()
+def economics() -> None:
+    """Economic evaluation of strategies: costs, QALYs, break-even prices, decision tables, value of information."""
+
+
+strategies_option = click.option(
+    "--strategies", metavar="ID,ID", default="", help="Strategies to compare with the one without a drug [default: all]."
+)
+
+
+@economics.command("run")
+@scenario_argument
+@set_option
+@strategies_option
+@click.option("-n", "patients", type=int, default=50_000, show_default=True, help="Patients of the base case.")
+@click.option(
+    "--threshold", "thresholds", type=float, multiple=True, help="Euros per QALY; repeatable [default: the scenario's]."
+)
+@click.option("--psa", metavar="DRAWS", type=int, default=0, show_default=True, help="Draws of the probabilistic analysis.")
+@click.option("--per-draw", type=int, default=1_000, show_default=True, help="Patients in each draw.")
+@click.option("--quick", is_flag=True, help="Base case only: no structural choices, other incidences, cost of illness.")
+@seed_option
+@jobs_option
+@backend_option
+@output_option
+@force_option
+@json_option
+@quiet_option
+def economics_run(
+    scenario: str,
+    overrides: tuple[str, ...],
+    strategies: str,
+    output: Path | None,
+    jobs: int,
+    backend: Any,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Compare the strategies of SCENARIO on the same patients: at what price, at what incidence, for which patients."""
+
+    def work() -> None:
+        from cmvsim.report import economics_run_text, power_text
+        from cmvsim.verbs.economics import EconomicsOptions
+        from cmvsim.verbs.economics import economics as verb
+        from cmvsim.verbs.place import Place
+
+        names = tuple(part.strip() for part in strategies.split(",") if part.strip())
+        asked = EconomicsOptions(scenario, overrides, names, **options)
+        outcome = verb(asked, Place(output, jobs or -1, backend, force), Terminal(quiet=quiet))
+        if as_json:
+            say_json(outcome.results)
+            return
+        say("\n".join(economics_run_text.answer(outcome.results)).replace("**", "").rstrip())
+        if not quiet:
+            say("\n" + power_text.plain_table(economics_run_text.cells(economics_run_text.decision_table(outcome.results))))
+            say("\nWhat it rests on stands first in summary.md.")
+            say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
+
+    finish(work, resume=True)
+
+
+@economics.command()
+@click.argument("file", metavar="PSA.csv", type=click.Path(path_type=Path))
+@click.option("--threshold", "thresholds", type=float, multiple=True, help="Worth of a unit of effect; repeatable.")
+@click.option("--wtp", default="0:100000:5000", show_default=True, metavar="RANGE", help="Thresholds of the curves.")
+@click.option("--comparator", help="Strategy that the others are compared with [default: the first in the file].")
+@click.option("--group", "groups", multiple=True, metavar="NAME=A,B", help="Inputs to be learned together; repeatable.")
+@click.option("--currency", default="", help="Unit of cost, for labels (such as EUR).")
+@click.option("--effect", default="", help="Unit of effect, for labels (such as QALY).")
+@output_option
+@force_option
+@json_option
+@quiet_option
+def table(output: Path | None, force: bool, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Decision table, acceptability and value of information of PSA samples, from this program or any other.
+
+    PSA.csv has one row for each strategy and draw with the columns strategy, draw, cost, effect and one for each input; or one
+    row for each draw with cost_NAME and effect_NAME for each strategy. There is no default threshold: without --threshold the
+    range is shown.
+    """
+
+    def work() -> None:
+        from cmvsim.report import economics_text
+        from cmvsim.verbs.economics_table import TableOptions
+        from cmvsim.verbs.economics_table import table as verb
+        from cmvsim.verbs.place import Place
+
+        outcome = verb(TableOptions(**options), Place(output=output, force=force), Terminal(quiet=quiet))
+        if as_json:
+            say_json(outcome.results)
+            return
+        if quiet:
+            say(economics_text.sentence(outcome.results))
+            return
+        say(economics_text.plain(outcome.results))
+        say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
+
+    finish(work)

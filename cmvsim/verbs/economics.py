@@ -1,0 +1,196 @@
+"""``cmvsim economics run``: strategies compared on the same patients, with what the answer rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cmvsim.calibration import Calibration
+from cmvsim.calibration.redraw import Redraw
+from cmvsim.core.canonical import pretty_json
+from cmvsim.core.errors import InputError, Problem
+from cmvsim.core.records import Request
+from cmvsim.core.streams import check_seed
+from cmvsim.economics.analysis import Asked, deterministic
+from cmvsim.economics.evaluate import Outcomes
+from cmvsim.economics.settings import EvaluationSettings, chosen, economics_of
+from cmvsim.runs.folder import RunFolder, RunState
+from cmvsim.runs.provenance import software_version
+from cmvsim.scenarios import ResolvedScenario, resolve
+from cmvsim.scenarios.cite import cite
+from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
+from cmvsim.verbs.power import reachable
+from cmvsim.verbs.running import FolderWork
+from cmvsim.verbs.ui import Ui
+
+FORMAT = 1
+MOST_PATIENTS = 1_000_000
+DEFAULT_PATIENTS = 50_000
+DEFAULT_PER_DRAW = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class EconomicsOptions:
+    """What the user typed.
+
+    Attributes
+    ----------
+    strategies
+        To compare with the one without a drug; all by default.
+    patients
+        Of the base case.
+    thresholds
+        Per QALY, in place of the scenario's.
+    psa
+        Draws of the probabilistic analysis; 0: none.
+    per_draw
+        Patients in each.
+    quick
+        Without structural choices, other incidences and the cost of illness.
+    """
+
+    scenario: str
+    overrides: tuple[str, ...] = ()
+    strategies: tuple[str, ...] = ()
+    patients: int = DEFAULT_PATIENTS
+    thresholds: tuple[float, ...] = ()
+    psa: int = 0
+    per_draw: int = DEFAULT_PER_DRAW
+    quick: bool = False
+    seed: int = 1
+
+
+def economics(options: EconomicsOptions, place: Place, ui: Ui) -> RunOutcome:
+    """Evaluate and keep the answer in a run folder.
+
+    Raises
+    ------
+    InputError
+        If scenario or options hold a mistake; nothing is written then.
+    """
+    scenario = resolve(options.scenario, options.overrides)
+    asked = ask(scenario, options)
+    request = request_of(scenario, options, asked)
+    folder = RunFolder(request, output=place.output, name=scenario.id)
+    if folder.state is RunState.FINISHED and not place.force:
+        return RunOutcome(folder.path, read_results(folder.path), found=True)
+    if folder.state is RunState.UNFINISHED and not place.force:
+        ui.note(f"continuing the unfinished run in {folder.path}")
+    calibration = reachable(scenario)
+    with folder.open(force=place.force) as run:
+        work = FolderWork(run.chunks, place, ui)
+        files = compute(scenario, calibration, request, asked, work)
+        write_outputs(run, files)
+        run.finish(chunks_done=-(-options.psa // 64), keep_chunks=True)
+    return RunOutcome(folder.path, read_results(folder.path), found=False)
+
+
+def ask(scenario: ResolvedScenario, options: EconomicsOptions) -> Asked:
+    """The question behind the options; every mistake in them is found here."""
+    check_seed(options.seed)
+    for value, name, least, most in (
+        (options.patients, "-n", 2, MOST_PATIENTS),
+        (options.psa, "--psa", 0, MOST_PATIENTS),
+        (options.per_draw, "--per-draw", 2, MOST_PATIENTS),
+    ):
+        if not least <= value <= most:
+            raise InputError(Problem(f"{value} is out of range", name, allowed=f"{least} to {most:,}"))
+    if 0 < options.psa < 20:
+        raise InputError(Problem(f"{options.psa} draws tell nothing", "--psa", allowed="0 for none, or 20 and more"))
+    names = chosen(scenario.spec, options.strategies or None)
+    if len(names) < 2:
+        raise InputError(
+            Problem(
+                f"there is only '{names[0]}' to choose from",
+                scenario.id,
+                "strategies",
+                "a scenario with a strategy beside it, e.g. letermovir-strategies",
+            )
+        )
+    thresholds = tuple(sorted(set(options.thresholds))) or economics_of(scenario.spec).thresholds.value
+    if thresholds[0] < 0:
+        raise InputError(Problem(f"{thresholds[0]:g} per QALY", "--threshold", allowed="0 or more"))
+    EvaluationSettings.of(scenario.spec, names)  # prices and value sets are there
+    return Asked(names, thresholds, options.patients, options.seed, options.quick)
+
+
+def request_of(scenario: ResolvedScenario, options: EconomicsOptions, asked: Asked) -> Request:
+    """The request whose digest names the run."""
+    content = {
+        "strategies": list(asked.strategies),
+        "patients": asked.patients,
+        "thresholds": list(asked.thresholds),
+        "psa": options.psa,
+        "per_draw": options.per_draw if options.psa else None,
+        "quick": options.quick,
+        "economics": economics_of(scenario.spec).model_dump(mode="json"),
+        "set": list(scenario.overrides),
+    }
+    return Request("economics", scenario.id, scenario.digest, content, options.seed)
+
+
+def compute(
+    scenario: ResolvedScenario,
+    calibration: Calibration,
+    request: Request,
+    asked: Asked,
+    work: FolderWork,
+) -> dict[str, str | bytes]:
+    """All files of the run, by name."""
+    from cmvsim.report import economics_run_figures, economics_run_text
+
+    redraw = Redraw(scenario, calibration)
+    tree, outcomes = deterministic(scenario, calibration, redraw, asked, work.progress)
+    results = head(scenario, request, asked) | tree | rests_on(scenario)
+    files: dict[str, str | bytes] = {
+        "scenario.resolved.json": pretty_json(scenario.as_dict()),
+        "calibration.json": pretty_json(calibration.as_dict()),
+    }
+    results["checks"] = sums(outcomes)
+    results["cheers"] = economics_run_text.cheers(results)
+    files |= economics_run_figures.figures(results)
+    return files | {
+        "results.json": pretty_json(results),
+        "tables.csv": economics_run_text.long_table(results),
+        "summary.md": economics_run_text.summary(results),
+    }
+
+
+def head(scenario: ResolvedScenario, request: Request, asked: Asked) -> dict[str, Any]:
+    """What every results file begins with."""
+    return {
+        "format": FORMAT,
+        "verb": "economics",
+        "scenario": scenario.id,
+        "title": scenario.spec.title,
+        "digest": request.digest,
+        "request": request.as_dict(),
+        "software_version": software_version(),
+        "seed": request.seed,
+        "patients": asked.patients,
+        "thresholds": list(asked.thresholds),
+        "shown_threshold": asked.thresholds[asked.middle],
+    }
+
+
+def rests_on(scenario: ResolvedScenario) -> dict[str, Any]:
+    """Assumptions and papers behind the evaluation."""
+    found = cite(scenario, lambda path: not path.startswith(("accrual.", "capacity.")))
+    return {
+        "assumptions": [{"input": item.input, "value": item.value, "why": item.why} for item in found.assumptions],
+        "sources": [
+            {"source": paper.source, "citation": paper.text, "entries": [reason.entry for reason in paper.reasons]}
+            for paper in found.papers
+        ],
+        "own": list(found.own),
+    }
+
+
+def sums(outcomes: Outcomes) -> dict[str, float]:
+    """Differences that must be 0: totals against the sum of their parts."""
+    by_component = outcomes.cost.sum(axis=(1, 2))
+    by_patient = outcomes.total.sum(axis=1)
+    return {
+        "cost_by_component_against_by_patient": float(abs(by_component - by_patient).max() / abs(by_patient).max()),
+        "qaly_above_life_years": float(max((outcomes.qaly - outcomes.life_years).max(), 0.0)),
+    }
