@@ -7,6 +7,7 @@ from typing import Any
 
 from cmvsim.report.power_text import plain_table
 
+LONGEST = 60
 MOST = 40
 """Lines of one table that are printed; `--json` has all."""
 
@@ -16,7 +17,10 @@ def comparison_text(tree: Mapping[str, Any], *, every_row: bool = False) -> str:
     parts = [_opening(tree)]
     for title, items in (("Asked differently", tree["asked"]), ("Scenarios differ in", tree["scenario"])):
         if items:
-            table = [["key", "left", "right"], *([item["key"], item["left"], item["right"]] for item in items[:MOST])]
+            table = [
+                ["key", "left", "right"],
+                *([item["key"], *(_cut(item[side]) for side in ("left", "right"))] for item in items[:MOST]),
+            ]
             parts.append(f"{title}:\n{plain_table(table)}{_more(len(items))}")
     if tree["answers"]:
         table = [["answer", "left", "right", "difference"]]
@@ -50,7 +54,8 @@ def _rows(tree: Mapping[str, Any], every_row: bool) -> list[str]:
     marked = [row for row in rows if row.get("beyond")] if measured else [row for row in rows if row["difference"]]
     equal = sum(row["left"] == row["right"] for row in rows)
     what = f"{len(marked)} differ by more than {tree['beyond']:g} MCSE" if measured else f"{len(marked)} differ"
-    told.append(f"{equal} are equal, {what}.")
+    unknown = sum(row["mcse"] is None and bool(row["difference"]) for row in rows) if measured else 0
+    told.append(f"{equal} are equal, {what}{f', {unknown} differ without a standard error (--all)' if unknown else ''}.")
     if measured and tree["same_seed"] and marked:
         told.append(
             "Both runs have the same seed and share random numbers, so that the error of a difference is smaller than said."
@@ -89,6 +94,10 @@ def _cell(value: Any) -> str:
 
 def _signed(value: Any) -> str:
     return "-" if value is None else f"{value:+.4g}" if value else "0"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
 def _more(total: int) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,29 @@ FORMAT = 1
 BEYOND = 3.0
 """A difference of so many Monte Carlo standard errors is hardly the luck of the draw."""
 ABSENT = "-"
-_MEASURED = frozenset({"value", "mcse", "n_ok", "n_failed", "low", "high"})
+_MEASURED = frozenset(
+    {"value", "mcse", "n_ok", "n_failed", "low", "high", "difference", "difference_mcse", "same", "replicates"}
+)
 _ESTIMATED = frozenset(
     {"estimate", "se", "ci_low", "ci_high", "level", "n", "events", "status", "excluded", "scale", "method", "note"}
 )
 _ELSEWHERE = ("scenario", "scenario_digest", "verb")
+_NO_RESULTS = frozenset({"format", "request", "seed", "assumptions", "sources"})
+_NAMES = (
+    "strategy",
+    "name",
+    "id",
+    "component",
+    "item",
+    "stratum",
+    "measure",
+    "parameter",
+    "input",
+    "group",
+    "endpoint",
+    "label",
+)
+"""What tells entries of a list apart, where a verb's results are no rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +83,7 @@ def compare(options: CompareOptions) -> dict[str, Any]:
             f"{options.left} is a run of '{one.verb}', {options.right} of '{other.verb}': rows have nothing in common"
         )
     results = [read_results(folder) for folder in (options.left, options.right)]
-    rows = _rows(results, options)
+    rows = joined_rows(results, options)
     return {
         "format": FORMAT,
         "verb": "compare",
@@ -80,7 +99,7 @@ def compare(options: CompareOptions) -> dict[str, Any]:
         ],
         "asked": _asked(one.as_dict(), other.as_dict()),
         "scenario": _scenario(options),
-        "same_seed": one.seed == other.seed,
+        "same_seed": one.seed == other.seed and all("seed" in tree for tree in results),
         "beyond": options.beyond,
         "answers": _answers(results),
         **rows,
@@ -102,7 +121,11 @@ def _scenario(options: CompareOptions) -> list[dict[str, Any]]:
     folders = (options.left, options.right)
     if not all((folder / "scenario.resolved.json").is_file() for folder in folders):
         return []
-    left, right = (stored_scenario(folder, request_of(read_run(folder))) for folder in folders)
+    try:
+        left, right = (stored_scenario(folder, request_of(read_run(folder))) for folder in folders)
+    except InputError:  # of another version of cmvsim: word by word, then
+        trees = [json.loads((folder / "scenario.resolved.json").read_text(encoding="utf-8")) for folder in folders]
+        return [{**item, "words_only": False} for item in _asked(*trees)]
     return [
         {"key": item.path, "left": item.left, "right": item.right, "words_only": item.words_only} for item in diff(left, right)
     ]
@@ -128,7 +151,7 @@ def _answers(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _rows(results: Sequence[Mapping[str, Any]], options: CompareOptions) -> dict[str, Any]:
+def joined_rows(results: Sequence[Mapping[str, Any]], options: CompareOptions) -> dict[str, Any]:
     """Rows in both runs with their difference, and how many are in one only."""
     left, right = (_by_key(_list_of_rows(tree), options.ignore) for tree in results)
     rows = [
@@ -147,8 +170,30 @@ def _rows(results: Sequence[Mapping[str, Any]], options: CompareOptions) -> dict
 
 
 def _list_of_rows(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows = tree.get("rows", [])
-    return [row for row in rows if isinstance(row, dict) and ("value" in row or "estimate" in row)]
+    rows = [row for row in tree.get("rows", []) if isinstance(row, dict) and ("value" in row or "estimate" in row)]
+    return rows or [
+        {"number": path, "value": value, "mcse": error}
+        for name, part in tree.items()
+        if name not in _NO_RESULTS
+        for path, value, error in _numbers(part, name)
+    ]
+
+
+def _numbers(tree: Any, path: str) -> Iterator[tuple[str, float, float | None]]:
+    """Every number of a tree by its path, with its standard error where that stands beside it."""
+    if isinstance(tree, dict):
+        error = tree.get("mcse", tree.get("se")) if "value" in tree else None
+        for name, part in tree.items():
+            if name == "value" and _number(part):
+                yield path, part, error
+            elif not (error is not None and name in {"mcse", "se"}):
+                yield from _numbers(part, f"{path}.{name}")
+    elif isinstance(tree, list):
+        for place, part in enumerate(tree):
+            names = [str(part[key]) for key in _NAMES if isinstance(part.get(key), str)] if isinstance(part, dict) else []
+            yield from _numbers(part, f"{path}[{' '.join([*names[:1], *([] if names else [str(place)])])}]")
+    elif _number(tree):
+        yield path, tree, None
 
 
 _Key = tuple[tuple[str, Any], ...]
@@ -163,6 +208,9 @@ def _by_key(rows: Iterable[Mapping[str, Any]], ignore: Sequence[str]) -> dict[_K
             for name, value in row.items()
             if name not in numbers and name not in ignore and not isinstance(value, list | dict)
         )
+        key += tuple(leaf for name, value in row.items() if isinstance(value, dict) and value for leaf in flat(value, name))
+        if key in found and "number" in row:
+            continue  # entries of a list that nothing tells apart: the first stands for them
         if key in found:
             told = ", ".join(f"{name} {value}" for name, value in key if value not in ("", None))
             raise InputError(Problem(f"several rows are left for {told}", "--ignore", allowed="keys that are one in each run"))

@@ -13,6 +13,7 @@ from cli_runner import cmvsim_here, results
 from PIL import Image
 
 from cmvsim.report.run_page import MARK, MOST_ROWS, RunFiles, page
+from cmvsim.verbs.compare import CompareOptions, joined_rows
 
 VOID = {"meta", "img", "br", "hr", "input", "link"}
 POWER = ("power", "null", "--replicates", 128, "--endpoint", "cmv_reactivation", "--jobs", 1, "--quiet")
@@ -233,6 +234,37 @@ def test_sizes_are_joined_when_told_to(place: Path) -> None:
     assert cmvsim_here(*POWER, "-n", 20, "-o", "small", cwd=place).returncode == 0
     rows = {row["key"]["measure"]: row for row in compared(place, "small", "larger", "--ignore", "n")["rows"]}
     assert rows["half_width"]["difference"] < 0
+
+
+def test_results_without_rows_are_joined_number_by_number() -> None:
+    left = {
+        "seed": 1,
+        "increments": [
+            {"strategy": "a", "cost": {"value": 5.0, "se": 0.1}, "drug_days": 70.0},
+            {"strategy": "b", "cost": {"value": 1.0, "se": 0.1}, "drug_days": 7.0},
+        ],
+        "curve": [0.5, 0.6],
+        "warnings": ["none"],
+    }
+    right = json.loads(json.dumps(left))
+    right["increments"].reverse()  # entries are told apart by their names
+    right["increments"][1]["cost"] = {"value": 5.5, "se": 0.05}
+    right["curve"][1] = 0.7
+    options = CompareOptions(Path(), Path(), beyond=3.0)
+    found = {row["key"]["number"]: row for row in joined_rows([left, right], options)["rows"]}
+    assert set(found) == {
+        "increments[a].cost",
+        "increments[a].drug_days",
+        "increments[b].cost",
+        "increments[b].drug_days",
+        "curve[0]",
+        "curve[1]",
+    }
+    assert found["increments[a].cost"]["difference"] == 0.5
+    assert found["increments[a].cost"]["mcse"] == pytest.approx(0.0125**0.5)
+    assert found["increments[a].cost"]["beyond"] is True
+    assert found["curve[1]"]["beyond"] is None
+    assert {name for name, row in found.items() if row["difference"]} == {"increments[a].cost", "curve[1]"}
 
 
 def test_estimates_and_runs_that_cannot_be_compared(place: Path) -> None:
