@@ -121,6 +121,7 @@ def _plain_answer(files: RunFiles) -> str:
     if files.run["request"]["verb"] == "simulate":
         studies = "1 simulated study" if results["replicates"] == 1 else f"{results['replicates']:,} simulated studies"
         strategy = f" under the strategy `{results['strategy']}`" if results["strategy"] else ""
+        strategy += f", randomised by the design `{results['design']}`" if results.get("design") else ""
         cmv = "" if results["cmv"] else ", in which nobody's CMV replicates"
         return f"{studies} of {results['patients']:,} patients of `{results['scenario']}`{strategy}{cmv}."
     return f"A run of `cmvsim {files.run['request']['verb']}`."
