@@ -184,23 +184,24 @@ class Cluster:
         return client
 
     def _local(self, processes: int) -> Client:
+        import dask
         from distributed import Client, LocalCluster
 
         _quieten()
         folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="cmvsim-dask-", ignore_cleanup_errors=True))
-        local = LocalCluster(
-            n_workers=processes,
-            threads_per_worker=1,
-            processes=True,
-            protocol="tcp://",
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",  # any free port: another cluster may be here
-            memory_limit=None,
-            local_directory=folder,
-            silence_logs=logging.CRITICAL,
-            # The workers are the parallelism; dask itself sees to the threads of BLAS.
-            env={"NUMBA_NUM_THREADS": "1"},
-        )
+        with dask.config.set({"temporary-directory": folder}):
+            local = LocalCluster(
+                n_workers=processes,
+                threads_per_worker=1,
+                processes=True,
+                protocol="tcp://",
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",  # any free port: another cluster may be here
+                memory_limit=None,
+                silence_logs=logging.CRITICAL,
+                # The workers are the parallelism; dask itself sees to the threads of BLAS.
+                env={"NUMBA_NUM_THREADS": "1"},
+            )
         self._open.callback(local.close)
         client = Client(local, timeout=CONNECT_SECONDS, set_as_default=False)
         self._open.callback(client.close)

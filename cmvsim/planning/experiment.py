@@ -16,7 +16,7 @@ from cmvsim.models.strategies import reference_strategy
 from cmvsim.montecarlo.experiment import RowKey
 from cmvsim.planning.nested import ROLE_CHUNKS, NestedStudies
 from cmvsim.scenarios import ResolvedScenario
-from cmvsim.simulation.cohort import simulate
+from cmvsim.simulation.cohort import ALL, simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.recording import record
@@ -104,6 +104,11 @@ class CohortExperiment(NestedStudies):
         """The recorded studies of a chunk, at the largest size."""
         draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1])
         return record(simulate(self.model, draws, needs=self.needs, strategy=self.strategy), self.reads)
+
+    def whole_study(self, index: int) -> Study:
+        """The studies of a chunk with all their tables, as `simulate` writes them; more than the endpoints read."""
+        draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1])
+        return record(simulate(solved_model(self.scenario, self.baseline, ALL), draws, needs=ALL, strategy=self.strategy))
 
 
 def solved_model(scenario: ResolvedScenario, baseline: Baseline, needs: frozenset[Process]) -> Model:

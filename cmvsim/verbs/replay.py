@@ -16,6 +16,8 @@ from cmvsim.runs.folder import changed_files, read_run, request_of
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.verbs import accrual as accrual_verb
 from cmvsim.verbs import power as power_verb
+from cmvsim.verbs import power_staged
+from cmvsim.verbs import sensitivity as sensitivity_verb
 from cmvsim.verbs import simulate as simulate_verb
 from cmvsim.verbs import trace as trace_verb
 from cmvsim.verbs import validate as validate_verb
@@ -61,6 +63,8 @@ def replay(folder: Path, place: Place, ui: Ui) -> Replayed:
             f"{folder}: the run has numbers version {request.numbers_version}, this software {NUMBERS_VERSION}: "
             "the same request gives other numbers (see CHANGELOG, Changed numbers)"
         )
+    if "scenario.resolved.json" not in read_run(folder)["outputs"]:
+        raise InputError(f"{folder}: a run of several scenarios is not replayed; run each by itself")
     before = read_results(folder)
     scenario = stored_scenario(folder, request)
     with cache.ignored():  # the hazards are part of what is recomputed
@@ -86,6 +90,9 @@ def stored_scenario(folder: Path, request: Request) -> ResolvedScenario:
 
 
 def _power(scenario: ResolvedScenario, request: Request, work: FolderWork) -> str:
+    if power_staged.is_staged(request):
+        made, _ = power_staged.compute(scenario, calibrate(scenario), power_staged.question_of(request), request, work)
+        return str(made["results.json"])
     files, _ = power_verb.compute(scenario, calibrate(scenario), power_verb.question_of(request), request, work)
     return str(files["results.json"])
 
@@ -96,6 +103,7 @@ REPLAYED: dict[str, Callable[[ResolvedScenario, Request, FolderWork], str]] = {
     "trace": trace_verb.again,
     "accrual": accrual_verb.again,
     "validate": validate_verb.again,
+    "sensitivity": sensitivity_verb.again,
 }
 
 

@@ -40,6 +40,8 @@ class SimulateOptions:
 
     Attributes
     ----------
+    replicate
+        Only this one, from 0, by itself.
     strategy
         Id; by default the reference, which gives no drug.
     design
@@ -56,6 +58,7 @@ class SimulateOptions:
     overrides: tuple[str, ...] = ()
     patients: int | None = None
     replicates: int = 1
+    replicate: int | None = None
     strategy: str | None = None
     design: str | None = None
     history: bool = False
@@ -104,6 +107,8 @@ def request_of(scenario: ResolvedScenario, options: SimulateOptions) -> Request:
     }
     if options.design is not None:
         content["design"] = options.design
+    if options.replicate is not None:
+        content["replicate"] = options.replicate
     if options.form != "csv":
         content["format"] = options.form
     return Request("simulate", scenario.id, scenario.digest, content, options.seed)
@@ -152,6 +157,10 @@ def _check(scenario: ResolvedScenario, options: SimulateOptions, n: int) -> None
             raise InputError(Problem("the arms of a design have their strategies", "--strategy", allowed="--design alone"))
     if not 1 <= n <= LARGEST:
         raise InputError(Problem(f"{n} patients", "-n", allowed=f"1 to {LARGEST:,}"))
+    if options.replicate is not None and options.replicates != 1:
+        raise InputError(Problem("one replicate, or the first of them", "--replicate, --replicates", allowed="one of the two"))
+    if options.replicate is not None and not 0 <= options.replicate < LARGEST:
+        raise InputError(Problem(f"there is no replicate {options.replicate}", "--replicate", allowed=f"0 to {LARGEST - 1:,}"))
     if not 1 <= options.replicates <= LARGEST:
         raise InputError(Problem(f"{options.replicates} replicates", "--replicates", allowed=f"1 to {LARGEST:,}"))
 
@@ -159,10 +168,11 @@ def _check(scenario: ResolvedScenario, options: SimulateOptions, n: int) -> None
 def produce(scenario: ResolvedScenario, model: Model, request: Request, folder: Path, tick: Tick) -> str:
     """Write the tables of all replicates below `folder` and return ``results.json``: the request, and hashes of the tables."""
     replicates = int(request.content["replicates"])
-    for first in range(0, replicates, CHUNK_REPLICATES):
-        count = min(CHUNK_REPLICATES, replicates - first)
-        _write_chunk(scenario, model, request, folder, first, count)
-        tick(first + count, replicates)
+    start = int(request.content.get("replicate", 0))
+    for done in range(0, replicates, CHUNK_REPLICATES):
+        count = min(CHUNK_REPLICATES, replicates - done)
+        _write_chunk(scenario, model, request, folder, start + done, count)
+        tick(done + count, replicates)
     return pretty_json(
         {
             "format": 1,
@@ -209,8 +219,9 @@ def _write_chunk(scenario: ResolvedScenario, model: Model, request: Request, fol
             cmv=asked["cmv"],
         )
         study = record(history)
-    for r in range(count):
-        place = folder if asked["replicates"] == 1 else folder / f"replicate-{first + r:04d}"
+    before = first % CHUNK_REPLICATES
+    for r in range(before, before + count):
+        place = folder if asked["replicates"] == 1 else folder / f"replicate-{first + r - before:04d}"
         write_study(study, r, place, asked.get("format", "csv"))
         write_analysis(plan, place / "analysis.toml")
         if asked["history"]:

@@ -25,9 +25,10 @@ from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_patients
+from cmvsim.verbs.failed import failed_replicates
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.power import reachable, same_cost
-from cmvsim.verbs.running import FolderWork
+from cmvsim.verbs.running import FolderWork, check_workers
 from cmvsim.verbs.ui import Ui
 
 FORMAT = 1
@@ -69,6 +70,7 @@ def validate(options: ValidateOptions, place: Place, ui: Ui) -> RunOutcome:
         return RunOutcome(folder.path, read_results(folder.path), found=True)
     if folder.state is RunState.UNFINISHED and not place.force:
         ui.note(f"continuing the unfinished run in {folder.path}")
+    check_workers(place)
     solved = [reachable(scenario) for scenario in scenarios]
     with folder.open(force=place.force) as run:
         files, chunks = compute(scenarios, solved, question, request, FolderWork(run.chunks, place, ui))
@@ -136,6 +138,8 @@ def compute(
         "summary.md": validation_text.summary(results),
         **figures(results, found),
     }
+    for validator, one in zip(validators, found, strict=True):
+        files |= failed_replicates(validator.experiment, one.failures, validator.scenario.id if len(scenarios) > 1 else "")
     for scenario, calibration in zip(scenarios, solved, strict=True):
         place = "" if len(scenarios) == 1 else f"{scenario.id}/"
         files[f"{place}scenario.resolved.json"] = pretty_json(scenario.as_dict())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -73,38 +74,38 @@ def test_one_worker_gives_the_same_bytes_as_two(searched: Path, tmp_path: Path) 
     assert (tmp_path / "run" / "results.json").read_bytes() == (searched / "results.json").read_bytes()
 
 
-def test_a_killed_run_continues_to_the_same_bytes(searched: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "cmvsim.cli",
-        "power",
-        "cmv-cart",
-        "--half-width",
-        "0.08",
-        "--probability",
-        "0.8",
-        *map(str, SMALL),
-        "--jobs",
-        "1",
-        "-o",
-        "run",
-    ]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
-    )
-    chunks = tmp_path / "run" / "chunks"
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and len(list(chunks.rglob("*.npy"))) < 3 and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "run" / "run.json").exists(), "the run had finished before it could be killed"
-    done = cmvsim(
-        "power", "cmv-cart", "--half-width", 0.08, "--probability", 0.8, *SMALL, "--jobs", 2, "-o", "run", cwd=tmp_path
-    )
+def kept(folder: Path) -> dict[str, bytes]:
+    """All that a run left but who computed it: outputs, and every chunk of every stage."""
+    whole = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: content for name, content in whole.items() if name != "run.json"}
+
+
+def test_a_run_killed_at_random_moments_continues_to_the_same_bytes(searched: Path, tmp_path: Path) -> None:
+    """Killed while it starts, while chunks are computed or written, and between stages; then left alone."""
+    asked = ("power", "cmv-cart", "--half-width", 0.08, "--probability", 0.8, *SMALL, "-o", "run")
+    moments = random.Random(2)
+    chunks, kills = tmp_path / "run" / "chunks", 0
+    for jobs in (1, 2, 1, 2):
+        command = [sys.executable, "-m", "cmvsim.cli", *map(str, asked), "--jobs", str(jobs)]
+        more, pause = moments.randrange(6), moments.random() * 0.2
+        wanted = len(list(chunks.rglob("*.npy"))) + more
+        process = subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
+        )
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline and process.poll() is None and len(list(chunks.rglob("*.npy"))) < wanted:
+            time.sleep(0.002)
+        time.sleep(pause)
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+        assert not list((tmp_path / "run").glob("run.json")), "the run had finished before it could be killed"
+    assert kills == 4
+    assert 0 < len(list(chunks.rglob("*.npy"))) < len(list((searched / "chunks").rglob("*.npy")))
+    done = cmvsim(*asked, "--jobs", 2, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "run" / "results.json").read_bytes() == (searched / "results.json").read_bytes()
+    expected = kept(searched)
+    assert kept(tmp_path / "run") == expected
+    assert len([name for name in expected if name.endswith(".npy")]) > 20
 
 
 def test_a_finished_run_answers_at_once_and_is_not_rewritten(searched: Path) -> None:

@@ -132,6 +132,9 @@ def test_a_finished_run_is_printed_and_replayed(place: Path) -> None:
     replayed = cmvsim_here("replay", "one", "--check", "--quiet", cwd=place)
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
     assert "identical" in replayed.stdout
+    several = cmvsim_here("replay", "run", cwd=place)
+    assert several.returncode == 2
+    assert "several scenarios" in several.stderr
 
 
 def test_strict_says_no_to_an_estimator_beyond_its_tolerance(place: Path) -> None:

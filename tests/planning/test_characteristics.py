@@ -23,16 +23,12 @@ NAN = math.nan
 R = 80
 W = 0.10
 
-OF_RECRUITMENT = {  # said of a calendar, not of an estimator
-    *(Measure.MEAN_DURATION, Measure.DURATION_QUANTILE, Measure.LAST_VISIT_QUANTILE, Measure.P_ENROLLED_BY),
-    *(Measure.EXPECTED_ENROLLED, Measure.EXPECTED_SITES_OPEN, Measure.EXPECTED_SCREENED, Measure.SCREENED_QUANTILE),
-    Measure.SHARE_ENROLLED,
-}
-OF_VALIDATION = {  # only where estimators are judged (test_performance)
-    *(Measure.RELATIVE_BIAS, Measure.STANDARDISED_BIAS, Measure.RELATIVE_SE_ERROR, Measure.MSE),
-    *(Measure.COVERAGE_BIAS_ELIMINATED, Measure.CI_WIDTH, Measure.TYPE1, Measure.POWER),
-}
-OF_ANALYSES = [measure for measure in Measure if measure not in OF_RECRUITMENT | OF_VALIDATION]
+OF_ANALYSES = (  # the others are said of a calendar, of an estimator on trial (test_performance), or of a design's decisions
+    *(Measure.HALF_WIDTH, Measure.HALF_WIDTH_Q80, Measure.P_HALF_WIDTH_LE, Measure.MEAN_ESTIMATE, Measure.EMPIRICAL_SE),
+    *(Measure.MODEL_SE, Measure.BIAS, Measure.BIAS_LATENT, Measure.COVERAGE, Measure.COVERAGE_LATENT),
+    *(Measure.EXPECTED_EVENTS, Measure.EXPECTED_EVALUABLE, Measure.EXPECTED_SAMPLES, Measure.P_NO_EVENT),
+    *(Measure.P_NOT_ESTIMABLE, Measure.UPPER_BOUND_NO_EVENT),
+)
 
 
 def table() -> FloatArray:
