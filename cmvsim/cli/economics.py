@@ -146,8 +146,9 @@ def economics_check(
     """
 
     def work() -> ExitCode:
+        from cmvsim.economics.black_box import ADVISHE
         from cmvsim.report import power_text
-        from cmvsim.verbs.economics_check import ADVISHE, CheckOptions, check, table
+        from cmvsim.verbs.economics_check import CheckOptions, check, table
 
         names = tuple(part.strip() for part in strategies.split(",") if part.strip())
         checked = check(CheckOptions(scenario, overrides, names, **options), Terminal(quiet=quiet))

@@ -31,6 +31,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "prices": ("prices.",),
 }
 """Inputs learned together, by the beginning of their keys."""
+FLOOR_INPUTS = 24
+"""Inputs that the noise floor is the mean of."""
 PRICES = np.linspace(0.0, 1.5, 31)
 """Shares of today's price at which EVPI is shown."""
 
@@ -137,6 +139,7 @@ def information_tree(
         "price": decision.price,
         "threshold": decision.threshold,
         "evpi": {"raw": raw.value, "raw_mcse": raw.mcse, "smoothed": float(smooth.value), "se": float(smooth.se)},
+        "noise_floor": noise_floor(nb, psa),
         "singles": sorted(singles, key=lambda row: -row["value"]),
         "groups": sorted(groups, key=lambda row: -row["value"]),
         "informed": {
@@ -176,6 +179,16 @@ def _single(nb: FloatArray, psa: PsaDraws, k: int) -> dict[str, Any]:
     got = evppi(nb, psa.parameters[:, k])
     item = psa.inputs[k]
     return {"input": item.id, "key": item.key, "kind": item.kind, "value": float(got.value), "se": float(got.se)}
+
+
+def noise_floor(nb: FloatArray, psa: PsaDraws) -> float:
+    """Mean value of single inputs that tell nothing: those of other draws, half of the series further on.
+
+    A maximum over fitted values is biased up, most where strategies are equally good; this is by how much.
+    """
+    columns = [k for k in range(len(psa.inputs)) if np.ptp(psa.parameters[:, k]) > 0][:FLOOR_INPUTS]
+    shifted = [float(evppi(nb, np.roll(psa.parameters[:, k], psa.draws.size // 2)).value) for k in columns]
+    return float(np.mean(shifted)) if shifted else 0.0
 
 
 def _groups(nb: FloatArray, psa: PsaDraws) -> tuple[list[dict[str, Any]], dict[str, Evppi]]:

@@ -98,6 +98,8 @@ def summary(results: Mapping[str, Any]) -> str:
         "",
         markdown_table([["input", "kind", "value (95%)"], *[_line(r, "input", r["kind"]) for r in results["singles"][:MOST]]]),
         "",
+        _floor(results),
+        "",
         "## The study by its size",
         "",
         markdown_table(study_table(results)),
@@ -118,6 +120,13 @@ def _basis(results: Mapping[str, Any]) -> str:
         f"{results['draws']:,} draws, {results['patients']:,} patients each ({results['failed']} failed); price of a day "
         f"{euros(results['price'], 2)} EUR, {euros(results['threshold'])} EUR per QALY. {len(results['assumptions'])} inputs have "
         "no paper behind them (`results.json`). The study's patients have streams of their own, apart from those of the decision."
+    )
+
+
+def _floor(results: Mapping[str, Any]) -> str:
+    return (
+        f"An input that tells nothing shows about {euros(results['noise_floor'], 2)} EUR here: where strategies are about equally "
+        "good the estimate is biased up by that much. More draws lower it."
     )
 
 
