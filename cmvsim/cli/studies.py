@@ -60,7 +60,7 @@ def power(
     """Feasibility, precision and sample size of SCENARIO (a catalogue id or a TOML file)."""
 
     def work() -> None:
-        from cmvsim.report import power_text
+        from cmvsim.report import assurance_text, power_text
         from cmvsim.verbs.place import Place
         from cmvsim.verbs.power import PowerOptions
         from cmvsim.verbs.power import power as verb
@@ -69,6 +69,13 @@ def power(
         outcome = verb(PowerOptions(scenario, overrides, **options), Place(output, jobs or -1, backend, force), terminal)
         if as_json:
             say_json(outcome.results)
+            return
+        if outcome.results.get("kind") == "assurance":
+            say(assurance_text.sentence(outcome.results))
+            if not quiet:
+                say("\n" + power_text.plain_table(assurance_text.table(outcome.results)))
+                say("".join(f"\nWarning: {text}." for text in outcome.results["warnings"]))
+                say(f"Run folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
             return
         say(power_text.sentence(outcome.results))
         if not quiet:

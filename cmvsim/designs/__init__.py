@@ -8,6 +8,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import Discriminator, Tag
 
 from cmvsim.core.spec import Spec
+from cmvsim.designs.assurance import Assurance
 from cmvsim.designs.base import Decision, Design, ListDraws, Look, Surroundings
 from cmvsim.designs.single_arm_precision import PrecisionTarget, SingleArmPrecision
 from cmvsim.designs.two_arm import Randomised, TwoArm
@@ -16,6 +17,7 @@ DEFAULT = "single_arm_precision"
 DESIGNS: dict[str, type[Spec]] = {
     "single_arm_precision": SingleArmPrecision,
     "two_arm": TwoArm,
+    "assurance": Assurance,
 }
 
 
@@ -28,7 +30,9 @@ def kind(raw: Any) -> str | None:
 
 
 AnyDesign = Annotated[
-    Annotated[SingleArmPrecision, Tag("[single_arm_precision]")] | Annotated[TwoArm, Tag("[two_arm]")],
+    Annotated[SingleArmPrecision, Tag("[single_arm_precision]")]
+    | Annotated[TwoArm, Tag("[two_arm]")]
+    | Annotated[Assurance, Tag("[assurance]")],
     Discriminator(kind),
 ]
 """A design of a scenario file, told apart by `kind`; without one it is a single arm for precision."""
@@ -50,6 +54,7 @@ __all__ = [
     "DEFAULT",
     "DESIGNS",
     "AnyDesign",
+    "Assurance",
     "Decision",
     "Design",
     "ListDraws",

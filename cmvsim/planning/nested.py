@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from cmvsim.core.records import Estimates, FloatArray
-from cmvsim.core.streams import CHUNK_REPLICATES
+from cmvsim.core.streams import CHUNK_REPLICATES, Role
 from cmvsim.data.study import Study, Topic
 from cmvsim.endpoints import AnalysisSpec, Derived, EstimatorChoice, endpoint
 from cmvsim.endpoints.base import Estimated, by_term, derivation, plan_of
 from cmvsim.models.history import Process
 from cmvsim.montecarlo.experiment import FIELDS, Failure, Replicates, RowKey
+from cmvsim.simulation.draws import ChunkDraws
 
 ROLE_CHUNKS = 2**24
 """Chunks set aside for one attempt of a role: attempt k begins at chunk k x 2^24, so that attempts share no streams."""
@@ -29,9 +31,14 @@ class NestedStudies:
     how it is simulated and recorded (:meth:`study`).
     """
 
+    replicates = CHUNK_REPLICATES
+    """Studies of a chunk; fewer only where each has parameters of its own (:meth:`few`)."""
+
     if TYPE_CHECKING:
         sizes: tuple[int, ...]
         seed: int
+        role: Role
+        attempt: int
 
     @property
     @abstractmethod
@@ -50,6 +57,16 @@ class NestedStudies:
     @abstractmethod
     def study(self, index: int) -> Study:
         """The recorded studies of a chunk, at the largest size."""
+
+    def draws(self, index: int) -> ChunkDraws:
+        """Chance of a chunk."""
+        return ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1], self.replicates)
+
+    def few(self, replicates: int) -> Self:
+        """The same studies, so many of them to a chunk."""
+        one = copy(self)
+        one.__dict__["replicates"] = replicates
+        return one
 
     def plan_of(self, choice: EstimatorChoice) -> AnalysisSpec:
         """The analysis under an estimator's own changes."""
@@ -105,6 +122,7 @@ class NestedStudies:
         """Compute 64 replicates."""
         study = self.study(index)
         result = Replicates.empty(len(self.sizes), len(self.rows), len(self.extras))
+        result = replace(result, values=result.values[: self.replicates], extras=result.extras[: self.replicates])
         last = np.array(self.sizes) - 1
         extra = self.extra_values(study)
         for place, name in enumerate(self.extras):

@@ -18,7 +18,7 @@ from cmvsim.models.history import History, Process
 from cmvsim.models.population import Population
 from cmvsim.montecarlo.experiment import RowKey
 from cmvsim.planning.experiment import solved_model
-from cmvsim.planning.nested import ROLE_CHUNKS, NestedStudies
+from cmvsim.planning.nested import NestedStudies
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.simulation.cohort import simulate
 from cmvsim.simulation.draws import ChunkDraws
@@ -187,6 +187,6 @@ class TrialExperiment(NestedStudies):
 
     def study(self, index: int) -> Study:
         """The recorded studies of a chunk, at the largest size, with the arm of each patient."""
-        draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1])
+        draws = self.draws(index)
         history, arm = randomised(self.model, self.randomised, draws, self.needs)
         return record(history, self.reads, arms=self.randomised.arms, arm=arm)

@@ -30,6 +30,7 @@ from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_patients
+from cmvsim.verbs import power_assurance
 from cmvsim.verbs.failed import failed_replicates
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.running import FolderWork, check_workers
@@ -74,6 +75,8 @@ def power(options: PowerOptions, place: Place, ui: Ui) -> RunOutcome:
         If scenario or options hold a mistake; nothing is written then.
     """
     scenario = resolve(options.scenario, options.overrides)
+    if power_assurance.serves(scenario, options.design):
+        return power_assurance.power(scenario, options, place, ui)
     question = ask(scenario, options)
     request = request_of(scenario, question)
     folder = RunFolder(request, output=place.output, name=scenario.id)
