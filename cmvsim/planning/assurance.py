@@ -18,16 +18,19 @@ from scipy import stats
 from cmvsim.calibration import Calibration
 from cmvsim.calibration.redraw import Redraw
 from cmvsim.core.errors import InputError, Problem
-from cmvsim.core.records import BoolArray, Estimates, FloatArray, Request, Status
+from cmvsim.core.records import BoolArray, FloatArray, Request
 from cmvsim.core.streams import CHUNK_REPLICATES, Role
-from cmvsim.designs import Assurance, PrecisionTarget, Randomised, SingleArmPrecision
+from cmvsim.designs import PrecisionTarget, TwoArm
+from cmvsim.designs.single_arm_test import SingleArmTest
 from cmvsim.montecarlo import mcse
-from cmvsim.montecarlo.experiment import FIELDS, Failure, Replicates, RowKey
+from cmvsim.montecarlo.experiment import Failure, Replicates, RowKey
 from cmvsim.montecarlo.run import MonteCarloResult, run
+from cmvsim.planning.criteria import estimates_of
 from cmvsim.planning.experiment import CohortExperiment
 from cmvsim.planning.nested import ROLE_CHUNKS, NestedStudies
 from cmvsim.planning.question import Work
 from cmvsim.planning.search import Crossing, find_crossing
+from cmvsim.planning.single_arm import SingleArmExperiment
 from cmvsim.planning.sizes import LARGEST, grid_around
 from cmvsim.planning.trial import TrialExperiment
 from cmvsim.scenarios import ResolvedScenario
@@ -37,6 +40,8 @@ from cmvsim.scenarios.vary import vary
 
 REACHED = "targets reached"
 WIDENINGS = 4
+KINDS = ("single_arm_precision", "single_arm_test", "two_arm")
+"""Designs whose assurance is simulated: those with one analysis."""
 
 
 @dataclass(frozen=True)
@@ -214,22 +219,14 @@ class AssuranceResult:
 def studies_of(
     scenario: ResolvedScenario, calibration: Calibration, question: AssuranceQuestion, sizes: tuple[int, ...]
 ) -> CohortExperiment | TrialExperiment:
-    """The studies of the design that assurance is of, at the scenario's own numbers.
-
-    Raises
-    ------
-    InputError
-        If the design is of a kind whose assurance is not simulated.
-    """
+    """The studies of the design that assurance is of (of :data:`KINDS`), at the scenario's own numbers."""
     design = scenario.spec.designs[question.of]
     common = (scenario, calibration.baseline, sizes, (question.endpoint,))
-    if isinstance(design, SingleArmPrecision):
-        return CohortExperiment(*common, sensitivity=False, seed=question.seed)
-    if isinstance(design, Randomised):
+    if isinstance(design, TwoArm):
         return TrialExperiment(*common, question.of, sensitivity=False, seed=question.seed)
-    told = "an assurance itself" if isinstance(design, Assurance) else f"a {design.kind} design"
-    allowed = "single_arm_precision or two_arm"
-    raise InputError(Problem(f"'{question.of}' is {told}", "--design", f"designs.{question.design}.of", allowed))
+    if isinstance(design, SingleArmTest):
+        return SingleArmExperiment(*common, sensitivity=False, seed=question.seed, design=question.of)
+    return CohortExperiment(*common, sensitivity=False, seed=question.seed)
 
 
 class Assurer:
@@ -294,7 +291,7 @@ class Assurer:
             result = run(
                 experiment,
                 replicates=self.question.replicates,
-                store=self.work.store(stage, experiment),  # type: ignore[arg-type]  # any experiment has a store
+                store=self.work.store(stage, experiment),
                 jobs=self.work.jobs,
                 backend=self.work.backend,
                 progress=lambda done, total, _rate: tick(done, total),
@@ -305,12 +302,14 @@ class Assurer:
     def _met(self, result: MonteCarloResult, size: int) -> BoolArray:
         """Which studies succeed; one without an estimate does not."""
         key = result.experiment.rows[0]
-        found = _estimates(result, size, key)
+        found = estimates_of(result, size, key)
         usable = mcse.usable(result.column(size, key, "status"))
         if self.question.target is not None:
             with np.errstate(invalid="ignore"):
                 return usable & ((found.ci_high - found.ci_low) / 2 <= self.question.target.half_width)
-        met = self.scenario.spec.designs[self.question.of].decide(found).met
+        design = self.scenario.spec.designs[self.question.of]
+        assert isinstance(design, TwoArm | SingleArmTest)
+        met = design.decide(found).met
         assert met is not None
         return usable & met
 
@@ -370,14 +369,6 @@ def beta_binomial(shares: FloatArray, studies: int, level: float) -> Distributio
     law = stats.beta(mean * size, (1 - mean) * size)
     low, middle, high = (float(x) for x in law.ppf([0.05, 0.5, 0.95]))
     return Distribution(mean, sd, mean * size, (1 - mean) * size, (low, middle, high), float(law.sf(level)), level)
-
-
-def _estimates(result: MonteCarloResult, size: int, key: RowKey) -> Estimates:
-    """The stored estimates of one analysis, (replicates,)."""
-    estimate, se, low, high, n, events, status = (result.column(size, key, name) for name in FIELDS)
-    status = np.where(np.isnan(status), float(Status.RAISED), status)
-    whole, seen, code = (np.nan_to_num(column).astype(np.int64) for column in (n, events, status))
-    return Estimates(estimate, se, low, high, whole, seen, code, level=float("nan"), method="")
 
 
 def as_dict(row: AssuranceRow) -> dict[str, Any]:

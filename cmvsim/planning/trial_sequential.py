@@ -174,9 +174,7 @@ class CmvLooks:
         known = known_until(infusion, day + 1e-6)  # the event that brings the look about is seen at it
         seen = cut(study, known, enrolment=float(self.scenario.spec.study.inclusion))
         derived = self.derived(seen)
-        found = {
-            name: COMPARISONS[name].compare(derived, self.plan, (self.patients,)) for name in self.analyses
-        }
+        found = {name: COMPARISONS[name].compare(derived, self.plan, (self.patients,)) for name in self.analyses}
         estimates = {name: _only_size(item) for name, item in found.items()}
         enrolled = enrolment <= (day + self.sequential.delay)[:, None]
         return Looked(

@@ -49,7 +49,12 @@ def sentence(results: Mapping[str, Any]) -> str:
     )
 
 
-def table(results: Mapping[str, Any]) -> list[list[str]]:
+def truth_lines(results: Mapping[str, Any]) -> list[str]:
+    """Remarks for the terminal."""
+    return [f"Warning: {text}." for text in results["warnings"]]
+
+
+def table(results: Mapping[str, Any], *, brief: bool = False) -> list[list[str]]:  # noqa: ARG001 -- as of other designs
     """Assurance and power by size."""
     spread = results["rows"][0]["distribution"] is not None
     head = ["N", "assurance", "MCSE", "power at the scenario's numbers", "MCSE"]

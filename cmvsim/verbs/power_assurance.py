@@ -15,17 +15,14 @@ from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
 from cmvsim.designs import Assurance, PrecisionTarget, SingleArmPrecision
 from cmvsim.endpoints import endpoint
-from cmvsim.planning.assurance import AssuranceQuestion, AssuranceResult, Assurer, as_dict, studies_of
+from cmvsim.planning.assurance import KINDS, AssuranceQuestion, AssuranceResult, Assurer, as_dict
 from cmvsim.planning.sizes import parse_sizes
 from cmvsim.report import assurance_text
-from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_patients
-from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
-from cmvsim.verbs.running import FolderWork, check_workers
-from cmvsim.verbs.ui import Ui
+from cmvsim.verbs.running import FolderWork
 
 if TYPE_CHECKING:
     from cmvsim.verbs.power import PowerOptions
@@ -36,47 +33,22 @@ NEAREST = 0.02
 """Share of draws beyond the model's reach from which a reader is told."""
 
 
-def serves(scenario: ResolvedScenario, design: str | None) -> bool:
-    """Whether the design asked for is an assurance."""
-    name = design or next(iter(scenario.spec.designs))
-    return isinstance(scenario.spec.designs.get(name), Assurance)
+def serves(scenario: ResolvedScenario, name: str) -> bool:
+    """Whether a design is an assurance."""
+    return isinstance(scenario.spec.designs[name], Assurance)
 
 
-def power(scenario: ResolvedScenario, options: PowerOptions, place: Place, ui: Ui) -> RunOutcome:
-    """Answer the question and keep the answer in a run folder.
-
-    Raises
-    ------
-    InputError
-        If an option or the design holds a mistake; nothing is written then.
-    """
-    from cmvsim.verbs.power import reachable
-
-    question = ask(scenario, options)
-    request = request_of(scenario, question)
-    folder = RunFolder(request, output=place.output, name=scenario.id)
-    if folder.state is RunState.FINISHED and not place.force:
-        return RunOutcome(folder.path, read_results(folder.path), found=True)
-    if folder.state is RunState.UNFINISHED and not place.force:
-        ui.note(f"continuing the unfinished run in {folder.path}")
-    check_workers(place)
-    calibration = reachable(scenario)
-    studies_of(scenario, calibration, question, (1,))  # whether the other design can be asked at all
-    with folder.open(force=place.force) as run:
-        files, chunks = compute(scenario, calibration, question, request, FolderWork(run.chunks, place, ui))
-        write_outputs(run, files)
-        run.finish(chunks_done=chunks, keep_chunks=True)
-    return RunOutcome(folder.path, read_results(folder.path), found=False)
-
-
-def ask(scenario: ResolvedScenario, options: PowerOptions) -> AssuranceQuestion:
+def ask(scenario: ResolvedScenario, name: str, options: PowerOptions) -> AssuranceQuestion:
     """The question behind the options; every mistake in them is found here."""
     spec = scenario.spec
-    name = options.design or next(iter(spec.designs))
     design = spec.designs[name]
     assert isinstance(design, Assurance)
     other = spec.designs[design.of]
-    for option, given in (("--mcse", options.mcse is not None), ("--sensitivity", options.sensitivity)):
+    if other.kind not in KINDS:
+        allowed = f"a design of kind {', '.join(KINDS)}"
+        raise InputError(Problem(f"'{design.of}' is of kind {other.kind}", "--design", f"designs.{name}.of", allowed))
+    unused = {"--mcse": options.mcse is not None, "--sensitivity": options.sensitivity, "--detectable": options.detectable}
+    for option, given in unused.items():
         if given:
             raise InputError(Problem("is not offered with an assurance", option, allowed="--replicates"))
     if options.replicates < 2:
@@ -94,11 +66,11 @@ def ask(scenario: ResolvedScenario, options: PowerOptions) -> AssuranceQuestion:
         target = PrecisionTarget.parse({"half_width": width}, where="--half-width")
     elif options.half_width is not None:
         raise InputError(Problem(f"the design '{design.of}' tests, it is not sized for precision", "--half-width"))
-    probability = options.probability or getattr(options, "power", None) or design.probability
+    probability = options.probability or options.power or design.probability
     if probability is not None and not 0 < probability < 1:
         raise InputError(Problem(f"{probability:g} is no assurance", "--probability", allowed="between 0 and 1"))
     sizes = parse_sizes(options.sizes) if options.sizes else None
-    if sizes is None and (options.probability is None and getattr(options, "power", None) is None):
+    if sizes is None and (options.probability is None and options.power is None):
         sizes = (spec.study.patients,)
     if len(options.endpoints) > 1:
         raise InputError(Problem(f"{len(options.endpoints)} endpoints", "--endpoint", allowed="one: what success is judged on"))

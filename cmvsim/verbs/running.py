@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from cmvsim.montecarlo.cluster import Cluster
+from cmvsim.montecarlo.experiment import Experiment
 from cmvsim.montecarlo.run import Backend, open_store
-from cmvsim.planning.experiment import CohortExperiment
 from cmvsim.runs.chunk_store import ChunkStore
 from cmvsim.verbs.place import Dask, Place
 from cmvsim.verbs.ui import ProgressContext, Ui
@@ -26,7 +26,7 @@ class FolderWork:
         self.backend: Backend = Cluster(place.backend.scheduler) if isinstance(place.backend, Dask) else place.backend
         self.ui = ui
 
-    def store(self, name: str, experiment: CohortExperiment) -> ChunkStore:
+    def store(self, name: str, experiment: Experiment) -> ChunkStore:
         """The store of a stage, in a folder of its own."""
         return open_store(self.chunks / name, experiment)
 
