@@ -36,6 +36,8 @@ from cmvsim.core.errors import ExitCode
 @click.option("-n", "sizes", metavar="N", help="Patients: 250, or 100,150, or 60:300:10 [default: the scenario's].")
 @click.option("--half-width", type=float, help="Find the smallest N with this half-width of the confidence interval.")
 @click.option("--probability", type=float, help="... reached with this probability [default: 0.8].")
+@click.option("--power", type=float, help="Find the smallest N with this power, of a design that decides.")
+@click.option("--detectable", is_flag=True, help="Find the smallest effect of the drug that N patients detect, instead of N.")
 @click.option("--replicates", type=int, default=10_000, show_default=True, help="Simulated studies (the maximum with --mcse).")
 @click.option("--mcse", type=float, help="Stop when the criterion's Monte Carlo standard error is this small.")
 @click.option("--sensitivity", is_flag=True, help="All estimators of each endpoint, not only the primary one.")
@@ -57,10 +59,10 @@ def power(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Feasibility, precision and sample size of SCENARIO (a catalogue id or a TOML file)."""
+    """Feasibility, precision, power and sample size of SCENARIO (a catalogue id or a TOML file)."""
 
     def work() -> None:
-        from cmvsim.report import power_text, staged_text
+        from cmvsim.report import planning_text
         from cmvsim.verbs.place import Place
         from cmvsim.verbs.power import PowerOptions
         from cmvsim.verbs.power import power as verb
@@ -70,11 +72,9 @@ def power(
         if as_json:
             say_json(outcome.results)
             return
-        told = staged_text if staged_text.tells(outcome.results) else power_text
-        say(told.sentence(outcome.results))
+        say(planning_text.sentence(outcome.results))
         if not quiet:
-            say("\n" + told.plain_table(told.table(outcome.results, brief=True)))
-            say("".join(f"\n{line}" for line in told.truth_lines(outcome.results)))
+            say("\n" + "\n".join(planning_text.terminal_lines(outcome.results)))
             say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
 
     finish(work, resume=True)

@@ -118,6 +118,9 @@ class Measure(StrEnum):
     CI_WIDTH = "ci_width"
     TYPE1 = "type1"  # share of replicates that reject a true null
     POWER = "power"
+    P_AGAINST = "p_against"  # share of studies in which the opposite of what is wanted is significant
+    NNT = "nnt"  # number needed to treat at the mean difference of risks
+    EXPECTED_PATIENTS = "expected_patients"  # assigned to an arm
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,16 +171,6 @@ class Randomised(Spec):
             f"{self.endpoint or around.primary}, {sides} alpha {self.alpha:g}{tail}"
         )
 
-
-class TwoArm(Randomised):
-    """A randomised comparison with one final analysis; attributes as in :class:`Randomised`."""
-
-    kind: Literal["two_arm"]
-
-    def looks(self, calendar: FloatArray) -> tuple[Look, ...]:
-        """One final analysis."""
-        return one_final_look(calendar)
-
     def decide(self, estimates: Estimates) -> Decision:
         """Superior (or not inferior) where the interval lies wholly below the null value; against: wholly above.
 
@@ -191,3 +181,13 @@ class TwoArm(Randomised):
             met = fine & (estimates.ci_high < self.null)
             against = fine & (estimates.ci_low > self.null)
         return Decision(met, against, fine)
+
+
+class TwoArm(Randomised):
+    """A randomised comparison with one final analysis; attributes as in :class:`Randomised`."""
+
+    kind: Literal["two_arm"]
+
+    def looks(self, calendar: FloatArray) -> tuple[Look, ...]:
+        """One final analysis."""
+        return one_final_look(calendar)

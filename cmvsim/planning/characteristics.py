@@ -156,10 +156,10 @@ def _analysis(
             error = mcse.mean(estimate - value.value, status, plausible=(ends[0] - value.value, ends[1] - value.value))
             yield bias, replace(error, mcse=float(np.hypot(error.mcse, value.mcse)))
             yield coverage, mcse.proportion((low <= value.value) & (value.value <= high), status, among="usable")
-    yield from _feasibility(result, size, key, status, level)
+    yield from feasibility(result, size, key, status, level)
 
 
-def _feasibility(
+def feasibility(
     result: MonteCarloResult, size: int, key: RowKey, status: FloatArray, level: float
 ) -> Iterator[tuple[Measure, Summary]]:
     """Whether this many patients can serve the endpoint at all; over all replicates that ran."""

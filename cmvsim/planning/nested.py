@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cmvsim.core.records import Estimates, FloatArray
+from cmvsim.core.records import Estimates, FloatArray, Request
 from cmvsim.core.streams import CHUNK_REPLICATES
 from cmvsim.data.study import Study, Topic
 from cmvsim.endpoints import AnalysisSpec, Derived, EstimatorChoice, endpoint
 from cmvsim.endpoints.base import Estimated, by_term, derivation, plan_of
 from cmvsim.models.history import Process
 from cmvsim.montecarlo.experiment import FIELDS, Failure, Replicates, RowKey
+from cmvsim.scenarios import ResolvedScenario
+from cmvsim.simulation.model import Model
 
 ROLE_CHUNKS = 2**24
 """Chunks set aside for one attempt of a role: attempt k begins at chunk k x 2^24, so that attempts share no streams."""
@@ -30,6 +32,7 @@ class NestedStudies:
     """
 
     if TYPE_CHECKING:
+        scenario: ResolvedScenario
         sizes: tuple[int, ...]
         seed: int
 
@@ -43,6 +46,16 @@ class NestedStudies:
     def choices(self) -> tuple[tuple[str, EstimatorChoice], ...]:
         """(endpoint, estimator) pairs in the order of the rows."""
 
+    @property
+    @abstractmethod
+    def request(self) -> Request:
+        """What may change a number of these chunks."""
+
+    @property
+    @abstractmethod
+    def model(self) -> Model:
+        """The specifications with the solved hazards."""
+
     @abstractmethod
     def key(self, name: str, choice: EstimatorChoice, term: str) -> RowKey:
         """What the row of a term is called."""
@@ -50,6 +63,15 @@ class NestedStudies:
     @abstractmethod
     def study(self, index: int) -> Study:
         """The recorded studies of a chunk, at the largest size."""
+
+    @abstractmethod
+    def whole_study(self, index: int) -> Study:
+        """The studies of a chunk with all their tables, as `simulate` writes them; more than the endpoints read."""
+
+    @property
+    def simulated_by(self) -> tuple[str, ...]:
+        """Options with which `simulate` makes the same patients, beside size, replicate and seed."""
+        return ()
 
     def plan_of(self, choice: EstimatorChoice) -> AnalysisSpec:
         """The analysis under an estimator's own changes."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from cmvsim.calibration import Calibration
 from cmvsim.core.errors import InputError, Problem
-from cmvsim.core.records import BoolArray, Measure
 from cmvsim.core.streams import CHUNK_REPLICATES, Role
 from cmvsim.designs import PrecisionTarget
 from cmvsim.endpoints import AnalysisSpec
+from cmvsim.models.baseline import Baseline
 from cmvsim.montecarlo import mcse
 from cmvsim.montecarlo.estimand_values import EstimandValue, estimand_values
 from cmvsim.montecarlo.experiment import RowKey
@@ -20,7 +20,9 @@ from cmvsim.montecarlo.run import MonteCarloResult, run
 from cmvsim.montecarlo.stopping import Stopping, doubling_checkpoints
 from cmvsim.planning.characteristics import Row, characteristics, half_widths
 from cmvsim.planning.closed_forms import assured_precision_patients, precision_patients
+from cmvsim.planning.criteria import Criterion, NarrowEnough
 from cmvsim.planning.experiment import CohortExperiment
+from cmvsim.planning.nested import NestedStudies
 from cmvsim.planning.question import Answer, Point, PowerResult, Question, Work, why_different
 from cmvsim.planning.search import Crossing, find_crossing, isotonic
 from cmvsim.planning.sizes import LARGEST, grid_around, local_grid
@@ -30,6 +32,8 @@ from cmvsim.scenarios import ResolvedScenario
 
 CONFIRMED_WITHIN = 0.01
 MAX_CONFIRMATIONS = 30
+WIDEST = 16
+"""A search goes no further than so many times the largest size that it began with."""
 
 
 class Planner:
@@ -61,15 +65,14 @@ class Planner:
     def answer(self) -> PowerResult:
         """Run all stages."""
         estimands = self._truth()
-        expected = next(v.value for v in estimands if v.endpoint == self.question.endpoints[0] and v.kind == "protocol")
         sizes = self.question.sizes or (
-            self._starting_grid(expected) if self.question.search else (self.scenario.spec.study.patients,)
+            self._starting_grid(estimands) if self.question.search else (self.scenario.spec.study.patients,)
         )
         result = self._run("study", sizes)
         answers: tuple[Answer, ...] = ()
         reported: dict[int, MonteCarloResult] = dict.fromkeys(sizes, result)
         if self.question.search:
-            answer, found = self._search(result, expected)
+            answer, found = self._search(result, estimands)
             answers = (answer,)
             if found is not None and answer.n is not None and answer.n not in reported:
                 reported[answer.n] = found
@@ -98,10 +101,21 @@ class Planner:
         """The plan of each analysis."""
         return self._experiment((1,)).plans
 
-    def _experiment(self, sizes: tuple[int, ...], role: Role = Role.STUDY, attempt: int = 0) -> CohortExperiment:
+    def _experiment(self, sizes: tuple[int, ...], role: Role = Role.STUDY, attempt: int = 0) -> NestedStudies:
+        return self._at(self.scenario, self.baseline, sizes, role, attempt)
+
+    def _at(
+        self,
+        scenario: ResolvedScenario,
+        baseline: Baseline,
+        sizes: tuple[int, ...],
+        role: Role = Role.STUDY,
+        attempt: int = 0,
+    ) -> NestedStudies:
+        """The experiment, of this scenario or another."""
         return CohortExperiment(
-            self.scenario,
-            self.baseline,
+            scenario,
+            baseline,
             sizes,
             self.question.endpoints,
             self.question.sensitivity,
@@ -123,7 +137,7 @@ class Planner:
         return result
 
     def _execute(
-        self, stage: str, label: str, experiment: CohortExperiment, replicates: int, stopping: Stopping | None = None
+        self, stage: str, label: str, experiment: NestedStudies, replicates: int, stopping: Stopping | None = None
     ) -> MonteCarloResult:
         with self.work.progress(label) as tick:
             result = run(
@@ -143,11 +157,9 @@ class Planner:
         return float(np.max([self._criterion(result, size).mcse for size in result.experiment.sizes]))
 
     def _criterion(self, result: MonteCarloResult, size: int) -> mcse.Summary:
-        status = result.column(size, self.primary, "status")
-        width = half_widths(result, size, self.primary)
         if self.question.target is None:
-            return mcse.mean(width, status)
-        return mcse.proportion(width <= self.question.target.half_width, status)
+            return mcse.mean(half_widths(result, size, self.primary), result.column(size, self.primary, "status"))
+        return self.criterion.summary(result, size)
 
     def _rows(self, result: MonteCarloResult, size: int, estimands: tuple[EstimandValue, ...]) -> list[Row]:
         target = self.question.target
@@ -165,7 +177,7 @@ class Planner:
         """The study of `n` patients at the ends of the published interval of the incidence."""
         found = []
         for index, (value, scenario, baseline) in enumerate(variants(self.scenario)):
-            experiment = replace(self._experiment((n,)), scenario=scenario, baseline=baseline)
+            experiment = self._at(scenario, baseline, (n,))
             stage, replicates = f"what-if-{index}", min(self._replicates, WHAT_IF_REPLICATES)
             result = self._execute(stage, f"{stage}: incidence target {value:g}, n = {n}", experiment, replicates)
             status = result.column(n, self.primary, "status")
@@ -185,20 +197,32 @@ class Planner:
     # --- the search -------------------------------------------------------------------------------------------------
 
     @property
-    def _target(self) -> PrecisionTarget:
+    def criterion(self) -> Criterion:
+        """What N is looked for."""
         if self.question.target is None:
             raise InputError("a sample size is looked for, but no precision is wanted: give --half-width")
-        return self.question.target
+        return NarrowEnough(self.primary, self.question.target)
 
-    def _starting_grid(self, incidence: float) -> tuple[int, ...]:
+    @property
+    def _target(self) -> PrecisionTarget:
+        criterion = self.criterion
+        assert isinstance(criterion, NarrowEnough)
+        return criterion.target
+
+    def _expected(self, estimands: tuple[EstimandValue, ...]) -> float:
+        """The true incidence, as the protocol sees it."""
+        return next(v.value for v in estimands if v.endpoint == self.question.endpoints[0] and v.kind == "protocol")
+
+    def _starting_grid(self, estimands: tuple[EstimandValue, ...]) -> tuple[int, ...]:
         """Sizes around the closed form."""
+        target, incidence = self._target, self._expected(estimands)
         if not math.isfinite(incidence):
             raise InputError(f"nobody in the scenario belongs to the population of {self.primary.endpoint}")
         grid = grid_around(self._closed_form(incidence))
         if grid[-1] > LARGEST:
             raise InputError(
                 Problem(
-                    f"±{100 * self._target.half_width:g} points need about {self._closed_form(incidence):,} patients",
+                    f"±{100 * target.half_width:g} points need about {self._closed_form(incidence):,} patients",
                     "--half-width",
                     allowed=f"studies of up to {LARGEST:,} patients are simulated",
                 )
@@ -210,36 +234,32 @@ class Planner:
             incidence, self._target.half_width, self.scenario.spec.analysis.level, self._target.probability
         )
 
-    def _met(self, result: MonteCarloResult, size: int) -> BoolArray:
-        """Whether each replicate met the criterion; a failed one did not."""
-        status = result.column(size, self.primary, "status")
-        return (half_widths(result, size, self.primary) <= self._target.half_width) & mcse.usable(status)
-
-    def _search(self, coarse: MonteCarloResult, incidence: float) -> tuple[Answer, MonteCarloResult | None]:
-        bracket = self._bracket(coarse)
+    def _search(self, coarse: MonteCarloResult, estimands: tuple[EstimandValue, ...]) -> tuple[Answer, MonteCarloResult | None]:
+        criterion, bracket = self.criterion, self._bracket(coarse)
         if bracket is None:
-            return self._answer(incidence, None, None, "not reached", ()), None
+            return self._answer(estimands, None, None, "not reached", ()), None
         low, high = bracket
         fine = self._run("local", local_grid(low, high))
         grid = fine.experiment.sizes
-        met = np.column_stack([self._met(fine, size) for size in grid])
-        crossing = find_crossing(grid, met, self._target.probability, self.question.seed)
+        met = np.column_stack([criterion.met(fine, size) for size in grid])
+        crossing = find_crossing(grid, met, criterion.probability, self.question.seed)
         if crossing is None:
-            return self._answer(incidence, None, None, "not reached", ()), None
+            return self._answer(estimands, None, None, "not reached", ()), None
         step = max(1, round(0.02 * crossing.n))
         n, points, confirmed = self._confirm(min(s for s in grid if s >= crossing.n), step)
         if n not in grid:
             fine = self._run("answer", (n,))
-        answer = self._answer(incidence, crossing, n, "confirmed" if confirmed else "not confirmed", points)
+        answer = self._answer(estimands, crossing, n, "confirmed" if confirmed else "not confirmed", points)
         return answer, fine
 
     def _bracket(self, coarse: MonteCarloResult) -> tuple[int, int] | None:
         """Sizes around the crossing, wide enough for the interval; the grid is extended where the crossing is outside."""
-        sizes = coarse.experiment.sizes
+        sizes, criterion = coarse.experiment.sizes, self.criterion
+        largest = min(LARGEST, WIDEST * sizes[-1])
         result = coarse
         for attempt in range(20):
-            curve = isotonic(np.array([self._met(result, size).mean() for size in sizes]))
-            above = np.flatnonzero(curve >= self._target.probability)
+            curve = isotonic(np.array([criterion.met(result, size).mean() for size in sizes]))
+            above = np.flatnonzero(curve >= criterion.probability)
             if above.size and (above[0] > 0 or sizes[0] <= 2):
                 j = int(above[0])
                 gap = max(sizes[j] - sizes[max(j - 1, 0)], round(0.04 * sizes[j]), 2)
@@ -250,7 +270,7 @@ class Planner:
                 lower = max(1, sizes[0] // 2)
                 sizes = tuple(sorted({*range(lower, sizes[0], max(1, lower // 5)), sizes[0]}))
             else:
-                if sizes[-1] * 2 > LARGEST:
+                if sizes[-1] * 2 > largest:
                     return None
                 sizes = grid_around(sizes[-1] * 2)
             result = self._run(f"widened-{attempt}", sizes)
@@ -262,32 +282,39 @@ class Planner:
         for attempt in range(MAX_CONFIRMATIONS):
             sizes = tuple(size for size in (n - step, n, n + step) if size > 0)
             result = self._run(f"confirmation-{attempt}", sizes, Role.CONFIRMATION, attempt)
-            points = tuple(Point(size, s.value, s.mcse) for size in sizes for s in (self._criterion(result, size),))
+            points = tuple(Point(size, s.value, s.mcse) for size in sizes for s in (self.criterion.summary(result, size),))
             here = next(point for point in points if point.n == n)
-            if here.value - 1.959963984540054 * here.mcse > self._target.probability - CONFIRMED_WITHIN:
+            if here.value - 1.959963984540054 * here.mcse > self.criterion.probability - CONFIRMED_WITHIN:
                 return n, points, True
             if attempt < MAX_CONFIRMATIONS - 1:
                 n += step
         return n, points, False
 
-    def _answer(
-        self, incidence: float, crossing: Crossing | None, n: int | None, status: str, points: tuple[Point, ...]
-    ) -> Answer:
-        spec, level = self.scenario.spec, self.scenario.spec.analysis.level
-        target = self._target
-        closed = {
+    def _closed(self, estimands: tuple[EstimandValue, ...]) -> dict[str, Any]:
+        """The nearest closed form, as written with the answer."""
+        incidence, target = self._expected(estimands), self._target
+        return {
             "name": "Wald precision with assurance",
             "n": self._closed_form(incidence),
             "incidence": incidence,
-            "without_assurance": precision_patients(incidence, target.half_width, level),
+            "without_assurance": precision_patients(incidence, target.half_width, self.scenario.spec.analysis.level),
         }
+
+    def _reasons(self) -> tuple[str, ...]:
+        """Why the answer is not that of the closed form."""
+        return why_different(self.scenario)
+
+    def _answer(
+        self,
+        estimands: tuple[EstimandValue, ...],
+        crossing: Crossing | None,
+        n: int | None,
+        status: str,
+        points: tuple[Point, ...],
+    ) -> Answer:
         return Answer(
             endpoint=self.question.endpoints[0],
-            criterion={
-                "measure": Measure.P_HALF_WIDTH_LE.value,
-                "half_width": target.half_width,
-                "probability": target.probability,
-            },
+            criterion=self.criterion.as_dict(),
             n=n,
             found=crossing.n if crossing else None,
             ci_low=crossing.low if crossing else None,
@@ -295,8 +322,8 @@ class Planner:
             interval_method=crossing.method if crossing else "",
             status=status,
             confirmation=points,
-            closed_form=closed,
-            why_different=why_different(self.scenario),
+            closed_form=self._closed(estimands),
+            why_different=self._reasons(),
             enrolled=n,
-            screened=spec.population.screened(n) if n is not None else None,
+            screened=self.scenario.spec.population.screened(n) if n is not None else None,
         )

@@ -9,11 +9,9 @@ from typing import Any, Protocol
 
 from cmvsim.designs import PrecisionTarget
 from cmvsim.montecarlo.estimand_values import EstimandValue
-from cmvsim.montecarlo.experiment import Failure
+from cmvsim.montecarlo.experiment import Experiment, Failure
 from cmvsim.montecarlo.run import Backend
 from cmvsim.planning.characteristics import Row
-from cmvsim.planning.experiment import CohortExperiment
-from cmvsim.planning.what_if import WhatIf
 from cmvsim.runs.chunk_store import ChunkStore
 from cmvsim.scenarios import ResolvedScenario
 
@@ -36,6 +34,10 @@ class Question:
         Stop when the criterion's Monte Carlo SE is this small.
     sensitivity
         All estimators of each endpoint.
+    power
+        Power wanted of a design that decides; with `search` the smallest N for it is looked for.
+    detectable
+        Look for the smallest effect that the sample size detects with `power`, instead.
     """
 
     design: str
@@ -47,9 +49,14 @@ class Question:
     mcse_target: float | None
     sensitivity: bool
     seed: int
+    power: float | None = None
+    detectable: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """What goes into the request: everything that may change a number."""
+        more: dict[str, Any] = {"power": self.power} if self.power is not None else {}
+        if self.detectable:
+            more["detectable"] = True
         return {
             "design": self.design,
             "endpoints": list(self.endpoints),
@@ -59,6 +66,7 @@ class Question:
             "replicates": self.replicates,
             "mcse_target": self.mcse_target,
             "sensitivity": self.sensitivity,
+            **more,
         }
 
 
@@ -115,8 +123,9 @@ class PowerResult:
     replicates: int
     stopped: str
     failures: tuple[Failure, ...]
-    what_if: tuple[WhatIf, ...]
+    what_if: tuple[Any, ...]
     chunks: int
+    detectable: Any = None
 
 
 class Work(Protocol):
@@ -125,7 +134,7 @@ class Work(Protocol):
     jobs: int
     backend: Backend
 
-    def store(self, name: str, experiment: CohortExperiment) -> ChunkStore:
+    def store(self, name: str, experiment: Experiment) -> ChunkStore:
         """The store of a stage."""
         ...
 

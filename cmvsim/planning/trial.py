@@ -20,7 +20,7 @@ from cmvsim.montecarlo.experiment import RowKey
 from cmvsim.planning.experiment import solved_model
 from cmvsim.planning.nested import ROLE_CHUNKS, NestedStudies
 from cmvsim.scenarios import ResolvedScenario
-from cmvsim.simulation.cohort import simulate
+from cmvsim.simulation.cohort import ALL, simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.recording import record
@@ -190,3 +190,14 @@ class TrialExperiment(NestedStudies):
         draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1])
         history, arm = randomised(self.model, self.randomised, draws, self.needs)
         return record(history, self.reads, arms=self.randomised.arms, arm=arm)
+
+    def whole_study(self, index: int) -> Study:
+        """The studies of a chunk with all their tables, as `simulate --design` writes them."""
+        draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1])
+        history, arm = randomised(solved_model(self.scenario, self.baseline, ALL), self.randomised, draws, ALL)
+        return record(history, arms=self.randomised.arms, arm=arm)
+
+    @property
+    def simulated_by(self) -> tuple[str, ...]:
+        """The design."""
+        return ("--design", self.design)

@@ -100,10 +100,8 @@ def protocol_paragraph(results: Mapping[str, Any], language: str) -> str:
     if results["answers"] and results["answers"][0]["n"] is None:
         return str(words["none"])
     plan, study = results["analysis"], results["study"]
-    definition = plan["definition"] if isinstance(plan["definition"], str) else "at_least"
-    level = "" if isinstance(plan["definition"], str) else f"{plan['definition']['at_least']:g}"
     matrix = words["matrix"][study["matrix"]]
-    event = words[definition].format(matrix=matrix, lloq=say(f"{study['lloq']:g}"), level=say(level))
+    event = event_of(results, words, say)
     among = words["disease"][results["diseases"][results["endpoints"][0]]]
     method = words["method"].format(
         variance=plan["variance"],
@@ -125,6 +123,15 @@ def protocol_paragraph(results: Mapping[str, Any], language: str) -> str:
     opening = words["endpoint"].format(event=event, day=plan["window"], among=among)
     parts = [f"{opening}, {method}.", words["prevalent"][plan["prevalent"]], simulation, *_goal(results, words, say)]
     return " ".join([*parts, *(_result(results, n, words, say) for n in _sizes(results)), *_what_if(results, words, say)])
+
+
+def event_of(results: Mapping[str, Any], words: Words, say: Callable[[str], str]) -> str:
+    """What counts as an event, in the language of the words."""
+    plan, study = results["analysis"], results["study"]
+    plain = isinstance(plan["definition"], str)
+    definition, level = (plan["definition"], "") if plain else ("at_least", f"{plan['definition']['at_least']:g}")
+    matrix = words["matrix"][study["matrix"]]
+    return str(words[definition].format(matrix=matrix, lloq=say(f"{study['lloq']:g}"), level=say(level)))
 
 
 def _clinic(study: Mapping[str, Any], words: Words, say: Callable[[str], str]) -> str:

@@ -11,11 +11,11 @@ from cmvsim.core.streams import CHUNK_REPLICATES
 from cmvsim.data import write_study
 from cmvsim.endpoints import write_analysis
 from cmvsim.montecarlo.experiment import TRACEBACKS_KEPT, Failure
-from cmvsim.planning.experiment import CohortExperiment
+from cmvsim.planning.nested import NestedStudies
 from cmvsim.scenarios.load import catalogue_ids
 
 
-def failed_replicates(experiment: CohortExperiment, failures: Sequence[Failure], below: str = "") -> dict[str, str | bytes]:
+def failed_replicates(experiment: NestedStudies, failures: Sequence[Failure], below: str = "") -> dict[str, str | bytes]:
     """Files of the first failed replicates, by name in the run folder.
 
     Each has a folder ``failures/replicate-000123`` with the study's tables at the largest size and their
@@ -57,7 +57,7 @@ def failed_replicates(experiment: CohortExperiment, failures: Sequence[Failure],
     return files
 
 
-def _tables(experiment: CohortExperiment, replicate: int) -> dict[str, bytes]:
+def _tables(experiment: NestedStudies, replicate: int) -> dict[str, bytes]:
     study = experiment.whole_study(replicate // CHUNK_REPLICATES)
     with tempfile.TemporaryDirectory(prefix="cmvsim-") as name:
         folder = Path(name)
@@ -66,9 +66,9 @@ def _tables(experiment: CohortExperiment, replicate: int) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def _command(experiment: CohortExperiment, failure: Failure) -> str:
+def _command(experiment: NestedStudies, failure: Failure) -> str:
     scenario = experiment.scenario
     name = scenario.id if scenario.id in catalogue_ids() else f"{scenario.id}.toml"
     changes = [part for text in scenario.overrides for part in ("--set", text)]
-    options = ["-n", experiment.sizes[-1], "--replicate", failure.replicate, "--seed", failure.seed]
+    options = [*experiment.simulated_by, "-n", experiment.sizes[-1], "--replicate", failure.replicate, "--seed", failure.seed]
     return shlex.join(map(str, ["cmvsim", "simulate", name, *options, *changes]))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -14,11 +13,11 @@ from cmvsim.core.canonical import pretty_json
 from cmvsim.core.errors import CalibrationError, InputError, Problem, did_you_mean
 from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
-from cmvsim.designs import PrecisionTarget, SingleArmPrecision
-from cmvsim.endpoints import ENDPOINTS, endpoint
+from cmvsim.designs import PrecisionTarget, SingleArmPrecision, TwoArm
+from cmvsim.endpoints import endpoint
+from cmvsim.endpoints.comparison import rates
 from cmvsim.endpoints.curves import incidence_table
 from cmvsim.endpoints.derived import TimeToEvent
-from cmvsim.planning.characteristics import Row
 from cmvsim.planning.experiment import CohortExperiment
 from cmvsim.planning.power import Planner
 from cmvsim.planning.question import PowerResult, Question
@@ -26,20 +25,16 @@ from cmvsim.planning.sizes import parse_sizes
 from cmvsim.report import power_text
 from cmvsim.report.protocol_text import protocol_paragraph
 from cmvsim.runs.folder import RunFolder, RunState
-from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
-from cmvsim.scenarios.cite import cite
-from cmvsim.scenarios.relevance import bears_on_patients
-from cmvsim.verbs import power_staged
+from cmvsim.scenarios.scenario import Scenario
+from cmvsim.verbs import power_staged, power_trial
 from cmvsim.verbs.failed import failed_replicates
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
+from cmvsim.verbs.power_results import results_tree
 from cmvsim.verbs.running import FolderWork, check_workers
 from cmvsim.verbs.ui import Ui
 
-FORMAT = 1
 DEFAULT_REPLICATES = 10_000
-MANY_FAILURES = 0.01
-FEW_REPLICATES = 5_000
 LEGEND = (
     "Evaluable: patients at risk (no DNAemia at infusion); P(narrow): share of studies that meet the half-width wanted; "
     "coverage and bias: of the confidence interval and the estimate against the protocol estimand. "
@@ -68,6 +63,8 @@ class PowerOptions:
     mcse: float | None = None
     sensitivity: bool = False
     seed: int = 1
+    power: float | None = None
+    detectable: bool = False
 
 
 def power(options: PowerOptions, place: Place, ui: Ui) -> RunOutcome:
@@ -141,6 +138,15 @@ def ask(scenario: ResolvedScenario, options: PowerOptions) -> Question:
     """The question behind the options; every mistake in them is found here."""
     spec = scenario.spec
     name = design_name(scenario, options)
+    check_numbers(options)
+    design = spec.designs[name]
+    if isinstance(design, TwoArm):
+        return power_trial.ask(scenario, options, name, design)
+    if not isinstance(design, SingleArmPrecision):
+        raise InputError(Problem(f"the design '{name}' is {design.kind}, which is not answered yet", "--design"))
+    if options.power is not None or options.detectable:
+        option = "--power" if options.power is not None else "--detectable"
+        raise InputError(Problem(f"the design '{name}' decides nothing, so it has no power", option, allowed=_deciding(spec)))
     endpoints = tuple(dict.fromkeys(options.endpoints)) or same_cost(spec.analysis.endpoints)
     for item in endpoints:
         endpoint(item)
@@ -152,16 +158,8 @@ def ask(scenario: ResolvedScenario, options: PowerOptions) -> Question:
                 allowed=f"a rate first ({', '.join(rates())}); others beside it",
             )
         )
-    if options.replicates < 1:
-        raise InputError(Problem(f"{options.replicates} replicates", "--replicates", allowed="at least 1"))
-    if options.mcse is not None and not options.mcse > 0:
-        raise InputError(Problem(f"{options.mcse:g} is no Monte Carlo standard error", "--mcse", allowed="above 0"))
     if options.probability is not None and options.half_width is None:
         raise InputError(Problem("a probability alone asks nothing", "--probability", allowed="give --half-width too"))
-    check_seed(options.seed)
-    design = spec.designs[name]
-    if not isinstance(design, SingleArmPrecision):
-        raise InputError(Problem(f"the design '{name}' is {design.kind}, which is not answered yet", "--design"))
     target = design.target
     if options.half_width is not None:
         target = PrecisionTarget.parse(
@@ -184,15 +182,26 @@ def ask(scenario: ResolvedScenario, options: PowerOptions) -> Question:
     )
 
 
+def check_numbers(options: PowerOptions) -> None:
+    """Mistakes in numbers that all designs take."""
+    if options.replicates < 1:
+        raise InputError(Problem(f"{options.replicates} replicates", "--replicates", allowed="at least 1"))
+    if options.mcse is not None and not options.mcse > 0:
+        raise InputError(Problem(f"{options.mcse:g} is no Monte Carlo standard error", "--mcse", allowed="above 0"))
+    if options.power is not None and not 0 < options.power < 1:
+        raise InputError(Problem(f"{options.power:g} is no power", "--power", allowed="above 0 and below 1, as 0.9"))
+    check_seed(options.seed)
+
+
+def _deciding(spec: Scenario) -> str:
+    names = [name for name, design in spec.designs.items() if not isinstance(design, SingleArmPrecision)]
+    return f"designs that decide: {', '.join(names)}" if names else 'a design that decides, such as kind = "two_arm"'
+
+
 def same_cost(names: tuple[str, ...]) -> tuple[str, ...]:
     """The primary endpoint of a plan, and those that need no more of the simulation: what `power` asks unless told more."""
     primary = endpoint(names[0])
     return tuple(n for n in names if endpoint(n).needs <= primary.needs and endpoint(n).reads <= primary.reads)
-
-
-def rates() -> tuple[str, ...]:
-    """Endpoints that are cumulative incidences."""
-    return tuple(name for name, entry in ENDPOINTS.items() if entry.estimators[0].id == "aalen_johansen")
 
 
 def request_of(scenario: ResolvedScenario, question: Question) -> Request:
@@ -216,6 +225,8 @@ def compute(
     scenario: ResolvedScenario, calibration: Calibration, question: Question, request: Request, work: FolderWork
 ) -> tuple[dict[str, str | bytes], int]:
     """All files of the run, by name, and the chunks they rest on."""
+    if isinstance(scenario.spec.designs[question.design], TwoArm):
+        return power_trial.compute(scenario, calibration, question, request, work)
     result = Planner(scenario, calibration, question, work).answer()
     results = results_tree(scenario, request, result)
     files: dict[str, str | bytes] = {
@@ -228,100 +239,6 @@ def compute(
         **failed_replicates(experiment_of(scenario, calibration, question, result.sizes[-1]), result.failures),
     }
     return files, result.chunks
-
-
-def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResult) -> dict[str, Any]:
-    """``results.json``."""
-    question, spec, rests_on = result.question, scenario.spec, cite(scenario, bears_on_patients)
-    analysis = spec.analysis
-    return {
-        "format": FORMAT,
-        "verb": "power",
-        "scenario": scenario.id,
-        "digest": request.digest,
-        "request": request.as_dict(),
-        "software_version": software_version(),
-        "seed": question.seed,
-        "design": question.design,
-        "endpoints": list(question.endpoints),
-        "labels": {name: endpoint(name).label for name in question.endpoints},
-        "analysis": analysis.human(),
-        "target": question.target.model_dump() if question.target else None,
-        "replicates": result.replicates,
-        "stopped": result.stopped,
-        "answers": [asdict(answer) for answer in result.answers],
-        "rows": [row.as_dict() for row in result.rows],
-        "estimands": [value.as_dict() for value in result.estimands],
-        "diseases": {name: getattr(endpoint(name), "disease", None) or "" for name in question.endpoints},
-        "study": {
-            "matrix": spec.monitoring.matrix.value,
-            "lloq": float(spec.monitoring.lloq),
-            "days": list(spec.monitoring.days),
-            "attendance": float(spec.monitoring.attendance),
-            "retrospective_share": float(spec.population.retrospective_share),
-            "clinical_tests": spec.monitoring.clinical is not None,
-            "incidence_target": float(spec.cmv.incidence.value),
-        },
-        "what_if": [asdict(item) for item in result.what_if],
-        "failures": [
-            {"replicate": f.replicate, "seed": f.seed, "message": f.message, "traceback": f.traceback}
-            for f in result.failures[:5]
-        ],
-        "assumptions": [{"input": item.input, "value": item.value, "why": item.why} for item in rests_on.assumptions],
-        "sources": [
-            {"source": paper.source, "citation": paper.text, "entries": [reason.entry for reason in paper.reasons]}
-            for paper in rests_on.papers
-        ],
-        "warnings": warnings(scenario, result),
-    }
-
-
-def warnings(scenario: ResolvedScenario, result: PowerResult) -> list[str]:
-    """What a reader must not overlook."""
-    question, incidence = result.question, scenario.spec.cmv.incidence
-    found = []
-    worst: dict[tuple[str, str], Row] = {}
-    for row in result.rows:
-        if row.measure == "p_not_estimable" and row.value > MANY_FAILURES:
-            known = worst.setdefault((row.endpoint, row.estimator), row)
-            worst[row.endpoint, row.estimator] = row if row.value > known.value else known
-    for (name, estimator), missing in worst.items():
-        found.append(
-            f"{endpoint(name).label} ({estimator}) could not be estimated in {missing.value:.1%} of replicates "
-            f"at its worst size; they count as not met{bounds(missing, result.rows)}"
-        )
-    published = [end for end in (incidence.published or ()) if 0 < end < 1]
-    unreached = sorted(set(published) - {item.target for item in result.what_if})
-    found += [f"the precision at an incidence of {end:.1%} is not shown: the model does not reach it" for end in unreached]
-    if question.mcse_target is not None and result.stopped != "mcse":
-        wanted = f"the Monte Carlo standard error wanted ({question.mcse_target:g})"
-        found.append(f"{wanted} was not reached in {result.replicates:,} replicates")
-    if result.answers and result.replicates < FEW_REPLICATES:
-        found.append(
-            f"with {result.replicates:,} replicates the confirmation tends to ask for more patients than needed; "
-            f"use {FEW_REPLICATES:,} or more for a number that goes into a protocol"
-        )
-    if result.failures:
-        found.append(f"{len(result.failures)} replicates raised an error and count as failed; the first are in failures/")
-    return found
-
-
-def bounds(missing: Row, rows: Sequence[Row]) -> str:
-    """Where the mean over all replicates may lie, in words; empty where that is not known."""
-    for row in rows:
-        same = (row.n, row.endpoint, row.estimator, row.term) == (missing.n, missing.endpoint, missing.estimator, missing.term)
-        if (
-            same
-            and row.measure == "mean_estimate"
-            and row.low is not None
-            and row.high is not None
-            and math.isfinite(row.value)
-        ):
-            return (
-                f"; the mean estimate ({row.value:.3g} among those estimated, N = {row.n}) lies between {row.low:.3g} and "
-                f"{row.high:.3g} whatever they would have given"
-            )
-    return ""
 
 
 def summary(results: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from cmvsim.scenarios import ResolvedScenario
 from cmvsim.verbs import accrual as accrual_verb
 from cmvsim.verbs import power as power_verb
 from cmvsim.verbs import power_staged
+from cmvsim.verbs import sensitivity as sensitivity_verb
 from cmvsim.verbs import simulate as simulate_verb
 from cmvsim.verbs import trace as trace_verb
 from cmvsim.verbs import validate as validate_verb
@@ -102,6 +103,7 @@ REPLAYED: dict[str, Callable[[ResolvedScenario, Request, FolderWork], str]] = {
     "trace": trace_verb.again,
     "accrual": accrual_verb.again,
     "validate": validate_verb.again,
+    "sensitivity": sensitivity_verb.again,
 }
 
 

@@ -219,17 +219,6 @@ def _write_chunk(scenario: ResolvedScenario, model: Model, request: Request, fol
             cmv=asked["cmv"],
         )
         study = record(history)
-    for r in range(count):
-        place = folder if asked["replicates"] == 1 else folder / f"replicate-{first + r:04d}"
-    history = simulate_chunk(
-        model,
-        draws,
-        needs=ALL,
-        path=asked["history"],
-        strategy=asked["strategy"],
-        cmv=asked["cmv"],
-    )
-    study = record(history)
     before = first % CHUNK_REPLICATES
     for r in range(before, before + count):
         place = folder if asked["replicates"] == 1 else folder / f"replicate-{first + r - before:04d}"
