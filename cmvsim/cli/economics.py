@@ -24,6 +24,7 @@ from cmvsim.cli.base import (
     set_option,
     shown,
 )
+from cmvsim.core.errors import ExitCode
 
 
 @cli.group()
@@ -124,5 +125,42 @@ def table(output: Path | None, force: bool, as_json: bool, quiet: bool, **option
             return
         say(economics_text.plain(outcome.results))
         say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
+
+    finish(work)
+
+
+@economics.command("check")
+@scenario_argument
+@set_option
+@strategies_option
+@click.option("-n", "patients", type=int, default=4_096, show_default=True, help="Patients of each check.")
+@seed_option
+@json_option
+@quiet_option
+def economics_check(
+    scenario: str, overrides: tuple[str, ...], strategies: str, as_json: bool, quiet: bool, **options: Any
+) -> None:
+    """Black-box checks of SCENARIO's evaluation (TECH-VER, AdViSHE): sums, equal arms, null effects, extreme values.
+
+    Exits with 3 if one fails.
+    """
+
+    def work() -> ExitCode:
+        from cmvsim.report import power_text
+        from cmvsim.verbs.economics_check import ADVISHE, CheckOptions, check, table
+
+        names = tuple(part.strip() for part in strategies.split(",") if part.strip())
+        checked = check(CheckOptions(scenario, overrides, names, **options), Terminal(quiet=quiet))
+        if as_json:
+            say_json(checked.as_dict())
+        else:
+            failed = sum(not row.passed for row in checked.rows)
+            say(f"{len(checked.rows)} checks of {checked.scenario}: {'all hold' if not failed else f'{failed} FAIL'}.")
+            if not quiet or failed:
+                say("\n" + power_text.plain_table(table(checked)))
+            if not quiet:
+                say("\nAdViSHE, and where each item is answered:\n")
+                say(power_text.plain_table([["item", "answered"], *map(list, ADVISHE)]))
+        return ExitCode.OK if checked.passed else ExitCode.VERDICT_NO
 
     finish(work)
