@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from cmvsim.core.ledger import Component, Item
 from cmvsim.core.records import FloatArray
 from cmvsim.economics.break_even import BreakEven, Increments, break_even_price
