@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from cmvsim.cli import data, economics, installation, planning, scenarios, studies  # noqa: F401 -- they add their commands
+from cmvsim.cli import data, economics, installation, planning, reports, scenarios, studies  # noqa: F401 -- they add commands
 from cmvsim.cli.base import cli
 
 __all__ = ["cli", "main"]

@@ -1,4 +1,4 @@
-"""Commands of planning: validate."""
+"""Commands of planning: validate, sensitivity."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from cmvsim.cli.base import (
     quiet_option,
     say,
     say_json,
+    scenario_argument,
     seed_option,
     set_option,
     shown,
@@ -77,5 +78,74 @@ def validate(
                 say("\nTolerances: " + validation_text.tolerance_line(outcome.results) + ".")
                 say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
         return ExitCode.VERDICT_NO if strict and outcome.results["verdict"] == "fails" else ExitCode.OK
+
+    finish(work, resume=True)
+
+
+@cli.command()
+@scenario_argument
+@set_option
+@click.option(
+    "--vary",
+    "variations",
+    multiple=True,
+    metavar="KEY=A,B,C",
+    help="Vary one key over these values, or KEY alone over its 95% range; one is a curve, two a grid, more one at a time "
+    "[default: all uncertain inputs at their 95% limits].",
+)
+@click.option("--design", help="Design of the scenario [default: its first].")
+@click.option("--endpoint", help="Endpoint id [default: the first of the analysis].")
+@click.option("-n", "size", metavar="N", help="Patients [default: the scenario's].")
+@click.option(
+    "--measure",
+    "measures",
+    multiple=True,
+    metavar="ID",
+    help="half_width, mean_estimate, p_half_width_le, expected_events, expected_evaluable or p_not_estimable; repeatable, the "
+    "first one orders the inputs [default: the first three].",
+)
+@click.option("--replicates", type=int, default=640, show_default=True, help="Simulated studies of each setting.")
+@seed_option
+@jobs_option
+@backend_option
+@output_option
+@force_option
+@json_option
+@quiet_option
+def sensitivity(
+    scenario: str,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    jobs: int,
+    backend: Any,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """How the study of SCENARIO depends on its inputs: a tornado of all that is uncertain, a curve, or a grid.
+
+    All settings are simulated with the same random numbers. Hazards are held fixed unless a target is varied: changing how CMV
+    is looked for changes what is seen, not the disease.
+    """
+
+    def work() -> None:
+        from cmvsim.report import sensitivity_text
+        from cmvsim.report.power_text import plain_table
+        from cmvsim.verbs.place import Place
+        from cmvsim.verbs.sensitivity import SensitivityOptions
+        from cmvsim.verbs.sensitivity import sensitivity as verb
+
+        asked = SensitivityOptions(scenario, overrides, **options)
+        outcome = verb(asked, Place(output, jobs or -1, backend, force), Terminal(quiet=quiet))
+        if as_json:
+            say_json(outcome.results)
+            return
+        say(sensitivity_text.sentence(outcome.results))
+        if not quiet:
+            say("\n" + plain_table(sensitivity_text.brief(outcome.results)))
+            for text in outcome.results["warnings"]:
+                say(f"\nWarning: {text}.")
+            say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
 
     finish(work, resume=True)

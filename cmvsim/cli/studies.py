@@ -62,7 +62,7 @@ def power(
     """Feasibility, precision, power and sample size of SCENARIO (a catalogue id or a TOML file)."""
 
     def work() -> None:
-        from cmvsim.report import power_text, trial_text
+        from cmvsim.report import planning_text
         from cmvsim.verbs.place import Place
         from cmvsim.verbs.power import PowerOptions
         from cmvsim.verbs.power import power as verb
@@ -72,13 +72,9 @@ def power(
         if as_json:
             say_json(outcome.results)
             return
-        told = trial_text if "trial" in outcome.results else power_text
-        say(told.sentence(outcome.results))
+        say(planning_text.sentence(outcome.results))
         if not quiet:
-            say("\n" + power_text.plain_table(told.table(outcome.results, brief=True)))
-            if told is trial_text:
-                say("\n" + power_text.plain_table(trial_text.arm_table(outcome.results, brief=True)))
-            say("\n" + "\n".join(told.truth_lines(outcome.results)))
+            say("\n" + "\n".join(planning_text.terminal_lines(outcome.results)))
             say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
 
     finish(work, resume=True)

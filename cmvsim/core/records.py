@@ -105,6 +105,7 @@ class Measure(StrEnum):
     EXPECTED_N = "expected_n"  # patients enrolled when the study stops
     EXPECTED_DURATION = "expected_duration"  # days from the start of the study to its decision
     EXPECTED_OVERRUN = "expected_overrun"  # patients enrolled at the stop whose follow-up was not complete
+    CRITICAL_EVENTS = "critical_events"  # the exact test rejects with so many events or fewer, or more
     LOOK_DAY = "look_day"
     LOOK_EVENTS = "look_events"
     BOUNDARY = "boundary"  # of Z, for efficacy

@@ -8,14 +8,22 @@ from typing import Annotated, Any, Protocol
 from pydantic import Discriminator, Tag
 
 from cmvsim.core.spec import Spec
+from cmvsim.designs.assurance import Assurance
 from cmvsim.designs.base import Decision, Design, ListDraws, Look, Surroundings
+from cmvsim.designs.group_sequential import GroupSequential
+from cmvsim.designs.simon_two_stage import SimonTwoStage
 from cmvsim.designs.single_arm_precision import PrecisionTarget, SingleArmPrecision
+from cmvsim.designs.single_arm_test import SingleArmTest
 from cmvsim.designs.two_arm import Randomised, TwoArm
 
 DEFAULT = "single_arm_precision"
 DESIGNS: dict[str, type[Spec]] = {
     "single_arm_precision": SingleArmPrecision,
+    "single_arm_test": SingleArmTest,
+    "simon_two_stage": SimonTwoStage,
     "two_arm": TwoArm,
+    "group_sequential": GroupSequential,
+    "assurance": Assurance,
 }
 
 
@@ -28,7 +36,12 @@ def kind(raw: Any) -> str | None:
 
 
 AnyDesign = Annotated[
-    Annotated[SingleArmPrecision, Tag("[single_arm_precision]")] | Annotated[TwoArm, Tag("[two_arm]")],
+    Annotated[SingleArmPrecision, Tag("[single_arm_precision]")]
+    | Annotated[SingleArmTest, Tag("[single_arm_test]")]
+    | Annotated[SimonTwoStage, Tag("[simon_two_stage]")]
+    | Annotated[TwoArm, Tag("[two_arm]")]
+    | Annotated[GroupSequential, Tag("[group_sequential]")]
+    | Annotated[Assurance, Tag("[assurance]")],
     Discriminator(kind),
 ]
 """A design of a scenario file, told apart by `kind`; without one it is a single arm for precision."""
@@ -50,13 +63,17 @@ __all__ = [
     "DEFAULT",
     "DESIGNS",
     "AnyDesign",
+    "Assurance",
     "Decision",
     "Design",
+    "GroupSequential",
     "ListDraws",
     "Look",
     "PrecisionTarget",
     "Randomised",
+    "SimonTwoStage",
     "SingleArmPrecision",
+    "SingleArmTest",
     "Surroundings",
     "TwoArm",
     "has_arms",

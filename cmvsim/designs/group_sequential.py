@@ -13,13 +13,16 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from cmvsim.core.errors import Problem
 from cmvsim.core.records import Estimates, FloatArray
 from cmvsim.core.spec import Spec
-from cmvsim.designs.base import Decision, Look, Surroundings, usable
+from cmvsim.designs.base import Decision, Look, Surroundings, listed_or_none, usable
 from cmvsim.designs.closed_forms.group_sequential import DEFAULT_GAMMA, Spending, SpendingName
 from cmvsim.designs.sequential_rules import Rules
 from cmvsim.designs.two_arm import Randomised
 
+SCORE_INTERVALS = frozenset({"newcombe", "miettinen_nurminen", "farrington_manning"})
+"""Comparisons of crude proportions whose intervals invert a score test; they also take no account of censoring at a look."""
 Ascending = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(strict=False)]
 
 
@@ -128,6 +131,16 @@ class GroupSequential(Randomised):
         with np.errstate(invalid="ignore"):
             met, against = fine & (estimates.ci_high < self.null), fine & (estimates.ci_low > self.null)
         return Decision(met, against, fine)
+
+    def check(self, around: Surroundings, where: str, at: str) -> list[Problem]:
+        """Also a comparison without a standard error, whose statistic has no place in a process over looks."""
+        problems = super().check(around, where, at)
+        if not problems and self.comparison in SCORE_INTERVALS:
+            known = around.endpoints[self.endpoint or around.primary]
+            allowed = listed_or_none([name for name in known if name not in SCORE_INTERVALS])
+            message = f"{self.comparison} has no standard error to follow from look to look"
+            problems.append(Problem(message, where, f"{at}.comparison", allowed))
+        return problems
 
     def sentence(self, around: Surroundings) -> str:
         """The comparison, then the looks."""

@@ -82,5 +82,6 @@ class SimonTwoStage(TestedProportion):
         return (
             f"Simon's {self.criterion} two-stage design for {self.endpoint or around.primary}, {100 * self.p1:g}% against "
             f"{100 * self.p0:g}%: stop with at most {found.r1} {what} among the first {found.n1} evaluable patients, claim "
-            f"with more than {found.r} among {found.n}; alpha {self.alpha:g}, power {100 * self.power:g}%; {RULES[self.evaluable]}"
+            f"with more than {found.r} among {found.n}; alpha {self.alpha:g}, power {100 * self.power:g}%; "
+            f"{RULES[self.evaluable]}"
         )

@@ -1,4 +1,4 @@
-"""The deterministic part of an economic evaluation: everything at the inputs as they stand, in one tree for ``results.json``."""
+"""The deterministic part of an economic evaluation: all tables at the inputs as they stand, in one tree."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """Regression of outcomes on uncertain inputs: what the conditional expectations of value of information are estimated by.
 
-One input: a penalised cubic spline. Several: splines of each and, for the inputs that matter most, the smoothest
-interactions of their pairs, with one penalty for all and a ratio of the penalties of interactions to those of splines, both
-by generalised cross-validation (Strong, Oakley, Brennan, Med Decis Making 2014;34(3):311-326, for the use; Wood 2017 for the
-splines). A fit is linear in the outcome given its penalty, so that strategies with the same draws have the same fit.
+One input: a penalised cubic spline. Several: splines of each and the smoothest interactions of some pairs (those of the inputs
+that matter most by themselves, and those whose interaction is beyond chance), with one penalty for all and a ratio of the
+penalties of interactions to those of splines, both by generalised cross-validation (Wood 2017 for the splines; Strong, Oakley,
+Brennan, Med Decis Making 2014;34(3):311-326, for the use). A fit is linear in the outcome given its penalty, so that strategies
+with the same draws have the same fit.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import eigh
+from scipy.stats import norm
 
 from cmvsim.core.records import FloatArray, IntArray
 from cmvsim.economics.splines import SIZE, SplineBasis, spline_basis, whitening
@@ -23,7 +25,16 @@ DRAWS_PER_COLUMN = 5
 """The basis has at most a fifth as many columns as there are draws."""
 
 MOST_IN_PAIRS = 6
-"""Inputs whose interactions are modelled: those that explain most by themselves."""
+"""Inputs all of whose interactions are modelled: those that explain most by themselves."""
+
+MOST_PAIRS = 30
+"""Pairs at most, with those that are beyond chance."""
+
+CHANCE = 0.01
+"""Probability that any pair without an interaction is modelled for that reason (Bonferroni)."""
+
+MOST_COLUMNS = 240
+"""Of the splines of all inputs together; each has five at least, as far as the draws allow."""
 
 RATIOS = (1e-2, 1.0, 1e2, 1e4)
 """Penalties of interactions tried, as multiples of those of the splines."""
@@ -152,7 +163,7 @@ def design_of(inputs: FloatArray, outcomes: FloatArray) -> Design:
     inputs = as_columns(inputs)
     draws, count = inputs.shape
     most = max(draws // DRAWS_PER_COLUMN, 1)
-    size = int(np.clip(most // max(count, 1), 1, SIZE if count <= 8 else 5))
+    size = int(np.clip(most // max(count, 1), 1, np.clip(MOST_COLUMNS // max(count, 1), 5, SIZE)))
     splines = tuple(spline_basis(inputs[:, k], size) for k in range(count))
     live = [spline for spline in splines if spline.columns.shape[1]]
     blocks = [spline.columns for spline in live]
@@ -183,15 +194,12 @@ def _relative(spline: SplineBasis) -> FloatArray:
 
 
 def _pairs(live: list[SplineBasis], outcomes: FloatArray, room: int) -> list[tuple[FloatArray, FloatArray]]:
-    """Products of the smoothest columns of each pair of the inputs that matter most, with their penalties."""
+    """Products of the smoothest columns of each chosen pair, with their penalties."""
     if len(live) < 2:
         return []
     draws = outcomes.shape[0]
-    scale = np.maximum(((outcomes - outcomes.mean(axis=0)) ** 2).mean(axis=0), 1e-300)
-    matters = [float((((spline.columns.T @ outcomes) / draws) ** 2 / scale).sum()) for spline in live]
-    order = sorted(range(len(live)), key=lambda k: -matters[k])[:MOST_IN_PAIRS]
-    each = {2: 5, 3: 4}.get(len(order), 3)
-    pairs = [(a, b) for i, a in enumerate(order) for b in order[i + 1 :]]
+    pairs = _chosen_pairs(live, outcomes)
+    each = {1: 5, 3: 4}.get(len(pairs), 3)
     while each > 1 and len(pairs) * each**2 > room:
         each -= 1
     found = []
@@ -201,3 +209,19 @@ def _pairs(live: list[SplineBasis], outcomes: FloatArray, room: int) -> list[tup
         penalty = (_relative(live[a])[:each, None] + _relative(live[b])[:each] + 1).ravel()
         found.append((product - product.mean(axis=0), penalty))
     return found
+
+
+def _chosen_pairs(live: list[SplineBasis], outcomes: FloatArray) -> list[tuple[int, int]]:
+    """Pairs whose product of straight lines is correlated beyond chance, then those of the inputs that matter most."""
+    draws, count = outcomes.shape[0], len(live)
+    centred = outcomes - outcomes.mean(axis=0)
+    scaled = centred / np.sqrt(np.maximum((centred**2).mean(axis=0), 1e-300))
+    matters = [float(((spline.columns.T @ scaled / draws) ** 2).sum()) for spline in live]
+    order = sorted(range(count), key=lambda k: -matters[k])[:MOST_IN_PAIRS]
+    lines = np.column_stack([spline.columns[:, 0] for spline in live])
+    together = np.max([np.abs(lines.T @ (column[:, None] * lines)) for column in scaled.T], axis=0) / np.sqrt(draws)
+    bound = norm.isf(CHANCE / (count * (count - 1) * scaled.shape[1]))
+    beyond = [(a, b) for a in range(count) for b in range(a + 1, count) if together[a, b] > bound]
+    beyond.sort(key=lambda pair: -together[pair])
+    pairs = beyond + [(a, b) for i, a in enumerate(order) for b in order[i + 1 :] if (min(a, b), max(a, b)) not in beyond]
+    return pairs[:MOST_PAIRS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cmvsim.calibration import Calibration
 from cmvsim.calibration.redraw import Redraw
@@ -185,7 +186,7 @@ def incidence_rows(
 def crossing(rows: tuple[IncidenceRow, ...], place: int, threshold: int) -> float | None:
     """Incidence from which a strategy is worth today's price at a threshold, linear between rows; None where it never is."""
     points = [(row.incidence, row.increments[place].net_benefit[threshold].value) for row in rows]
-    for (x, y), (next_x, next_y) in zip(points, points[1:], strict=False):
+    for (x, y), (next_x, next_y) in pairwise(points):
         if y < 0 <= next_y:
             return x + (next_x - x) * -y / (next_y - y)
     return points[0][0] if points and points[0][1] >= 0 else None

@@ -8,7 +8,7 @@ cause has independent increments; Gray's and weighted statistics look back on ri
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -26,6 +26,8 @@ from cmvsim.planning.characteristics import Row
 
 COUNTS = ("events", "day", "enrolled", "complete")
 """What is kept of each look beside the analyses, see :class:`Looked`."""
+OVERRULED = "futility overruled"
+"""Term of the type I error of studies that go on whatever the futility boundary advises: the level is to hold there too."""
 INTEGRATION = "integration"
 """Rows that are not simulated: boundaries crossed by a process of independent increments."""
 
@@ -186,6 +188,9 @@ def sequential_rows(result: MonteCarloResult, rules: Rules, analysis: str, *, me
     met = found.rejected if measure is Measure.TYPE1 else found.claim
     rows = [row(measure, mcse.proportion(met, status))]
     if measure is Measure.TYPE1:
+        if rules.futility is not None and not rules.binding:
+            overruled = stopped(result, replace(rules, futility=None), analysis).rejected
+            rows.append(row(measure, mcse.proportion(overruled, status), OVERRULED))
         return rows
     rows += [row(*item) for item in _stops(found, names, status, rules)]
     at_stop = {name: _at(by_look(result, name), found.look) for name in COUNTS}

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from cmvsim.core.records import Estimates, FloatArray, Request, Status
+from cmvsim.core.records import BoolArray, Estimates, FloatArray, Request, Status
 from cmvsim.core.streams import CHUNK_REPLICATES
 from cmvsim.designs.simon_two_stage import SimonTwoStage
 from cmvsim.designs.single_arm_test import SingleArm, SingleArmTest
@@ -101,9 +101,7 @@ class TwoStageExperiment(CohortExperiment):
     """Simon's design with enrolment until enough patients are evaluable.
 
     Its one size is what is simulated, enough for all but freak replicates; a replicate that needs more is not estimable.
-    Extras: events among the first n1 evaluable patients; patients enrolled for them; in all; patients who would be enrolled
-    while the last outcome of the first stage is awaited, were enrolment not paused; day from the start of the study on which
-    the last outcome is known, with the pause; whether the second stage was entered.
+    Extras: as in :class:`StageOutcome`.
     """
 
     design: str = ""
@@ -138,6 +136,13 @@ class TwoStageExperiment(CohortExperiment):
         content = {**plain.content, "design": self.design, "stages": True}
         return Request(plain.verb, plain.scenario, plain.scenario_digest, content, plain.seed)
 
+    def evaluable_share(self) -> float:
+        """Share of the patients of the first chunk who are evaluable."""
+        derived = endpoint(self.endpoints[0]).derive(self.study(0), self.plan)
+        if not isinstance(derived, TimeToEvent):
+            raise TypeError(f"{self.endpoints[0]} is no time to an event")
+        return float(evaluable(derived, float(self.plan.window), self.tested.evaluable)[0].mean())
+
     def chunk(self, index: int) -> Replicates:
         """Compute 64 replicates."""
         patients = self.sizes[0]
@@ -151,35 +156,85 @@ class TwoStageExperiment(CohortExperiment):
         lag = np.where(known, derived.time, 0.0) - float(spec.study.inclusion)  # from enrolment to the outcome
         result = Replicates.empty(1, 1, len(self.extras))
         for r in range(CHUNK_REPLICATES):
-            self._one(result, r, known[r], event[r], enrolment[r], lag[r])
+            found = two_stages(self.tested, known[r], event[r], enrolment[r], lag[r])
+            if found is None:
+                result.values[r, 0, 0, FIELDS.index("status")] = float(Status.NOT_ESTIMABLE)
+                continue
+            result.extras[r, 0] = [float(getattr(found, name)) for name in STAGE_EXTRAS]
+            counts = [np.array([count], dtype=np.int64) for count in (found.events, found.n)]
+            estimated = proportion(*counts, method="clopper-pearson", level=self.plan.level)
+            for column, field in enumerate(FIELDS):
+                result.values[r, 0, 0, column] = getattr(estimated, field)[0]
         return result
 
-    def _one(
-        self, result: Replicates, r: int, known: FloatArray, event: FloatArray, enrolment: FloatArray, lag: FloatArray
-    ) -> None:
-        design = self.tested.stages
-        places = np.flatnonzero(known)
-        if places.size < design.n:
-            result.values[r, 0, 0, FIELDS.index("status")] = float(Status.NOT_ESTIMABLE)
-            return
-        first, last = places[: design.n1], places[: design.n]
-        events = float(event[first].sum())
-        goes_on = bool(self.tested.goes_on(np.array(events)))
-        used = last if goes_on else first
-        enrolled = int(used[-1]) + 1
-        awaited = float(np.max((enrolment + lag)[: int(first[-1]) + 1]))
-        pause = awaited - enrolment[int(first[-1])] if goes_on else 0.0
-        done = float(np.max((enrolment + lag)[:enrolled])) + (pause if goes_on else 0.0)
-        overrun = float((enrolment <= awaited).sum() - (int(first[-1]) + 1))
-        found = proportion(
-            np.array([event[used].sum()], dtype=np.int64),
-            np.array([used.size], dtype=np.int64),
-            method="clopper-pearson",
-            level=self.plan.level,
-        )
-        for column, field in enumerate(FIELDS):
-            result.values[r, 0, 0, column] = getattr(found, field)[0]
-        result.extras[r, 0] = (events, int(first[-1]) + 1, enrolled, overrun, done, goes_on)
+
+@dataclass(frozen=True, slots=True)
+class StageOutcome:
+    """How one study in two stages went.
+
+    Attributes
+    ----------
+    first_events
+        Events among the first n1 evaluable patients.
+    first_enrolled, enrolled
+        Patients enrolled for the first stage, and in all.
+    overrun
+        Patients who would be enrolled while the last outcome of the first stage is awaited, were enrolment not paused.
+    day
+        Day from the start of the study on which the last outcome is known, with the pause.
+    continued
+        Whether the second stage was entered.
+    events, n
+        Among evaluable patients when the study ends.
+    """
+
+    first_events: int
+    first_enrolled: int
+    enrolled: int
+    overrun: int
+    day: float
+    continued: bool
+    events: int
+    n: int
+
+
+def two_stages(
+    design: SimonTwoStage, known: BoolArray, event: BoolArray, enrolment: FloatArray, lag: FloatArray
+) -> StageOutcome | None:
+    """Follow one study through its stages; None where too few patients are evaluable.
+
+    Parameters
+    ----------
+    known, event
+        (N,) whether a patient is evaluable, and has the event; in the order of enrolment.
+    enrolment
+        (N,) day of enrolment, were there no pause.
+    lag
+        (N,) days from enrolment until the patient's outcome is known.
+    """
+    n1, n = design.stages.n1, design.stages.n
+    places = np.flatnonzero(known)
+    if places.size < n:
+        return None
+    first_enrolled = int(places[n1 - 1]) + 1
+    events = int(event[places[:n1]].sum())
+    goes_on = bool(design.goes_on(np.array(float(events))))
+    used = places[:n] if goes_on else places[:n1]
+    enrolled = int(used[-1]) + 1
+    outcome = enrolment + lag
+    awaited = float(outcome[:first_enrolled].max())
+    pause = awaited - float(enrolment[first_enrolled - 1])
+    later = float(outcome[first_enrolled:enrolled].max()) + pause if goes_on else awaited
+    return StageOutcome(
+        events,
+        first_enrolled,
+        enrolled,
+        int((enrolment <= awaited).sum()) - first_enrolled,
+        max(awaited, later),
+        goes_on,
+        int(event[used].sum()),
+        int(used.size),
+    )
 
 
 def patients_to_simulate(n: int, share: float) -> int:

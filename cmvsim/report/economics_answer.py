@@ -61,9 +61,10 @@ def _overall(results: Mapping[str, Any], giving: Sequence[Mapping[str, Any]]) ->
     if not worth:
         first = giving[0]
         per_qaly = f", {ratio(first['icer'])} EUR per QALY" if first["icer"] and first["icer"] > 0 else ""
+        most = euros(results["thresholds"][-1])
         return (
-            f"**At today's price no use of letermovir compared here is worth it, up to {euros(results['thresholds'][-1])} EUR per "
-            f"QALY.** {labels[first['strategy']]}: {euros(first['drug_cost'])} EUR of the drug per patient averts "
+            f"**At today's price no use of letermovir compared here is worth it, up to {most} EUR per QALY.** "
+            f"{labels[first['strategy']]}: {euros(first['drug_cost'])} EUR of the drug per patient averts "
             f"{euros(first['averted']['value'])} EUR of other costs and gains {first['qaly']['value']:.5f} QALY{per_qaly}."
         )
     names = "; ".join(
@@ -75,14 +76,15 @@ def _overall(results: Mapping[str, Any], giving: Sequence[Mapping[str, Any]]) ->
 def _price(results: Mapping[str, Any], giving: Sequence[Mapping[str, Any]]) -> str:
     place, top = _place(results), len(results["thresholds"]) - 1
     ordered = sorted(giving, key=lambda row: -(row["break_even_price"][place]["value"] or -math.inf))
-    parts = [
-        f"{results['settings']['labels'][row['strategy']]} {euros(row['break_even_price'][0]['value'])} to "
-        f"{euros(row['break_even_price'][top]['value'])} EUR (today {euros(results['settings']['letermovir_prices'][row['strategy']])})"
-        for row in ordered
-    ]
+    labels, today = results["settings"]["labels"], results["settings"]["letermovir_prices"]
+    parts = []
+    for row in ordered:
+        low, high = (euros(row["break_even_price"][k]["value"]) for k in (0, top))
+        span = low if low == high else f"{low} to {high}"
+        parts.append(f"{labels[row['strategy']]} {span} EUR (today {euros(today[row['strategy']])})")
     return (
-        f"**At what price.** A day of letermovir would have to cost at most, from cost neutral to {euros(results['thresholds'][-1])} "
-        f"EUR per QALY: {'; '.join(parts)}."
+        "**At what price.** A day of letermovir would have to cost at most, from cost neutral to "
+        f"{euros(results['thresholds'][-1])} EUR per QALY: {'; '.join(parts)}."
     )
 
 
@@ -101,8 +103,9 @@ def _incidence(results: Mapping[str, Any]) -> str:
     if some:
         parts.append(f"at {threshold} EUR per QALY worth today's price: {'; '.join(some)}")
     if never:
+        highest = f"{100 * found[0]['highest_tried']:.0f}%"
         parts.append(
-            f"up to the highest incidence of any DNAemia tried ({100 * found[0]['highest_tried']:.0f}%) never worth today's price: "
+            f"not even at an incidence of any DNAemia of {highest}, the highest that the model reaches, worth today's price: "
             f"{'; '.join(never)}"
         )
     told = "; ".join(parts)
@@ -114,13 +117,15 @@ def _patients(results: Mapping[str, Any], giving: Sequence[Mapping[str, Any]]) -
     best = max(giving, key=lambda row: row["break_even_price"][place]["value"] or -math.inf)
     name = best["strategy"]
     rule = next(row for row in results["rules"] if row["strategy"] == name)
+    label = results["settings"]["labels"][name]
+    needed = rule["needed_to_treat"]
+    if not needed or not math.isfinite(needed):
+        return f"**For which patients.** {label} averts no infection."
     text = (
-        f"**For which patients.** Nearest to being worth it: {results['settings']['labels'][name]} (treats "
-        f"{100 * rule['treated']:.0f}%, finds {100 * rule['sensitivity']:.0f}% of those who would have a clinically significant "
-        f"infection, {rule['needed_to_treat']:.0f} treated for each averted; break-even price "
-        f"{euros(rule['break_even_price'][place]['value'])} EUR)."
-        if rule["needed_to_treat"] and math.isfinite(rule["needed_to_treat"])
-        else f"**For which patients.** {results['settings']['labels'][name]} averts no infection."
+        f"**For which patients.** Nearest to being worth it: {label}. It treats {100 * rule['treated']:.0f}%, finds "
+        f"{100 * rule['sensitivity']:.0f}% of those who would have a clinically significant infection, and takes "
+        f"{needed:.0f} treated for each averted; break-even price {euros(rule['break_even_price'][place]['value'])} EUR."
+        + _risk(rule, place, float(results["settings"]["letermovir_prices"][name]))
     )
     oracle = next((row for row in results["oracle"] if row["strategy"] == name), None)
     if oracle is None:
@@ -128,6 +133,19 @@ def _patients(results: Mapping[str, Any], giving: Sequence[Mapping[str, Any]]) -
     return text + (
         " Were it given only to those who would have one, whom no rule can find better, the break-even price would be "
         f"{euros(oracle['break_even_price'][place]['value'])} EUR."
+    )
+
+
+def _risk(rule: Mapping[str, Any], place: int, today: float) -> str:
+    """What the risk of those treated would have to be, benefits being in proportion to it."""
+    price, risk = rule["break_even_price"][place]["value"], rule["risk_treated"]
+    if not price or not risk or price <= 0 or price >= today:
+        return ""
+    share = risk * today / price
+    reach = f"{100 * share:.0f}%" if share <= 1 else "more than all of them"
+    return (
+        f" Of those it treats {100 * risk:.0f}% would have such an infection; at today's price it would have to be about "
+        f"{reach} (benefit in proportion to risk)."
     )
 
 
@@ -144,6 +162,6 @@ def _sure(results: Mapping[str, Any]) -> str:
             f"(95% {euros(low)} to {euros(high)}), worth today's price with probability {100 * row['acceptable'][place]:.0f}%"
         )
     return (
-        f"**How surely.** Over {psa['draws']:,} draws of what is not known, at {euros(results['shown_threshold'])} EUR per QALY. "
-        f"{'; '.join(parts)}."
+        f"**How surely.** Over {psa['draws']:,} draws of what is not known, at {euros(results['shown_threshold'])} EUR per "
+        f"QALY. {'; '.join(parts)}."
     )

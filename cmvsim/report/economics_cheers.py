@@ -38,7 +38,7 @@ def cheers(results: Mapping[str, Any]) -> list[dict[str, str]]:
         "15 Currency, price date and conversion": f"{s['currency']} {s['price_year']}; "
         + (s["index"] or "no index was applied"),
         "16 Rationale and description of model": "patient-level simulation, docs/model.md; scenario.resolved.json",
-        "17 Analytics and assumptions": f"{len(results['assumptions'])} assumptions in results.json, the main ones in summary.md",
+        "17 Analytics and assumptions": f"{len(results['assumptions'])} assumptions, all in results.json",
         "18 Characterising heterogeneity": "by stratum; strategies read as rules",
         "19 Characterising distributional effects": "not done",
         "20 Characterising uncertainty": f"structural choices, price, incidence, threshold; probabilistic: {drawn}",

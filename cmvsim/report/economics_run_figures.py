@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from cmvsim.report.economics_run_text import COMPONENTS
+from cmvsim.economics.net_benefit import decision_curves
+from cmvsim.economics.probabilistic import PsaDraws
+from cmvsim.economics.psa_tables import varied
+from cmvsim.report.economics_figures import Units, acceptability, losses, perfect_information, plane
+from cmvsim.report.economics_run_tables import COMPONENTS
 from cmvsim.report.style import BLUE, GREEN, GREY, ORANGE, png
 
-PALETTE = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+PALETTE = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
+PAID = "#BDBDBD"
+"""Of the drug itself: the longest bar, and the least interesting."""
 Z95 = 1.959963984540054
 
 
@@ -25,11 +31,24 @@ def figures(results: Mapping[str, Any]) -> dict[str, str | bytes]:
     return found
 
 
+def psa_figures(psa: PsaDraws, thresholds: Sequence[float], currency: str) -> dict[str, str | bytes]:
+    """Figures of the draws."""
+    units = Units(currency, "QALY")
+    curves = decision_curves(psa.cost, psa.qaly, thresholds, varied(psa))
+    raw = decision_curves(psa.cost, psa.qaly, thresholds)
+    return {
+        "figures/plane.png": png(plane(psa.strategies, psa.cost, psa.qaly, units, thresholds[-1:])),
+        "figures/acceptability.png": png(acceptability(psa.strategies, curves, units)),
+        "figures/expected_loss.png": png(losses(psa.strategies, curves, units)),
+        "figures/evpi.png": png(perfect_information(raw, curves, units)),
+    }
+
+
 def colour(results: Mapping[str, Any], strategy: str) -> str:
-    """One colour for each strategy, the same in all figures; the comparator is grey."""
+    """One colour for each strategy, the same in all figures."""
     names = [row["strategy"] for row in results["strategies"]]
     place = names.index(strategy)
-    return GREY if place == 0 else PALETTE[(place - 1) % len(PALETTE)]
+    return PALETTE[place % len(PALETTE)]
 
 
 def cost_stack(results: Mapping[str, Any]) -> Figure:
@@ -44,17 +63,17 @@ def cost_stack(results: Mapping[str, Any]) -> Figure:
         if np.abs(values).max() < 1:
             continue
         start = np.where(values >= 0, right, left)
-        axes.barh(places, values, left=start, color=PALETTE[k % len(PALETTE)], label=label, height=0.6)
+        tint = PAID if key == "prophylaxis" else PALETTE[k % len(PALETTE)]
+        axes.barh(places, values, left=start, color=tint, label=label, height=0.6)
         right, left = right + np.maximum(values, 0), left + np.minimum(values, 0)
     totals = np.array([row["cost"]["value"] for row in rows])
-    axes.plot(totals, places, "D", color="black", ms=5, label="net")
+    axes.plot(totals, places, "D", color="black", mec="white", ms=6, ls="", label="net")
     axes.axvline(0, color=GREY, lw=0.8)
     axes.set_yticks(places, [row["strategy"].replace("_", " ") for row in rows])
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.set_xlabel(
-        f"{results['settings']['currency']} per patient, against {results['settings']['labels'][results['settings']['comparator']].lower()}"
-    )
+    settings = results["settings"]
+    axes.set_xlabel(f"{settings['currency']} per patient, against {settings['comparator'].replace('_', ' ')}")
     axes.set_title("Increment of cost by component")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8.5)
     return figure

@@ -5,28 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from cmvsim.calibration import Calibration
 from cmvsim.calibration.redraw import Redraw
 from cmvsim.core.canonical import pretty_json
-from cmvsim.core.errors import InputError, Problem
+from cmvsim.core.errors import CmvsimError, InputError, Problem
 from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
 from cmvsim.economics.analysis import Asked, deterministic
 from cmvsim.economics.evaluate import Outcomes
+from cmvsim.economics.probabilistic import PsaDraws, PsaExperiment, collect
+from cmvsim.economics.psa_tables import psa_tree, samples_of
+from cmvsim.economics.samples import psa_csv
 from cmvsim.economics.settings import EvaluationSettings, chosen, economics_of
+from cmvsim.montecarlo.run import open_store
+from cmvsim.montecarlo.run import run as run_experiment
 from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.power import reachable
-from cmvsim.verbs.running import FolderWork
+from cmvsim.verbs.running import FolderWork, check_workers
 from cmvsim.verbs.ui import Ui
 
 FORMAT = 1
 MOST_PATIENTS = 1_000_000
 DEFAULT_PATIENTS = 50_000
 DEFAULT_PER_DRAW = 1_000
+FEWEST_DRAWS = 20
+"""That a regression of net benefit on the inputs can be made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,7 @@ def economics(options: EconomicsOptions, place: Place, ui: Ui) -> RunOutcome:
         return RunOutcome(folder.path, read_results(folder.path), found=True)
     if folder.state is RunState.UNFINISHED and not place.force:
         ui.note(f"continuing the unfinished run in {folder.path}")
+    check_workers(place)
     calibration = reachable(scenario)
     with folder.open(force=place.force) as run:
         work = FolderWork(run.chunks, place, ui)
@@ -95,8 +105,10 @@ def ask(scenario: ResolvedScenario, options: EconomicsOptions) -> Asked:
     ):
         if not least <= value <= most:
             raise InputError(Problem(f"{value} is out of range", name, allowed=f"{least} to {most:,}"))
-    if 0 < options.psa < 20:
-        raise InputError(Problem(f"{options.psa} draws tell nothing", "--psa", allowed="0 for none, or 20 and more"))
+    if 0 < options.psa < FEWEST_DRAWS:
+        raise InputError(
+            Problem(f"{options.psa} draws tell nothing", "--psa", allowed=f"0 for none, or {FEWEST_DRAWS} and more")
+        )
     names = chosen(scenario.spec, options.strategies or None)
     if len(names) < 2:
         raise InputError(
@@ -147,6 +159,15 @@ def compute(
         "calibration.json": pretty_json(calibration.as_dict()),
     }
     results["checks"] = sums(outcomes)
+    psa = int(request.content["psa"])
+    if psa:
+        drawn = draws_of(scenario, redraw, asked, psa, int(request.content["per_draw"]), work)
+        with work.progress("curves") as tick:
+            prices = np.array([results["settings"]["letermovir_prices"][name] for name in asked.strategies])
+            results["psa"] = psa_tree(drawn, asked.thresholds, asked.middle, prices, results["strategies"])
+            tick(1, 1)
+        files["PSA.csv"] = psa_csv(samples_of(drawn))
+        files |= economics_run_figures.psa_figures(drawn, asked.thresholds, results["settings"]["currency"])
     results["cheers"] = economics_run_text.cheers(results)
     files |= economics_run_figures.figures(results)
     return files | {
@@ -154,6 +175,24 @@ def compute(
         "tables.csv": economics_run_text.long_table(results),
         "summary.md": economics_run_text.summary(results),
     }
+
+
+def draws_of(scenario: ResolvedScenario, redraw: Redraw, asked: Asked, draws: int, patients: int, work: FolderWork) -> PsaDraws:
+    """Compute the draws that the run folder lacks, and read them all."""
+    experiment = PsaExperiment(scenario, redraw.prepare(), asked.strategies, patients, asked.seed)
+    with work.progress(f"{draws:,} draws of {patients:,} patients") as tick:
+        result = run_experiment(
+            experiment,
+            replicates=draws,
+            store=open_store(work.chunks / "psa", experiment),
+            jobs=work.jobs,
+            backend=work.backend,
+            progress=lambda done, total, _: tick(done, total),
+        )
+    drawn = collect(result, experiment)
+    if drawn.draws.size < FEWEST_DRAWS:
+        raise CmvsimError(f"only {drawn.draws.size} of {draws} draws could be computed: {drawn.failed[0].message}")
+    return drawn
 
 
 def head(scenario: ResolvedScenario, request: Request, asked: Asked) -> dict[str, Any]:

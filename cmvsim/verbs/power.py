@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from cmvsim.report.protocol_text import protocol_paragraph
 from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.scenario import Scenario
-from cmvsim.verbs import power_trial
+from cmvsim.verbs import power_assurance, power_staged, power_trial
 from cmvsim.verbs.failed import failed_replicates
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.power_results import results_tree
@@ -41,6 +42,10 @@ LEGEND = (
     "`results.json` carry their Monte Carlo standard errors. The interval is not symmetric: its half-width is half the "
     "distance between its limits."
 )
+
+
+Making = Callable[[Calibration, FolderWork], tuple[dict[str, str | bytes], int]]
+"""From the solved hazards to the files of a run, and the chunks they rest on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,7 @@ def power(options: PowerOptions, place: Place, ui: Ui) -> RunOutcome:
         If scenario or options hold a mistake; nothing is written then.
     """
     scenario = resolve(options.scenario, options.overrides)
-    question = ask(scenario, options)
-    request = request_of(scenario, question)
+    request, make = _asked(scenario, options)
     folder = RunFolder(request, output=place.output, name=scenario.id)
     if folder.state is RunState.FINISHED and not place.force:
         return RunOutcome(folder.path, read_results(folder.path), found=True)
@@ -81,10 +85,41 @@ def power(options: PowerOptions, place: Place, ui: Ui) -> RunOutcome:
     check_workers(place)
     calibration = reachable(scenario)
     with folder.open(force=place.force) as run:
-        files, chunks = compute(scenario, calibration, question, request, FolderWork(run.chunks, place, ui))
+        files, chunks = make(calibration, FolderWork(run.chunks, place, ui))
         write_outputs(run, files)
         run.finish(chunks_done=chunks, keep_chunks=True)
     return RunOutcome(folder.path, read_results(folder.path), found=False)
+
+
+def _asked(scenario: ResolvedScenario, options: PowerOptions) -> tuple[Request, Making]:
+    """The request, and what makes its files: of designs with stages in a module of their own."""
+    name = design_name(scenario, options)
+    if power_assurance.serves(scenario, name):
+        assured = power_assurance.ask(scenario, name, options)
+        request = power_assurance.request_of(scenario, assured)
+        return request, lambda calibration, work: power_assurance.compute(scenario, calibration, assured, request, work)
+    if power_staged.serves(scenario, name):
+        staged = power_staged.ask(scenario, name, options)
+        request = power_staged.request_of(scenario, staged)
+        return request, lambda calibration, work: power_staged.compute(scenario, calibration, staged, request, work)
+    question = ask(scenario, options)
+    plain = request_of(scenario, question)
+    return plain, lambda calibration, work: compute(scenario, calibration, question, plain, work)
+
+
+def design_name(scenario: ResolvedScenario, options: PowerOptions) -> str:
+    """The design that is asked for.
+
+    Raises
+    ------
+    InputError
+        If the scenario has none of that name.
+    """
+    designs = scenario.spec.designs
+    name = options.design or next(iter(designs))
+    if name not in designs:
+        raise InputError(Problem(f"the scenario has no design '{name}'", "--design", allowed=did_you_mean(name, designs)))
+    return name
 
 
 def reachable(scenario: ResolvedScenario) -> Calibration:
@@ -106,9 +141,7 @@ def reachable(scenario: ResolvedScenario) -> Calibration:
 def ask(scenario: ResolvedScenario, options: PowerOptions) -> Question:
     """The question behind the options; every mistake in them is found here."""
     spec = scenario.spec
-    name = options.design or next(iter(spec.designs))
-    if name not in spec.designs:
-        raise InputError(Problem(f"the scenario has no design '{name}'", "--design", allowed=did_you_mean(name, spec.designs)))
+    name = design_name(scenario, options)
     check_numbers(options)
     design = spec.designs[name]
     if isinstance(design, TwoArm):

@@ -16,6 +16,8 @@ from cmvsim.runs.folder import changed_files, read_run, request_of
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.verbs import accrual as accrual_verb
 from cmvsim.verbs import power as power_verb
+from cmvsim.verbs import power_assurance, power_staged
+from cmvsim.verbs import sensitivity as sensitivity_verb
 from cmvsim.verbs import simulate as simulate_verb
 from cmvsim.verbs import trace as trace_verb
 from cmvsim.verbs import validate as validate_verb
@@ -88,6 +90,11 @@ def stored_scenario(folder: Path, request: Request) -> ResolvedScenario:
 
 
 def _power(scenario: ResolvedScenario, request: Request, work: FolderWork) -> str:
+    if power_assurance.asked(request):
+        return power_assurance.again(scenario, request, work)
+    if power_staged.is_staged(request):
+        made, _ = power_staged.compute(scenario, calibrate(scenario), power_staged.question_of(request), request, work)
+        return str(made["results.json"])
     files, _ = power_verb.compute(scenario, calibrate(scenario), power_verb.question_of(request), request, work)
     return str(files["results.json"])
 
@@ -98,6 +105,7 @@ REPLAYED: dict[str, Callable[[ResolvedScenario, Request, FolderWork], str]] = {
     "trace": trace_verb.again,
     "accrual": accrual_verb.again,
     "validate": validate_verb.again,
+    "sensitivity": sensitivity_verb.again,
 }
 
 

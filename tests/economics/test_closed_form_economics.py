@@ -73,7 +73,7 @@ def test_closed_form_error_of_the_break_even_price() -> None:
     each = []
     for _ in range(400):
         days = rng.gamma(4, 20, 200)
-        other, effect = rng.normal(-1000, 2000, 200) - 10 * days, rng.normal(0.05, 0.2, 200)
+        other, effect = rng.normal(-1000, 2000, 200) - 100 * days, rng.normal(0.05, 0.02, 200)  # savings go with days
         each.append(break_even_price(Increments.of(other, days, effect), 30000))
     values, errors = np.array([one.value[0] for one in each]), np.array([one.se[0] for one in each])
     assert errors.mean() == pytest.approx(values.std(ddof=1), rel=4 * np.sqrt(1 / (2 * 399)))

@@ -163,6 +163,24 @@ def test_equal_strategies_are_worth_exactly_nothing() -> None:
     assert [str(row.status) for row in rows] == ["ND", "D", "D"]
 
 
+def test_interactions_are_found_and_not_made_up() -> None:
+    """Two inputs that matter only together, among ten; then ten of which none matters."""
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((3000, 10))
+    noise = 600 * rng.standard_normal(3000)
+    truth = 500 * x[:, 3] * x[:, 8] + 400 * x[:, 0]
+    nb = np.column_stack([np.zeros(3000), truth + noise])
+    perfect = np.maximum(truth, 0).mean() - max(truth.mean(), 0)
+    got = evppi(nb, x)
+    assert got.value == pytest.approx(perfect, abs=3 * got.se)
+    assert evppi(nb, x[:, [0, 1, 2, 4, 5, 6, 7, 9]]).value < perfect - 5 * got.se
+    assert evpi(nb).value > perfect + 5 * got.se
+    nothing = evppi(np.column_stack([np.zeros(3000), 1000 + noise]), x)
+    assert nothing.value == 0
+    none = evppi(np.column_stack([np.zeros(3000), noise - noise.mean()]), x)
+    assert none.value < 0.12 * evpi(np.column_stack([np.zeros(3000), noise])).value
+
+
 def test_inputs_that_hold_nothing_or_little() -> None:
     rng = np.random.default_rng(3)
     nb = np.column_stack([np.zeros(400), rng.normal(0, 100, 400)])

@@ -74,9 +74,13 @@ def test_closed_form_level(name: str, null: MonteCarloResult) -> None:
     """5% on two sides (3.3% or 6.7% would be found), 2.5% on one, less where a stop for futility is obeyed."""
     rules = RULES[name]
     for analysis in ("logrank", "gray"):
-        (level,) = sequential_rows(null, rules, analysis, measure=Measure.TYPE1)
+        level, *overruled = sequential_rows(null, rules, analysis, measure=Measure.TYPE1)
         expected = crossing(rules.design, 0.0).power * rules.sides
         assert abs(level.value - expected) < 4 * math.sqrt(expected * (1 - expected) / REPLICATES) + 0.001
+        for row in overruled:
+            assert level.value <= row.value
+            assert abs(row.value - 0.025) < 4 * math.sqrt(0.025 * 0.975 / REPLICATES) + 0.001
+        assert len(overruled) == (rules.futility is not None)
 
 
 def test_looks_that_are_not_corrected_for_lose_the_level(null: MonteCarloResult) -> None:

@@ -1,0 +1,177 @@
+"""Operating characteristics of designs with one tested arm, Simon's stages or interim looks, beside exact calculations."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from cmvsim.core.records import Estimates, FloatArray, Measure, Status
+from cmvsim.designs import GroupSequential, SimonTwoStage, SingleArmTest
+from cmvsim.designs.closed_forms.group_sequential import crossing
+from cmvsim.designs.closed_forms.one_sample import binomial_test
+from cmvsim.designs.closed_forms.two_stage import sequential_binomial
+from cmvsim.montecarlo import mcse
+from cmvsim.montecarlo.experiment import RowKey
+from cmvsim.montecarlo.mcse import Summary
+from cmvsim.montecarlo.run import MonteCarloResult
+from cmvsim.planning.characteristics import Row, row_of
+from cmvsim.planning.sequential import by_look, integrated_rows, sequential_rows, stopped
+from cmvsim.planning.single_arm import PROPORTION
+from cmvsim.planning.trial_sequential import CmvLooks
+
+ENUMERATION = "enumeration"
+QUANTILES = (0.1, 0.5, 0.9)
+
+
+def power_of(result: MonteCarloResult, design: SingleArmTest, size: int, key: RowKey | None = None) -> Summary:
+    """Share of studies of a size in which the design shows what it is to show, by one of its analyses or the deciding one."""
+    key = key or result.experiment.rows[0]
+    fields = {name: result.column(size, key, name) for name in ("estimate", "se", "ci_low", "ci_high", "n", "events", "status")}
+    decision = design.decide(Estimates(**fields, level=design.level, method=key.estimator))  # type: ignore[arg-type]
+    assert decision.met is not None
+    return mcse.proportion(decision.met, fields["status"])
+
+
+def single_rows(result: MonteCarloResult, design: SingleArmTest, size: int) -> list[Row]:
+    """Power of both tests, who is evaluable, and the exact power at the mean number of evaluable patients."""
+    rows = []
+    for key in result.experiment.rows:
+        status = result.column(size, key, "status")
+        ran = np.where(status == Status.RAISED, float(Status.RAISED), float(Status.OK))
+        rows.append(row_of(size, key, Measure.POWER, power_of(result, design, size, key)))
+        rows.append(row_of(size, key, Measure.MEAN_ESTIMATE, mcse.mean(result.column(size, key, "estimate"), status)))
+        rows.append(row_of(size, key, Measure.EXPECTED_EVALUABLE, mcse.mean(result.column(size, key, "n"), ran)))
+        rows.append(row_of(size, key, Measure.EXPECTED_EVENTS, mcse.mean(result.column(size, key, "events"), ran)))
+    own = next(key for key in result.experiment.rows if key.estimator == PROPORTION)
+    named = {row.measure: row.value for row in rows if row.estimator == PROPORTION}
+    evaluable, incidence = round(named["expected_evaluable"]), named["mean_estimate"]
+    if evaluable >= 1 and 0 < incidence < 1 and incidence != design.null_incidence:
+        exact = binomial_test(evaluable, design.null_incidence, incidence, design.alpha / design.sides)
+        right = (exact.side == "less") == (design.direction == "below")
+        key = replace(own, estimator=ENUMERATION)
+        rows.append(row_of(size, key, Measure.POWER, Summary(exact.power if right else 0.0, 0.0, 0, 0)))
+        rows.append(row_of(size, key, Measure.TYPE1, Summary(exact.attained, 0.0, 0, 0)))
+        rows.append(row_of(size, key, Measure.CRITICAL_EVENTS, Summary(float(exact.critical), 0.0, 0, 0)))
+    return rows
+
+
+def why_tested(result: MonteCarloResult, size: int) -> tuple[str, ...]:
+    """Why the exact power at the mean number of evaluable patients is another."""
+    own, other = (next(k for k in result.experiment.rows if (k.estimator == PROPORTION) is plain) for plain in (True, False))
+    means = {k: mcse.mean(result.column(size, k, "estimate"), result.column(size, k, "status")).value for k in (own, other)}
+    return (
+        "the number of evaluable patients varies from study to study, which smooths the sawtooth of the exact test",
+        (
+            f"among evaluable patients the incidence is {100 * means[own]:.1f}%, with censoring taken into account "
+            f"{100 * means[other]:.1f}%: who is lost sight of is not like the others"
+        ),
+    )
+
+
+def two_stage_rows(result: MonteCarloResult, design: SimonTwoStage) -> list[Row]:
+    """Of the simulated design, then of the boundaries at p0, p1 and the simulated incidence."""
+    patients, key = result.experiment.sizes[0], result.experiment.rows[0]
+    size, found = design.stages.n, design.stages
+    status = result.column(patients, key, "status")
+    columns = {name: result.extra_column(patients, name) for name in result.experiment.extras}
+    n, events = result.column(patients, key, "n"), result.column(patients, key, "events")
+    first = columns["first_events"]
+    pooled = float(np.nansum(first) / (np.isfinite(first).sum() * found.n1)) if np.isfinite(first).any() else float("nan")
+    claim = (n >= found.n) & (design.successes(events, n) > found.r)
+
+    def row(measure: Measure, summary: Summary, term: str = "", estimator: str = PROPORTION) -> Row:
+        return row_of(size, replace(key, term=term, estimator=estimator), measure, summary)
+
+    share = mcse.mean(first / found.n1, status)  # of patients whose number no decision has changed
+    rows = [row(Measure.MEAN_ESTIMATE, share, "stage 1")]
+    rows.append(row(Measure.POWER, mcse.proportion(np.asarray(claim), status)))
+    rows.append(row(Measure.P_STOP_FUTILITY, mcse.proportion(columns["continued"] == 0, status), "stage 1"))
+    rows.append(row(Measure.EXPECTED_EVALUABLE, mcse.mean(n, status)))
+    for name, measure in (
+        ("enrolled", Measure.EXPECTED_N),
+        ("overrun", Measure.EXPECTED_OVERRUN),
+        ("day", Measure.EXPECTED_DURATION),
+    ):
+        rows.append(row(measure, mcse.mean(columns[name], status)))
+    for term, p in (("p0", design.p0), ("p1", design.p1), ("simulated incidence", pooled)):
+        if not 0 < p < 1:
+            continue
+        success = p if design.p1 > design.p0 else 1 - p
+        exact = sequential_binomial([found.n1, found.n], [found.r1, found.r], [found.n1 + 1, found.r + 1], [success])
+
+        def known(measure: Measure, value: float, term: str = term) -> Row:
+            return row(measure, Summary(float(value), 0.0, 0, 0), term, ENUMERATION)
+
+        rows.append(known(Measure.TYPE1 if term == "p0" else Measure.POWER, exact.upper[1, 0]))
+        rows.append(known(Measure.P_STOP_FUTILITY, exact.lower[0, 0]))
+        rows.append(known(Measure.EXPECTED_EVALUABLE, exact.expected_n[0]))
+    return rows
+
+
+def sequential_answer(
+    found: MonteCarloResult, trial: CmvLooks, design: GroupSequential
+) -> tuple[list[Row], dict[str, Any], dict[str, list[float]]]:
+    """Rows of a trial at its looks, what the sentences name, and what the figure shows."""
+    rules = design.rules(trial.planned)
+    rows = [row for name in trial.analyses for row in sequential_rows(found, rules, name)]
+    z, events = by_look(found, f"z.{trial.analyses[0]}"), by_look(found, "events")
+    final = z[:, -1][np.isfinite(z[:, -1])]
+    drift = float(final.mean()) if final.size else 0.0
+    shares = events.mean(axis=0) / trial.planned
+    # the looks as they came on average, so that the integration is of the same information
+    typical = replace(rules, fractions=tuple(float(t) for t in _rising(shares)))
+    theory = crossing(typical.design, drift / math.sqrt(typical.fractions[-1]))
+    rows += integrated_rows(typical, theory, trial.n, trial.endpoint, trial.names)
+    critical = -float(special.ndtri(rules.efficacy.total))
+    with np.errstate(invalid="ignore"):
+        met = z[:, -1] >= critical
+    key = replace(found.experiment.rows[0], term="one look", estimator=trial.analyses[0])
+    status = np.where(np.isnan(events).any(axis=1), float(Status.RAISED), float(Status.OK))
+    rows.append(row_of(trial.n, key, Measure.POWER, mcse.proportion(met, status)))
+    ended = stopped(found, rules, trial.analyses[0])
+    shown = {
+        "information": [float(t) for t in typical.fractions],
+        "efficacy": list(typical.design.efficacy),
+        "futility": list(typical.design.futility) if rules.futility is not None else [],
+        **{f"z{round(100 * q)}": _quantiles(z, q) for q in QUANTILES},
+        "claim": [float(((ended.look == k) & ended.claim).mean()) for k in range(z.shape[1])],
+        "futile": [float(((ended.look == k) & ended.futile).mean()) for k in range(z.shape[1])],
+        "against": [float(((ended.look == k) & ended.against).mean()) for k in range(z.shape[1])],
+    }
+    told = {
+        "n": trial.n,
+        "planned_events": trial.planned,
+        "deciding": trial.analyses[0],
+        "information": [float(t) for t in typical.fractions],
+        "sides": rules.sides,
+        "alpha": rules.efficacy.total * rules.sides,
+    }
+    return rows, told, shown
+
+
+def _rising(shares: FloatArray) -> FloatArray:
+    """Mean information of the looks; of looks that bring nothing new hardly anything."""
+    rising: FloatArray = np.maximum.accumulate(np.maximum(shares, 1e-3))
+    return rising + 1e-6 * np.arange(rising.size)
+
+
+def _quantiles(z: FloatArray, level: float) -> list[float]:
+    return [float(np.nanquantile(column, level)) if np.isfinite(column).any() else math.nan for column in z.T]
+
+
+def why_sequential(design: GroupSequential) -> tuple[str, ...]:
+    """Why the integration says otherwise."""
+    reasons = [
+        (
+            "the integration takes the statistics of the looks as a process of independent increments, which Gray's test and "
+            "differences of incidences are not: patients short of the horizon enter censored"
+        ),
+        "information is the number of events seen, which is not exactly that of the comparison",
+    ]
+    if design.hypothesis == "non_inferiority":
+        reasons.append("the type I error on the margin is not simulated: no scenario lies on it")
+    return tuple(reasons)

@@ -1,0 +1,129 @@
+"""What a sensitivity run says in words and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cmvsim.report.power_text import markdown_table
+from cmvsim.scenarios.words import quantity
+
+SHARES = frozenset({"p_half_width_le", "p_not_estimable"})
+POINTS = frozenset({"half_width", "mean_estimate"})
+MOST = 15
+"""Inputs in the table for people; all are in the files."""
+
+
+def figure(measure: str, value: float | None, *, signed: bool = False) -> str:
+    """Write a figure of a measure: points, per cent, or a number; a difference with its sign."""
+    if value is None or value != value:
+        return "not estimable"
+    sign = "+" if signed else ""
+    if measure in POINTS or measure in SHARES:
+        return f"{100 * value:{sign}.2f}" + (" points" if signed else "%" if measure != "half_width" else " points")
+    return f"{value:{sign}.3g}"
+
+
+def shown(value: Any, unit: str) -> str:
+    """Write the value of an input."""
+    return quantity(float(value), unit) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def base_value(results: Mapping[str, Any], measure: str) -> float:
+    """The figure of the scenario as it is."""
+    return float(next(row["value"] for row in results["rows"] if not row["setting"] and row["measure"] == measure))
+
+
+def inputs(results: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What was varied, by key."""
+    return {item["key"]: item for item in results["inputs"]}
+
+
+def sentence(results: Mapping[str, Any]) -> str:
+    """The answer."""
+    measure, what = next(iter(results["measures"].items()))
+    base, n = base_value(results, measure), results["n"]
+    begin = f"{results['label']}, N = {n}: the {what} is {figure(measure, base)} in the scenario as it is."
+    ranked = [row for row in results["influence"] if row["measure"] == measure]
+    if not ranked:
+        found = [row["value"] for row in results["rows"] if row["measure"] == measure and row["value"] is not None]
+        return f"{begin} Over the grid it goes from {figure(measure, min(found))} to {figure(measure, max(found))}."
+    if results["shape"] == "curve":
+        low, high = min(ranked[0]["results"]), max(ranked[0]["results"])
+        return f"{begin} Over the values of {results['inputs'][0]['label']} it goes from {figure(measure, low)} to {figure(measure, high)}."
+    moved = [row for row in ranked if row["range"] > 0]
+    if not moved:
+        return f"{begin} None of the {len(ranked)} inputs varied changes it."
+    top, known = [], inputs(results)
+    for row in moved[:3]:
+        ends = [figure(measure, value) for value in (min(row["results"]), max(row["results"]))]
+        top.append(f"{known[row['input']]['label']} ({ends[0]} to {ends[1]})")
+    over = "its 95% range" if results["shape"] == "tornado" else "the values given"
+    idle = len(ranked) - len(moved)
+    rest = f" {idle} of the {len(ranked)} inputs have no effect on it." if idle else ""
+    return f"{begin} Each over {over}, it depends most on {', '.join(top)}.{rest}"
+
+
+def table(results: Mapping[str, Any], most: int | None = MOST) -> list[list[str]]:
+    """Inputs by influence, or the settings of a curve or grid."""
+    if results["shape"] in ("curve", "grid"):
+        return _settings(results)
+    measures = list(results["measures"])
+    known = inputs(results)
+    by_measure = {m: {row["input"]: row for row in results["influence"] if row["measure"] == m} for m in measures}
+    lines = [["input", "now", "varied", *(results["measures"][m] for m in measures)]]
+    for row in list(by_measure[measures[0]].values())[:most]:
+        item = known[row["input"]]
+        unit = item["unit"]
+        cells = []
+        for m in measures:
+            results_of = by_measure[m][row["input"]]["results"]
+            cells.append(" / ".join(figure(m, value) for value in results_of))
+        values = " / ".join(shown(value, unit) for value in row["values"])
+        lines.append([item["label"], shown(item["base"], unit), values, *cells])
+    return lines
+
+
+def _settings(results: Mapping[str, Any]) -> list[list[str]]:
+    measures, known = list(results["measures"]), inputs(results)
+    lines = [[*(item["label"] for item in known.values()), *(results["measures"][m] for m in measures)]]
+    by_setting: dict[str, dict[str, Any]] = {}
+    for row in results["rows"]:
+        by_setting.setdefault(str(row["setting"]), {"setting": row["setting"]})[row["measure"]] = row["value"]
+    for found in by_setting.values():
+        setting = found["setting"]
+        first = [
+            shown(setting[key], item["unit"]) if setting else f"{shown(item['base'], item['unit'])} (now)"
+            for key, item in known.items()
+        ]
+        lines.append([*first, *(figure(m, found[m]) for m in measures)])
+    return lines
+
+
+def summary(results: Mapping[str, Any]) -> str:
+    """``summary.md``."""
+    from cmvsim.report.sensitivity_names import figure_names
+
+    lines = [f"# {results['scenario']}: sensitivity", "", sentence(results), "", markdown_table(table(results)), ""]
+    total = len([row for row in results["influence"] if row["measure"] == next(iter(results["measures"]))])
+    if results["shape"] not in ("curve", "grid") and total > MOST:
+        lines += [f"The {MOST} most influential of {total} inputs; all are in `rows.csv`.", ""]
+    method = (
+        f"Each setting was simulated in {results['replicates']:,} studies of {results['n']} patients with the same random numbers; "
+        "differences from the scenario as it is are between the same patients, and `results.json` has their Monte Carlo standard "
+        "errors. A setting that changes nothing in the first 64 studies is not simulated further. Hazards of CMV, infections and "
+        "death are held fixed; they are solved again only where a target is varied."
+    )
+    lines += [method, ""]
+    lines += [line for name, what in figure_names(results) for line in (f"![{what}](figures/{name}.png)", "")]
+    if results["warnings"]:
+        lines += ["## Warnings", "", *(f"- {text}" for text in results["warnings"]), ""]
+    lines += ["## What this rests on", "", f"Assumed, with no paper behind it ({len(results['assumptions'])} inputs):", ""]
+    lines += [f"- `{item['input']}` = {item['value']}: {item['why']}" for item in results["assumptions"]]
+    lines += ["", "Sources:", ""] + [f"- {item['citation']} ({', '.join(item['entries'])})" for item in results["sources"]]
+    return "\n".join(lines) + "\n"
+
+
+def brief(results: Mapping[str, Any]) -> Sequence[Sequence[str]]:
+    """The table for the terminal."""
+    return table(results, 10)

@@ -1,0 +1,213 @@
+"""Answers of designs with one tested arm, Simon's stages or interim looks, in words and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cmvsim.report.power_text import markdown_table, percent, plain_table
+
+__all__ = ["markdown_table", "plain_table", "sentence", "table", "tells", "truth_lines"]
+
+KINDS = ("single_arm_test", "simon_two_stage", "group_sequential")
+MEASURES = {
+    "power": "power",
+    "type1": "type I error",
+    "p_stop_efficacy": "P(stop, benefit shown)",
+    "p_stop_futility": "P(stop, futility)",
+    "p_stop_harm": "P(stop, harm shown)",
+    "expected_n": "patients enrolled",
+    "expected_evaluable": "evaluable patients",
+    "expected_overrun": "overrun, patients",
+    "expected_duration": "days from the start",
+    "expected_events": "events",
+    "look_day": "day of the look",
+    "look_events": "events at the look",
+    "boundary": "efficacy boundary, Z",
+    "boundary_futility": "futility boundary, Z",
+    "mean_estimate": "incidence",
+    "critical_events": "critical number of events",
+}
+SHARES = ("power", "type1", "p_stop_efficacy", "p_stop_futility", "p_stop_harm", "mean_estimate")
+ESTIMATORS = {
+    "evaluable_proportion": "exact test, simulated",
+    "aalen_johansen": "z test, simulated",
+    "enumeration": "exact calculation",
+    "integration": "independent increments",
+}
+
+
+def tells(results: Mapping[str, Any]) -> bool:
+    """Whether these are results of such a design."""
+    return results.get("kind") in KINDS
+
+
+def value(results: Mapping[str, Any], measure: str, estimator: str, term: str = "", n: int | None = None) -> dict[str, Any]:
+    """The row of a figure; a row of nothing where there is none."""
+    for row in results["rows"]:
+        if (row["measure"], row["estimator"], row["term"]) == (measure, estimator, term) and n in (None, row["n"]):
+            return dict(row)
+    return {"value": None, "mcse": None}
+
+
+def shown(row: Mapping[str, Any]) -> str:
+    """A share with its Monte Carlo error."""
+    return "unknown" if row["value"] is None else f"{percent(row['value'])} (MCSE {100 * row['mcse']:.2f} points)"
+
+
+def sentence(results: Mapping[str, Any]) -> str:
+    """The answer in plain words."""
+    tell = {"single_arm_test": _tested, "simon_two_stage": _two_stages, "group_sequential": _sequential}[results["kind"]]
+    parts = [*tell(results), f"Why exact calculations say otherwise: {'; '.join(results['why_different'])}."]
+    parts += [warning[0].upper() + warning[1:].removesuffix(".") + "." for warning in results["warnings"]]
+    return " ".join(parts)
+
+
+def _tested(results: Mapping[str, Any]) -> list[str]:
+    facts, label = results["facts"], results["label"]
+    goal = f"{label} by day {results['analysis']['window']} {facts['direction']} {100 * facts['null_incidence']:g}%"
+    first = results["rows"][0]["estimator"]
+    parts = []
+    if "wanted" in facts:
+        if facts["n"] is None:
+            parts.append(f"No size on the grid shows {goal} with power {facts['wanted']:.0%} for good.")
+            return parts
+        point = next(item for item in facts["confirmation"] if item["n"] == facts["n"])
+        moved = (
+            "" if facts["n"] == facts["stable"] else f"; the confirmation could not exclude a shortfall at {facts['stable']}"
+        )
+        parts.append(
+            f"{facts['n']} patients enrolled show {goal} with power {facts['wanted']:.0%}: in {results['replicates']:,} new "
+            f"simulated studies {percent(point['value'])} (MCSE {100 * point['mcse']:.2f} points){moved}. {facts['first']} is the "
+            f"first number to reach it, from {facts['stable']} on none tried falls short: the power of an exact test is a sawtooth."
+        )
+        return parts
+    sizes = sorted({row["n"] for row in results["rows"]})
+    for n in sizes if len(sizes) <= 2 else (sizes[0], sizes[-1]):
+        known = value(results, "expected_evaluable", "evaluable_proportion", n=n)["value"]
+        exact = value(results, "power", "enumeration", n=n)["value"]
+        beside = f"; the exact calculation for {known:.0f} says {percent(exact)}" if exact is not None else ""
+        power = shown(value(results, "power", first, n=n))
+        parts.append(f"With {n} patients ({known:.0f} evaluable on average) the study shows {goal} with power {power}{beside}.")
+    return parts
+
+
+def _two_stages(results: Mapping[str, Any]) -> list[str]:
+    design, own = results["facts"]["design"], "evaluable_proportion"
+    what = "patients with the event" if design["success"] == "event" else "patients without the event"
+    n, enrolled = results["rows"][0]["n"], value(results, "expected_n", own)["value"]
+    parts = [
+        (
+            f"Simon's {design['criterion']} design: stop with at most {design['r1']} {what} among the first {design['n1']} "
+            f"evaluable patients, claim with more than {design['r']} among {design['n']}."
+        ),
+        (
+            f"In this scenario {percent(value(results, 'mean_estimate', own, 'stage 1')['value'])} of evaluable patients have "
+            f"{results['label']}: the design claims in {shown(value(results, 'power', own))} and stops after the first stage in "
+            f"{shown(value(results, 'p_stop_futility', own, 'stage 1'))}."
+        ),
+    ]
+    if enrolled is not None:
+        overrun, day = value(results, "expected_overrun", own)["value"], value(results, "expected_duration", own)["value"]
+        evaluable = value(results, "expected_evaluable", own)["value"]
+        parts.append(
+            f"On average {evaluable:.1f} patients are evaluated, for which {enrolled:.1f} are enrolled; the last outcome is known "
+            f"on day {day:.0f}. Were enrolment not paused for the first stage's outcomes, {overrun:.1f} more would be enrolled by "
+            "then."
+        )
+    wrong, power = value(results, "type1", "enumeration", "p0", n), value(results, "power", "enumeration", "p1", n)
+    parts.append(
+        f"By enumeration it claims in {percent(wrong['value'])} at {100 * design['p0']:g}% and in {percent(power['value'])} at "
+        f"{100 * design['p1']:g}%."
+    )
+    return parts
+
+
+def _sequential(results: Mapping[str, Any]) -> list[str]:
+    parts = []
+    for look in results["facts"]["looks"]:
+        n, own = look["n"], look["deciding"]
+        power, single = value(results, "power", own, n=n), value(results, "power", own, "one look", n)
+        ends = [
+            f"{percent(row['value'])} at {row['term']}"
+            for row in results["rows"]
+            if (row["measure"], row["estimator"], row["n"]) == ("p_stop_efficacy", own, n)
+        ]
+        numbers = {
+            name: value(results, name, own, n=n)["value"]
+            for name in ("expected_n", "expected_duration", "expected_events", "expected_overrun")
+        }
+        parts.append(
+            f"With at most {n} patients and {look['planned_events']} events planned the trial shows the benefit in "
+            f"{shown(power)} ({', '.join(ends)}); with one look at the end in {percent(single['value'])}."
+        )
+        parts.append(
+            f"It ends on day {numbers['expected_duration']:.0f} on average with {numbers['expected_events']:.1f} events and "
+            f"{numbers['expected_n']:.0f} patients enrolled, of whom {numbers['expected_overrun']:.0f} have not been followed to "
+            "the end (overrun)."
+        )
+        level = value(results, "type1", own, n=n)
+        if level["value"] is not None:
+            overruled = value(results, "type1", own, "futility overruled", n)
+            beside = "" if overruled["value"] is None else f", {shown(overruled)} where stops for futility are overruled"
+            parts.append(f"Simulated type I error {shown(level)}{beside}; at most {100 * look['alpha']:g}% wanted.")
+        theory = value(results, "power", "integration", n=n)["value"]
+        parts.append(f"With independent increments and the mean Z of the end the power would be {percent(theory)}.")
+    return parts
+
+
+def truth_lines(results: Mapping[str, Any]) -> list[str]:  # noqa: ARG001 -- as of other designs
+    """Nothing: these designs are judged by their decisions."""
+    return []
+
+
+def table(results: Mapping[str, Any], *, brief: bool = False) -> list[list[str]]:
+    """All figures, header first.
+
+    Parameters
+    ----------
+    brief
+        Only the deciding analysis and exact calculations.
+    """
+    first = results["rows"][0]["estimator"]
+    kept = (first, "enumeration", "integration")
+    rows = [row for row in results["rows"] if not brief or row["estimator"] in kept]
+    if brief and len({row["n"] for row in rows}) > 4:
+        largest = results["facts"].get("stable") or max(row["n"] for row in rows)
+        rows = [row for row in rows if row["n"] == largest]
+    lines = [["N", "by", "at", "figure", "value", "MCSE"]]
+    for row in rows:
+        share = row["measure"] in SHARES
+        lines.append(
+            [
+                str(row["n"]),
+                ESTIMATORS.get(row["estimator"], row["estimator"]),
+                row["term"] or "-",
+                MEASURES.get(row["measure"], row["measure"]),
+                _number(row["value"], share),
+                "-" if row["estimator"] in ("enumeration", "integration") else _number(row["mcse"], share),
+            ]
+        )
+    return lines
+
+
+def _number(number: float | None, share: bool) -> str:
+    if number is None:
+        return "-"
+    return f"{number:.4f}" if share else f"{number:.2f}"
+
+
+def summary(results: Mapping[str, Any], figures: Sequence[str]) -> str:
+    """``summary.md``."""
+    lines = [f"# {results['scenario']}: {results['design']}", "", sentence(results), ""]
+    lines += [f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in figures]
+    lines += [
+        "",
+        markdown_table(table(results)),
+        "",
+        results["design_sentence"][0].upper() + results["design_sentence"][1:] + ".",
+    ]
+    lines += ["", "## What this rests on", "", f"Assumed, with no paper behind it ({len(results['assumptions'])} inputs):", ""]
+    lines += [f"- `{item['input']}` = {item['value']}: {item['why']}" for item in results["assumptions"]]
+    lines += ["", "Sources:", ""] + [f"- {item['citation']} ({', '.join(item['entries'])})" for item in results["sources"]]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,192 @@
+"""``cmvsim power`` for designs that test one arm, have Simon's stages, or interim looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from cmvsim.calibration import Calibration
+from cmvsim.core.canonical import pretty_json
+from cmvsim.core.errors import InputError, Problem
+from cmvsim.core.records import Request
+from cmvsim.core.streams import check_seed
+from cmvsim.designs import GroupSequential, SimonTwoStage, SingleArmTest
+from cmvsim.endpoints import endpoint
+from cmvsim.planning.sizes import LARGEST, parse_sizes
+from cmvsim.planning.staged import STAGED, StagedPlanner, StagedQuestion, StagedResult
+from cmvsim.report import staged_text
+from cmvsim.runs.provenance import software_version
+from cmvsim.scenarios import ResolvedScenario
+from cmvsim.scenarios.cite import cite
+from cmvsim.scenarios.relevance import bears_on_patients
+from cmvsim.verbs.running import FolderWork
+
+if TYPE_CHECKING:
+    from cmvsim.verbs.power import PowerOptions
+
+FORMAT = 1
+MOST_SIZES = 8
+"""Sizes of a trial with interim looks that are simulated at once: each is simulated anew."""
+
+
+def serves(scenario: ResolvedScenario, name: str) -> bool:
+    """Whether the design of that name is answered here."""
+    return isinstance(scenario.spec.designs.get(name), STAGED)
+
+
+def ask(scenario: ResolvedScenario, name: str, options: PowerOptions) -> StagedQuestion:
+    """The question behind the options; every mistake in them is found here."""
+    spec = scenario.spec
+    design = spec.designs[name]
+    if not isinstance(design, STAGED):
+        raise TypeError(f"'{name}' has no stages")
+    _refuse(options, design.kind)
+    check_seed(options.seed)
+    wanted = options.power
+    if isinstance(design, SingleArmTest):
+        wanted = wanted if wanted is not None or options.sizes else design.power
+    elif wanted is not None:
+        what = "names its own power" if isinstance(design, SimonTwoStage) else "is simulated at the sizes that -n names"
+        raise InputError(Problem(f"a {design.kind} design {what}", "--power"))
+    if wanted is not None and not 0 < wanted < 1:
+        raise InputError(Problem(f"{wanted:g} is no power", "--power", allowed="a number between 0 and 1, both excluded"))
+    if isinstance(design, SimonTwoStage) and options.sizes:
+        raise InputError(Problem("the boundaries of Simon's design say how many patients are evaluated", "-n"))
+    sizes = parse_sizes(options.sizes) if options.sizes else (spec.study.patients,)
+    if isinstance(design, GroupSequential):
+        _check_recruitment(scenario)
+        if len(sizes) > MOST_SIZES:
+            raise InputError(Problem(f"{len(sizes)} sizes", "-n", allowed=f"at most {MOST_SIZES}, each is simulated anew"))
+    if sizes[-1] > LARGEST:
+        raise InputError(Problem(f"{sizes[-1]:,} patients", "-n", allowed=f"at most {LARGEST:,}"))
+    if isinstance(design, SimonTwoStage):
+        _check_recruitment(scenario)
+        sizes = ()
+    asked = options.endpoints[0] if options.endpoints else design.endpoint or spec.analysis.primary
+    if asked not in spec.surroundings.rates:
+        allowed = ", ".join(spec.surroundings.rates)
+        raise InputError(Problem(f"{asked} is no cumulative incidence", "--endpoint", allowed=f"one of {allowed}"))
+    return StagedQuestion(name, design.kind, asked, sizes, wanted, options.replicates, options.seed)
+
+
+def _refuse(options: PowerOptions, kind: str) -> None:
+    """Options that ask for what these designs have not."""
+    if options.half_width is not None or options.probability is not None:
+        raise InputError(
+            Problem(f"a {kind} design decides; no precision is looked for", "--half-width", allowed="leave it out")
+        )
+    if options.mcse is not None:
+        raise InputError(Problem(f"a {kind} design runs all its replicates", "--mcse", allowed="--replicates"))
+    if options.detectable:
+        raise InputError(Problem(f"the smallest effect is looked for of a two_arm design, not of {kind}", "--detectable"))
+    if len(options.endpoints) > 1:
+        raise InputError(Problem("these designs decide by one endpoint", "--endpoint", allowed="one"))
+    if options.replicates < 1:
+        raise InputError(Problem(f"{options.replicates} replicates", "--replicates", allowed="at least 1"))
+
+
+def _check_recruitment(scenario: ResolvedScenario) -> None:
+    """Calendar time needs patients who are all recruited."""
+    spec = scenario.spec
+    if float(spec.population.retrospective_share) > 0:
+        raise InputError(
+            Problem(
+                "stages need patients who are recruited, not found in files", at="population.retrospective_share", allowed="0"
+            )
+        )
+    if not spec.accrual.recruits(spec.population):
+        raise InputError(Problem("no site recruits patients", at="accrual.sites"))
+
+
+def request_of(scenario: ResolvedScenario, question: StagedQuestion) -> Request:
+    """The request whose digest names the run."""
+    content = {"question": question.as_dict(), "set": list(scenario.overrides)}
+    return Request("power", scenario.id, scenario.digest, content, question.seed)
+
+
+def is_staged(request: Request) -> bool:
+    """Whether a stored request is of one of these designs."""
+    return "kind" in request.content["question"]
+
+
+def question_of(request: Request) -> StagedQuestion:
+    """The question back from a stored request."""
+    stored = dict(request.content["question"])
+    return StagedQuestion(**{**stored, "sizes": tuple(stored["sizes"]), "seed": request.seed})
+
+
+def compute(
+    scenario: ResolvedScenario, calibration: Calibration, question: StagedQuestion, request: Request, work: FolderWork
+) -> tuple[dict[str, str | bytes], int]:
+    """All files of the run, by name, and the chunks they rest on."""
+    result = StagedPlanner(scenario, calibration.baseline, question, work).answer()
+    results = results_tree(scenario, request, result)
+    pictures = figures(result, results)
+    files: dict[str, str | bytes] = {
+        "scenario.resolved.json": pretty_json(scenario.as_dict()),
+        "calibration.json": pretty_json(calibration.as_dict()),
+        "results.json": pretty_json(results),
+        "rows.csv": pd.DataFrame(results["rows"]).to_csv(index=False, lineterminator="\n"),
+        "summary.md": staged_text.summary(results, list(pictures)),
+        **pictures,
+    }
+    return files, result.chunks
+
+
+def results_tree(scenario: ResolvedScenario, request: Request, result: StagedResult) -> dict[str, Any]:
+    """``results.json``."""
+    question, spec, rests_on = result.question, scenario.spec, cite(scenario, bears_on_patients)
+    return {
+        "format": FORMAT,
+        "verb": "power",
+        "scenario": scenario.id,
+        "digest": request.digest,
+        "request": request.as_dict(),
+        "software_version": software_version(),
+        "seed": question.seed,
+        "design": question.design,
+        "kind": question.kind,
+        "design_sentence": spec.designs[question.design].sentence(spec.surroundings),
+        "endpoint": question.endpoint,
+        "label": endpoint(question.endpoint).label,
+        "analysis": spec.analysis.human(),
+        "replicates": question.replicates,
+        "facts": result.facts,
+        "rows": [row.as_dict() for row in result.rows],
+        "why_different": list(result.why),
+        "failures": [
+            {"replicate": f.replicate, "seed": f.seed, "message": f.message, "traceback": f.traceback} for f in result.failures
+        ],
+        "assumptions": [{"input": item.input, "value": item.value, "why": item.why} for item in rests_on.assumptions],
+        "sources": [
+            {"source": paper.source, "citation": paper.text, "entries": [reason.entry for reason in paper.reasons]}
+            for paper in rests_on.papers
+        ],
+        "warnings": warnings(result),
+    }
+
+
+def warnings(result: StagedResult) -> list[str]:
+    """What a reader must not overlook."""
+    found = []
+    if result.failures:
+        found.append("replicates raised an error and count as failed; the first are in results.json")
+    if result.facts.get("n") is not None and not result.facts["confirmed"]:
+        found.append("the confirmation did not hold; treat the number with care")
+    return found
+
+
+def figures(result: StagedResult, results: dict[str, Any]) -> dict[str, bytes]:
+    """The figure of the design."""
+    from cmvsim.report import staged_figures as draw
+    from cmvsim.report.style import png
+
+    label, facts = results["label"], result.facts
+    if result.question.kind == "single_arm_test":
+        title = f"{label} {facts['direction']} {100 * facts['null_incidence']:g}%: power"
+        figure = draw.power_curve(result.pictured, title=title, wanted=facts.get("wanted"), stable=facts.get("n"))
+        return {"figures/power.png": png(figure)}
+    if result.question.kind == "simon_two_stage":
+        return {"figures/enrolled.png": png(draw.enrolled_bars(result.pictured, title="Patients enrolled for two stages"))}
+    return {"figures/looks.png": png(draw.looks(result.pictured, title=f"{label}, N = {facts['looks'][-1]['n']}"))}
