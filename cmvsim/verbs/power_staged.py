@@ -43,7 +43,7 @@ def ask(scenario: ResolvedScenario, name: str, options: PowerOptions) -> StagedQ
         raise TypeError(f"'{name}' has no stages")
     _refuse(options, design.kind)
     check_seed(options.seed)
-    wanted = getattr(options, "power", None)
+    wanted = options.power
     if isinstance(design, SingleArmTest):
         wanted = wanted if wanted is not None or options.sizes else design.power
     elif wanted is not None:
@@ -78,7 +78,7 @@ def _refuse(options: PowerOptions, kind: str) -> None:
         )
     if options.mcse is not None:
         raise InputError(Problem(f"a {kind} design runs all its replicates", "--mcse", allowed="--replicates"))
-    if getattr(options, "detectable", False):
+    if options.detectable:
         raise InputError(Problem(f"the smallest effect is looked for of a two_arm design, not of {kind}", "--detectable"))
     if len(options.endpoints) > 1:
         raise InputError(Problem("these designs decide by one endpoint", "--endpoint", allowed="one"))

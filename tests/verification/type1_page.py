@@ -7,7 +7,17 @@ from collections.abc import Iterator, Sequence
 from cmvsim.core.streams import CHUNK_REPLICATES
 from cmvsim.planning.claims import CONFOUNDED, NULL
 from tests.verification.common import SIZES, Size
-from tests.verification.type1 import ALPHA, BEYOND, EXPLAINED, Rejected, amount, rejected, rejected_adjusted
+from tests.verification.type1 import (
+    ALPHA,
+    BEYOND,
+    EXPLAINED,
+    RANDOMISED,
+    TWO_ARMS,
+    Rejected,
+    amount,
+    rejected,
+    rejected_adjusted,
+)
 
 Key = tuple[str, str, str]
 
@@ -82,6 +92,13 @@ def _claimed(size: Size) -> Iterator[str]:
         "",
     )
     yield from _table(rows, verdict=True)
+    yield from (
+        "",
+        "Two randomised arms, placebo and letermovir, which has no effect there, compared by CMV reactivation (all patients of",
+        f"both arms together are N; {RANDOMISED.why}):",
+        "",
+    )
+    yield from _table(rejected(TWO_ARMS, size), verdict=True)
     yield from (
         "",
         "Below the level: with few events a Wald interval of a log ratio is wide, as its standard error is largest where the",
