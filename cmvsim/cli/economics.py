@@ -146,8 +146,9 @@ def economics_check(
     """
 
     def work() -> ExitCode:
+        from cmvsim.economics.black_box import ADVISHE
         from cmvsim.report import power_text
-        from cmvsim.verbs.economics_check import ADVISHE, CheckOptions, check, table
+        from cmvsim.verbs.economics_check import CheckOptions, check, table
 
         names = tuple(part.strip() for part in strategies.split(",") if part.strip())
         checked = check(CheckOptions(scenario, overrides, names, **options), Terminal(quiet=quiet))
@@ -164,3 +165,53 @@ def economics_check(
         return ExitCode.OK if checked.passed else ExitCode.VERDICT_NO
 
     finish(work)
+
+
+@economics.command("voi")
+@scenario_argument
+@set_option
+@strategies_option
+@click.option("--draws", type=int, default=1_000, show_default=True, help="Draws of what is not known.")
+@click.option("--per-draw", type=int, default=1_000, show_default=True, help="Patients in each draw.")
+@click.option("-n", "sizes", metavar="N", help="Sizes of the study: 250, or 60,120,250 [default: 60 to 1,000].")
+@click.option("--price", type=float, help="Euros for a day of letermovir [default: the break-even price].")
+@click.option("--threshold", type=float, help="Euros per QALY [default: the middle of the scenario's range].")
+@seed_option
+@jobs_option
+@backend_option
+@output_option
+@force_option
+@json_option
+@quiet_option
+def economics_voi(
+    scenario: str,
+    overrides: tuple[str, ...],
+    strategies: str,
+    output: Path | None,
+    jobs: int,
+    backend: Any,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """What more knowledge would be worth for the strategies of SCENARIO, and what its study would tell, by size."""
+
+    def work() -> None:
+        from cmvsim.report import economics_voi_text, power_text
+        from cmvsim.verbs.economics_voi import VoiOptions
+        from cmvsim.verbs.economics_voi import voi as verb
+        from cmvsim.verbs.place import Place
+
+        names = tuple(part.strip() for part in strategies.split(",") if part.strip())
+        asked = VoiOptions(scenario, overrides, names, **options)
+        outcome = verb(asked, Place(output, jobs or -1, backend, force), Terminal(quiet=quiet))
+        if as_json:
+            say_json(outcome.results)
+            return
+        say("\n".join(economics_voi_text.answer(outcome.results)).replace("**", "").rstrip())
+        if not quiet:
+            say("\n" + power_text.plain_table(economics_voi_text.study_table(outcome.results)))
+            say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
+
+    finish(work, resume=True)

@@ -218,3 +218,15 @@ YearlyHazard = Annotated[
     schema("a hazard per year, at least 0", minimum=0),
     Unit("per year"),
 ]
+Money = Annotated[
+    Value,
+    BeforeValidator(value_validator("EUR", 0, math.inf, False, False)),
+    schema("EUR, at least 0", minimum=0),
+    Unit("EUR"),
+]
+Years = Annotated[
+    Value,
+    BeforeValidator(value_validator("years", 0, math.inf, False, False)),
+    schema("years, at least 0", minimum=0),
+    Unit("years"),
+]

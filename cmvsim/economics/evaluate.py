@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from cmvsim.core.ledger import Component, Item, Ledger
-from cmvsim.core.records import FloatArray, IntArray
+from cmvsim.core.records import BoolArray, FloatArray, IntArray
 from cmvsim.economics.settings import EvaluationSettings
 from cmvsim.economics.tail import tail_years
 from cmvsim.models.prophylaxis import Prophylaxis
@@ -183,22 +183,25 @@ def _without_tests_on_drug(ledger: Ledger, taken: Prophylaxis | None) -> Ledger:
     return Ledger(ledger.patients, **rows)
 
 
-def _events(patients: PatientCourse, until: FloatArray, quantity: FloatArray) -> dict[str, FloatArray]:
-    """0 or 1 by the earlier of death and horizon, and drug-days."""
+def clinical_events(patients: PatientCourse, until: FloatArray) -> dict[str, BoolArray]:
+    """Events (P,) after infusion and by a time of each patient."""
     course, samples = patients.course, patients.course.samples
     seen = (samples.code == QUANTIFIED) & (samples.time > 0) & (samples.time <= until)
     start = np.where(course.start > 0, course.start, np.inf)
     treated = start.min(axis=0) <= until
     disease = (course.disease > 0) & (course.disease <= until)
-    days = quantity[Item.LETERMOVIR_DAY.code]
-    found = {
+    return {
         "reactivation": seen.any(axis=0),
         "clinically_significant": treated | disease,
         "disease": disease,
         "death": patients.after.death <= until,
-        "drug_days": days,
-        "received_drug": days > 0,
     }
+
+
+def _events(patients: PatientCourse, until: FloatArray, quantity: FloatArray) -> dict[str, FloatArray]:
+    """0 or 1 by the earlier of death and horizon, and drug-days."""
+    days = quantity[Item.LETERMOVIR_DAY.code]
+    found = {**clinical_events(patients, until), "drug_days": days, "received_drug": days > 0}
     return {name: values.astype(np.float64) for name, values in found.items()}
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from cmvsim.core.errors import Problem, did_you_mean
-from cmvsim.core.quantities import DailyDose, DayPrice, Number, PatientsPerYear, Probability, Utility, YearlyHazard
+from cmvsim.core.quantities import DailyDose, DayPrice, Money, Number, PatientsPerYear, Probability, Utility, YearlyHazard, Years
 from cmvsim.core.spec import Spec
 from cmvsim.core.value import Stated, Value
 
@@ -76,6 +76,25 @@ class BudgetSpec(Spec):
     uptake: Uptake
 
 
+class InformationSpec(Spec):
+    """What a study costs, and for how long its answer is of use.
+
+    Attributes
+    ----------
+    fixed, per_patient
+        Cost of the study.
+    delay
+        Years until it reports.
+    years
+        For which the decision stands, from now.
+    """
+
+    fixed: Money
+    per_patient: Money
+    delay: Years
+    years: Years
+
+
 class EconomicsSpec(Spec):
     """How strategies are valued.
 
@@ -101,6 +120,8 @@ class EconomicsSpec(Spec):
         Life after the horizon.
     budget
         For the budget impact.
+    information
+        For the value of a study.
     """
 
     price_list: Stated[str]
@@ -115,6 +136,7 @@ class EconomicsSpec(Spec):
     thresholds: Stated[Thresholds]
     tail: TailSpec
     budget: BudgetSpec
+    information: InformationSpec
 
     @model_validator(mode="after")
     def _check(self) -> EconomicsSpec:

@@ -1,0 +1,99 @@
+"""Figures of the value of information: EVPI by price, EVSI by size, EVPPI bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cmvsim.report.style import BLUE, GREY, ORANGE, png
+
+Z95 = 1.959963984540054
+MOST = 10
+
+
+def figures(results: Mapping[str, Any]) -> dict[str, str | bytes]:
+    """All figures of the run by file name."""
+    return {
+        "figures/evpi_by_price.png": png(by_price(results)),
+        "figures/evsi.png": png(by_size(results)),
+        "figures/evppi.png": png(partial(results)),
+    }
+
+
+def by_price(results: Mapping[str, Any]) -> Figure:
+    """EVPI by the price of a day, raw and smoothed, beside today's and the break-even price."""
+    rows = results["by_price"]
+    x = np.array([row["price"] for row in rows])
+    y, se = (np.array([row[key] for row in rows]) for key in ("smoothed", "smoothed_se"))
+    figure = Figure(figsize=(7.0, 4.2))
+    axes = figure.subplots()
+    axes.fill_between(x, np.maximum(y - Z95 * se, 0), y + Z95 * se, color=BLUE, alpha=0.2, lw=0)
+    axes.plot(x, y, color=BLUE, lw=1.6, label="smoothed by regression on the inputs")
+    axes.plot(x, [row["raw"] for row in rows], color=GREY, lw=1.2, ls=":", label="raw: noise of few patients included")
+    top = float(max([y.max(), 1e-9, *(row["raw"] for row in rows)]))
+    for price, label, side in (
+        (results["today"], "today's price", "right"),
+        (results["break_even"]["price"], f"break-even, {results['break_even']['strategy'].replace('_', ' ')}", "left"),
+    ):
+        axes.axvline(price, color=ORANGE if side == "left" else GREY, ls="--", lw=1)
+        axes.annotate(
+            label,
+            (price, top * 1.04),
+            xytext=(4 if side == "left" else -4, 0),
+            textcoords="offset points",
+            ha=side,
+            fontsize=8.5,
+            color=ORANGE if side == "left" else GREY,
+        )
+    axes.set_ylim(0, top * 1.15)
+    axes.set(
+        xlabel="EUR for a day of letermovir",
+        ylabel="EUR per patient",
+        title=f"Value of perfect information at {results['threshold']:,.0f} EUR per QALY",
+    )
+    axes.grid(axis="y", color="#E5E5E5", lw=0.6)
+    axes.legend(loc="center right", fontsize=8.5)
+    return figure
+
+
+def by_size(results: Mapping[str, Any]) -> Figure:
+    """EVSI of the study by its size, beside the value of what it informs."""
+    rows, informed = results["evsi"], results["informed"]
+    x = np.array([row["patients"] for row in rows], dtype=float)
+    y, se = (np.array([row[key] for row in rows]) for key in ("rising", "se"))
+    figure = Figure(figsize=(7.0, 4.2))
+    axes = figure.subplots()
+    axes.fill_between(x, np.maximum(y - Z95 * se, 0), y + Z95 * se, color=BLUE, alpha=0.2, lw=0)
+    axes.plot(x, y, color=BLUE, marker="o", ms=4, lw=1.6, label="this study")
+    axes.axhline(informed["value"], color=ORANGE, ls="--", lw=1.2, label="what it informs, known exactly")
+    axes.set_ylim(bottom=0)
+    axes.set(
+        xlabel="patients in the study",
+        ylabel="EUR per patient to be treated",
+        title=f"Value of the study at {results['price']:,.0f} EUR a day",
+    )
+    axes.grid(axis="y", color="#E5E5E5", lw=0.6)
+    axes.legend(loc="lower right", fontsize=8.5)
+    return figure
+
+
+def partial(results: Mapping[str, Any]) -> Figure:
+    """EVPPI of groups and of the single inputs worth most."""
+    bars = [(row["group"], row, BLUE) for row in results["groups"]]
+    bars += [(row["input"].replace("_", " "), row, GREY) for row in results["singles"][:MOST]]
+    figure = Figure(figsize=(7.6, 1.2 + 0.3 * len(bars)))
+    axes = figure.subplots()
+    places = np.arange(len(bars))
+    values = [row["value"] for _, row, _ in bars]
+    errors = [Z95 * row["se"] for _, row, _ in bars]
+    low = np.minimum(values, errors)  # an interval does not go below 0
+    axes.barh(places, values, color=[tint for *_, tint in bars], height=0.65, alpha=0.85)
+    axes.errorbar(values, places, xerr=[low, errors], fmt="none", ecolor="black", elinewidth=0.8, capsize=2)
+    axes.set_yticks(places, [name for name, *_ in bars], fontsize=8.5)
+    axes.invert_yaxis()
+    axes.axhline(len(results["groups"]) - 0.5, color="#BDBDBD", lw=0.8)
+    axes.set(xlabel="EUR per patient", title="Perfect information on groups (above) and single inputs (below)")
+    return figure
