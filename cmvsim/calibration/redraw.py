@@ -83,13 +83,14 @@ class Redraw:
         The calibration's own where no target differs, down to the last bit. A target that is beyond what the table reaches
         has the nearest hazards, see :meth:`reaches`; one that is measured in another way is solved on the large cohort.
         """
-        return self._moved(varied)[0]
+        return self.solve(varied)[0]
 
     def reaches(self, varied: ResolvedScenario) -> bool:
         """Whether the hazards of :meth:`baseline` meet the varied targets, up to a thousandth of their logit or log."""
-        return self._moved(varied)[1]
+        return self.solve(varied)[1]
 
-    def _moved(self, varied: ResolvedScenario) -> tuple[Baseline, bool]:
+    def solve(self, varied: ResolvedScenario) -> tuple[Baseline, bool]:
+        """:meth:`baseline` and :meth:`reaches` at once."""
         own, new = self.scenario.spec, varied.spec
         baseline, met = self.solved, True
         if new is own:

@@ -108,10 +108,20 @@ class Response:
                 break
         return x, bool(np.abs(f).max() <= 1e-3)
 
+    def _jacobian(self, x: FloatArray) -> FloatArray:
+        """(answers, d) derivatives."""
+        unit = _unit(self.low, self.high)
+        columns = []
+        for i in range(x.size):
+            lower = self.powers.copy()
+            lower[:, i] = np.maximum(lower[:, i] - 1, 0)
+            slopes = self.powers[:, i] / unit[i] * np.prod((x / unit) ** lower, axis=1)
+            columns.append(slopes @ self.coefficients)
+        return np.column_stack(columns)
+
     def _step(self, x: FloatArray, f: FloatArray) -> FloatArray:
         """Least squares of the linearised answers; what a bound stops stays there and the rest is solved without it."""
-        h = 1e-5 * (self.high - self.low)
-        jacobian = np.column_stack([(self.at(x + d) - self.at(x - d)) / (2 * d.sum()) for d in np.diag(h)])
+        jacobian = self._jacobian(x)
         free: BoolArray = np.ones(x.size, dtype=bool)
         for _ in range(x.size):
             step = np.zeros(x.size)
@@ -125,8 +135,14 @@ class Response:
         return step
 
 
+def _unit(low: FloatArray, high: FloatArray) -> FloatArray:
+    """Lengths in which the polynomials are written."""
+    longest: FloatArray = np.maximum(np.abs(low), np.abs(high))
+    return longest
+
+
 def _terms(x: FloatArray, low: FloatArray, high: FloatArray, powers: FloatArray) -> FloatArray:
     """Monomials in units of the box: (points, terms)."""
-    scaled = x / np.maximum(np.abs(low), np.abs(high))
+    scaled = x / _unit(low, high)
     terms: FloatArray = np.prod(scaled[:, None, :] ** powers[None], axis=2)
     return terms

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import Discriminator, Tag
 
 from cmvsim.core.spec import Spec
+from cmvsim.designs.assurance import Assurance
 from cmvsim.designs.base import Decision, Design, ListDraws, Look, Surroundings
 from cmvsim.designs.group_sequential import GroupSequential
 from cmvsim.designs.simon_two_stage import SimonTwoStage
@@ -22,6 +23,7 @@ DESIGNS: dict[str, type[Spec]] = {
     "simon_two_stage": SimonTwoStage,
     "two_arm": TwoArm,
     "group_sequential": GroupSequential,
+    "assurance": Assurance,
 }
 
 
@@ -38,7 +40,8 @@ AnyDesign = Annotated[
     | Annotated[SingleArmTest, Tag("[single_arm_test]")]
     | Annotated[SimonTwoStage, Tag("[simon_two_stage]")]
     | Annotated[TwoArm, Tag("[two_arm]")]
-    | Annotated[GroupSequential, Tag("[group_sequential]")],
+    | Annotated[GroupSequential, Tag("[group_sequential]")]
+    | Annotated[Assurance, Tag("[assurance]")],
     Discriminator(kind),
 ]
 """A design of a scenario file, told apart by `kind`; without one it is a single arm for precision."""
@@ -60,6 +63,7 @@ __all__ = [
     "DEFAULT",
     "DESIGNS",
     "AnyDesign",
+    "Assurance",
     "Decision",
     "Design",
     "GroupSequential",

@@ -13,6 +13,7 @@ import importlib.util
 import logging
 import pickle
 import queue
+import signal
 import tempfile
 import time
 import uuid
@@ -199,6 +200,7 @@ class Cluster:
                 dashboard_address="127.0.0.1:0",  # any free port: another cluster may be here
                 memory_limit=None,
                 silence_logs=logging.CRITICAL,
+                preload=[__name__],
                 # The workers are the parallelism; dask itself sees to the threads of BLAS.
                 env={"NUMBA_NUM_THREADS": "1"},
             )
@@ -270,6 +272,11 @@ def _fetch(future: Future, index: int) -> tuple[int, Replicates]:
     except CancelledError:
         raise ClusterError(LOST) from None
     return chunk
+
+
+def dask_setup(_worker: object) -> None:
+    """Leave interrupts to the parent: Ctrl-C reaches the whole group of processes, and every worker would complain."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def compute_here(wanted: Identity, content: bytes, index: int) -> tuple[int, Replicates]:

@@ -14,10 +14,9 @@ from cmvsim.models.baseline import Baseline
 from cmvsim.models.history import Process
 from cmvsim.models.strategies import reference_strategy
 from cmvsim.montecarlo.experiment import RowKey
-from cmvsim.planning.nested import ROLE_CHUNKS, NestedStudies
+from cmvsim.planning.nested import NestedStudies
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.simulation.cohort import ALL, simulate
-from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.recording import record
 
@@ -102,12 +101,12 @@ class CohortExperiment(NestedStudies):
 
     def study(self, index: int) -> Study:
         """The recorded studies of a chunk, at the largest size."""
-        draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1])
+        draws = self.draws(index)
         return record(simulate(self.model, draws, needs=self.needs, strategy=self.strategy), self.reads)
 
     def whole_study(self, index: int) -> Study:
         """The studies of a chunk with all their tables, as `simulate` writes them; more than the endpoints read."""
-        draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1])
+        draws = self.draws(index)
         return record(simulate(solved_model(self.scenario, self.baseline, ALL), draws, needs=ALL, strategy=self.strategy))
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from cmvsim.core.records import Estimates, FloatArray, Request
-from cmvsim.core.streams import CHUNK_REPLICATES
+from cmvsim.core.streams import CHUNK_REPLICATES, Role
 from cmvsim.data.study import Study, Topic
 from cmvsim.endpoints import AnalysisSpec, Derived, EstimatorChoice, endpoint
 from cmvsim.endpoints.base import Estimated, by_term, derivation, plan_of
 from cmvsim.models.history import Process
 from cmvsim.montecarlo.experiment import FIELDS, Failure, Replicates, RowKey
 from cmvsim.scenarios import ResolvedScenario
+from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 
 ROLE_CHUNKS = 2**24
@@ -31,10 +33,15 @@ class NestedStudies:
     how it is simulated and recorded (:meth:`study`).
     """
 
+    replicates = CHUNK_REPLICATES
+    """Studies of a chunk; fewer only where each has parameters of its own (:meth:`few`)."""
+
     if TYPE_CHECKING:
         scenario: ResolvedScenario
         sizes: tuple[int, ...]
         seed: int
+        role: Role
+        attempt: int
 
     @property
     @abstractmethod
@@ -72,6 +79,16 @@ class NestedStudies:
     def simulated_by(self) -> tuple[str, ...]:
         """Options with which `simulate` makes the same patients, beside size, replicate and seed."""
         return ()
+
+    def draws(self, index: int) -> ChunkDraws:
+        """Chance of a chunk."""
+        return ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1], self.replicates)
+
+    def few(self, replicates: int) -> Self:
+        """The same studies, so many of them to a chunk."""
+        one = copy(self)
+        one.__dict__["replicates"] = replicates
+        return one
 
     def plan_of(self, choice: EstimatorChoice) -> AnalysisSpec:
         """The analysis under an estimator's own changes."""
@@ -127,6 +144,7 @@ class NestedStudies:
         """Compute 64 replicates."""
         study = self.study(index)
         result = Replicates.empty(len(self.sizes), len(self.rows), len(self.extras))
+        result = replace(result, values=result.values[: self.replicates], extras=result.extras[: self.replicates])
         last = np.array(self.sizes) - 1
         extra = self.extra_values(study)
         for place, name in enumerate(self.extras):

@@ -18,7 +18,7 @@ from cmvsim.models.history import History, Process
 from cmvsim.models.population import Population
 from cmvsim.montecarlo.experiment import RowKey
 from cmvsim.planning.experiment import solved_model
-from cmvsim.planning.nested import ROLE_CHUNKS, NestedStudies
+from cmvsim.planning.nested import NestedStudies
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.simulation.cohort import ALL, simulate
 from cmvsim.simulation.draws import ChunkDraws
@@ -187,13 +187,13 @@ class TrialExperiment(NestedStudies):
 
     def study(self, index: int) -> Study:
         """The recorded studies of a chunk, at the largest size, with the arm of each patient."""
-        draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1])
+        draws = self.draws(index)
         history, arm = randomised(self.model, self.randomised, draws, self.needs)
         return record(history, self.reads, arms=self.randomised.arms, arm=arm)
 
     def whole_study(self, index: int) -> Study:
         """The studies of a chunk with all their tables, as `simulate --design` writes them."""
-        draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, self.sizes[-1])
+        draws = self.draws(index)
         history, arm = randomised(solved_model(self.scenario, self.baseline, ALL), self.randomised, draws, ALL)
         return record(history, arms=self.randomised.arms, arm=arm)
 

@@ -13,10 +13,15 @@ HEADER = ["endpoint", "estimator", "term", "n", "events", "estimate", "confidenc
 SUMMARY = ["estimator", "term", "n", "events", "estimate", "confidence interval", "what it is", "note"]
 
 
+OF_ARMS = ("by_arm", "risk_difference", "newcombe", "gray_p")
+"""Estimators of a comparative study that stand in its first table."""
+
+
 def primary_table(results: Mapping[str, Any]) -> list[list[str]]:
     """The lines of each endpoint's primary estimator, its notes left to the summary unless there is no estimate."""
     first = {row["endpoint"]: row["estimator"] for row in reversed(results["rows"])}
-    rows = [row for row in results["rows"] if row["estimator"] == first[row["endpoint"]]]
+    beside = OF_ARMS if any(row["estimator"] == "by_arm" for row in results["rows"]) else ()
+    rows = [row for row in results["rows"] if row["estimator"] in (first[row["endpoint"]], *beside)]
     return [HEADER, *(_line(row) if row["status"] != "ok" else [*_line(row)[:-1], ""] for row in rows)]
 
 
@@ -45,8 +50,20 @@ def estimate_sentence(results: Mapping[str, Any]) -> str:
     )
     return (
         f"{label} by day {row['at']:g}{what}: {shown(row['estimate'], row['scale'])} ({row['level']:.0%} confidence interval "
-        f"{interval}), {row['events']} events in {row['n']} patients."
+        f"{interval}), {row['events']} events in {row['n']} patients.{_arms_sentence(results)}"
     )
+
+
+def _arms_sentence(results: Mapping[str, Any]) -> str:
+    """The arms of a comparative study, of the primary endpoint."""
+    mine = [row for row in results["rows"] if row["endpoint"] == results["rows"][0]["endpoint"]]
+    arms = [row for row in mine if row["estimator"] == "by_arm" and row["estimate"] is not None]
+    compared = next((row for row in mine if row["estimator"] in ("risk_difference", "newcombe") and arms), None)
+    if not arms or compared is None or compared["estimate"] is None:
+        return ""
+    told = ", ".join(f"{row['term']} {shown(row['estimate'], row['scale'])} (n = {row['n']})" for row in arms)
+    low, high = (shown(compared[name], compared["scale"]) for name in ("ci_low", "ci_high"))
+    return f" By arm: {told}; {compared['term']}: {shown(compared['estimate'], compared['scale'])} ({low} to {high})."
 
 
 def estimate_summary(results: Mapping[str, Any], pictures: Sequence[str] = ()) -> str:

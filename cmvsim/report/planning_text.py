@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from cmvsim.report import power_text, staged_text, trial_text
+from cmvsim.report import assurance_text, power_text, staged_text, trial_text
 
 
 def sentence(results: dict[str, Any]) -> str:
@@ -24,6 +24,8 @@ def terminal_lines(results: dict[str, Any]) -> list[str]:
 
 
 def _told(results: dict[str, Any]) -> ModuleType:
+    if results.get("kind") == "assurance":
+        return assurance_text
     if staged_text.tells(results):
         return staged_text
     return trial_text if "trial" in results else power_text

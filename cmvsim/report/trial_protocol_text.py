@@ -53,7 +53,7 @@ EN: Words = {
     "margin of {margin} ({sides} alpha {alpha}).",
     "sides": {1: "one-sided", 2: "two-sided"},
     "points": "{value} percentage points",
-    "goal": "With {n} patients ({n0} and {n1}) the power is {power}: in {replicates} simulated trials {held} reached the conclusion, "
+    "goal": "With {n} patients ({n0} and {n1}) the power is {held}{sought}: that share of {replicates} simulated trials reached the conclusion, "
     "assuming cumulative incidences of {control} and {experimental} with every visit made, {events} events and {evaluable} patients at "
     "risk.",
     "closed": "A closed form ({name}) would ask for {closed} patients; it does not know that {why}.",
@@ -65,6 +65,7 @@ EN: Words = {
     "what_if": "If the targeted incidence of DNAemia were {low} or {high} instead of {target}, the power would be {low_power} or "
     "{high_power}.",
     "none": RATE_EN["none"].replace("precision", "power"),
+    "sought": " (at least {power} was wanted)",
     "formula": {},
 }
 FR: Words = {
@@ -82,7 +83,7 @@ FR: Words = {
     "inférieure à la marge de {margin} (alpha {sides} de {alpha}).",
     "sides": {1: "unilatéral", 2: "bilatéral"},
     "points": "{value} points de pourcentage",
-    "goal": "Avec {n} patients ({n0} et {n1}), la puissance est de {power} : la conclusion était atteinte dans {held} de {replicates} essais "
+    "goal": "Avec {n} patients ({n0} et {n1}), la puissance est de {held}{sought} : la conclusion était atteinte dans cette part de {replicates} essais "
     "simulés, sous l'hypothèse d'incidences cumulées de {control} et de {experimental} si toutes les visites étaient faites, avec {events} "
     "événements et {evaluable} patients à risque.",
     "closed": "Une formule ({name}) demanderait {closed} patients ; elle ignore ce que la simulation prend en compte : {why}.",
@@ -94,6 +95,7 @@ FR: Words = {
     "what_if": "Si l'incidence visée de l'ADNémie était de {low} ou de {high} au lieu de {target}, la puissance serait de {low_power} ou de "
     "{high_power}.",
     "none": RATE_FR["none"].replace("la précision voulue", "la puissance voulue"),
+    "sought": " (au moins {power} étaient demandés)",
     "formula": {
         "two proportions, score test": "deux proportions, test du score",
         "Schoenfeld, log-rank test": "Schoenfeld, test du log-rank",
@@ -199,12 +201,12 @@ def _goal(results: Mapping[str, Any], words: Words, say: Say, language: str) -> 
     primary = results["endpoints"][0]
     truth = {v["strategy"]: v["value"] for v in results["estimands"] if v["endpoint"] == primary and v["kind"] == "protocol"}
     control, experimental = (truth[arm] for arm in trial["arms"])
-    wanted = answer["criterion"]["probability"] if answer is not None else held
+    sought = words["sought"].format(power=say(f"{100 * answer['criterion']['probability']:g}%")) if answer is not None else ""
     text = words["goal"].format(
         n=n,
         n0=n0,
         n1=n - n0,
-        power=say(f"{100 * wanted:.3g}%"),
+        sought=sought,
         held=say(f"{100 * held:.1f}%"),
         replicates=say(f"{results['replicates']:,}"),
         control=say(f"{100 * control:.1f}%"),

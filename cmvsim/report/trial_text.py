@@ -184,8 +184,9 @@ def _expectation(results: Results, n: int) -> str:
         return ""
     arms = [value_of(results, n, "expected_events", strategy=arm) for arm in trial["arms"]]
     risks = [value_of(results, n, "mean_estimate", strategy=arm) for arm in trial["arms"]]
+    own = "with the drug's effect as assumed, " if results["detectable"] is not None else ""
     text = (
-        f"Expected at N = {n}: {events:.0f} events ({arms[0]:.0f} and {arms[1]:.0f}), incidences of {percent(risks[0])} and "
+        f"Expected at N = {n}: {own}{events:.0f} events ({arms[0]:.0f} and {arms[1]:.0f}), incidences of {percent(risks[0])} and "
         f"{percent(risks[1])}, {SCALES[trial['scale']]} {shown(mean, trial['scale'])}"
     )
     half, nnt = value_of(results, n, "half_width"), value_of(results, n, "nnt")

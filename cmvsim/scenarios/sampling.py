@@ -19,7 +19,7 @@ import numpy as np
 from scipy import special, stats
 
 from cmvsim.core.records import FloatArray
-from cmvsim.core.streams import Role, generator, stable_hash
+from cmvsim.core.streams import CHUNK_REPLICATES, Role, generator, stable_hash
 from cmvsim.scenarios.parameters import UncertainInput
 
 
@@ -44,7 +44,11 @@ class ParameterDraws:
         return {key: float(x) for item, x in zip(self.inputs, row, strict=True) for key in item.keys}
 
 
-def draw_parameters(inputs: Sequence[UncertainInput], draws: int, seed: int) -> ParameterDraws:
+BLOCK = CHUNK_REPLICATES
+"""Draws that share one set of streams, so that any block of a long series can be made alone."""
+
+
+def draw_parameters(inputs: Sequence[UncertainInput], draws: int, seed: int, first_block: int = 0) -> ParameterDraws:
     """Draw parameters.
 
     Parameters
@@ -55,6 +59,8 @@ def draw_parameters(inputs: Sequence[UncertainInput], draws: int, seed: int) -> 
         Rows; a shorter series is a prefix of a longer one.
     seed
         Of the run.
+    first_block
+        Begin with draw 64 x `first_block` of the series.
 
     Returns
     -------
@@ -76,7 +82,7 @@ def draw_parameters(inputs: Sequence[UncertainInput], draws: int, seed: int) -> 
             if key in column:
                 fill(column[key])
                 top = np.minimum(top, values[:, column[key]])
-        u = _uniform(item, draws, seed)
+        u = _uniform(item, draws, seed, first_block)
         if item.shares in dirichlet:
             values[:, place] = stats.gamma.ppf(u, item.distribution.parameters[0])
         else:
@@ -89,14 +95,22 @@ def draw_parameters(inputs: Sequence[UncertainInput], draws: int, seed: int) -> 
     return ParameterDraws(tuple(inputs), values)
 
 
-def _uniform(item: UncertainInput, draws: int, seed: int) -> FloatArray:
+def _uniform(item: UncertainInput, draws: int, seed: int, first_block: int) -> FloatArray:
     """Uniforms of an input: of its own normal score, and of its group's."""
-    z = generator(seed, Role.PARAMETERS, 0, "parameters.value", stable_hash(item.id)).standard_normal(draws)
+    z = _normals("parameters.value", item.id, draws, seed, first_block)
     if item.group and item.correlation > 0:
-        shared = generator(seed, Role.PARAMETERS, 0, "parameters.group", stable_hash(item.group)).standard_normal(draws)
+        shared = _normals("parameters.group", item.group, draws, seed, first_block)
         z = np.sqrt(item.correlation) * shared + np.sqrt(1 - item.correlation) * z
     u: FloatArray = special.ndtr(z)
     return u
+
+
+def _normals(stream: str, name: str, draws: int, seed: int, first_block: int) -> FloatArray:
+    blocks = range(first_block, first_block + max(1, -(-draws // BLOCK)))
+    index = stable_hash(name)
+    made = [generator(seed, Role.PARAMETERS, block, stream, index).standard_normal(BLOCK) for block in blocks]
+    whole: FloatArray = np.concatenate(made)[:draws]
+    return whole
 
 
 def _dirichlet_tables(inputs: Sequence[UncertainInput]) -> dict[str, list[int]]:

@@ -27,7 +27,7 @@ from cmvsim.report.protocol_text import protocol_paragraph
 from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.scenario import Scenario
-from cmvsim.verbs import power_staged, power_trial
+from cmvsim.verbs import power_assurance, power_staged, power_trial
 from cmvsim.verbs.failed import failed_replicates
 from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
 from cmvsim.verbs.power_results import results_tree
@@ -94,6 +94,10 @@ def power(options: PowerOptions, place: Place, ui: Ui) -> RunOutcome:
 def _asked(scenario: ResolvedScenario, options: PowerOptions) -> tuple[Request, Making]:
     """The request, and what makes its files: of designs with stages in a module of their own."""
     name = design_name(scenario, options)
+    if power_assurance.serves(scenario, name):
+        assured = power_assurance.ask(scenario, name, options)
+        request = power_assurance.request_of(scenario, assured)
+        return request, lambda calibration, work: power_assurance.compute(scenario, calibration, assured, request, work)
     if power_staged.serves(scenario, name):
         staged = power_staged.ask(scenario, name, options)
         request = power_staged.request_of(scenario, staged)

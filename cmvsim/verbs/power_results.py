@@ -88,9 +88,10 @@ def warnings(scenario: ResolvedScenario, result: PowerResult) -> list[str]:
     if question.mcse_target is not None and result.stopped != "mcse":
         wanted = f"the Monte Carlo standard error wanted ({question.mcse_target:g})"
         found.append(f"{wanted} was not reached in {result.replicates:,} replicates")
-    if result.answers and result.replicates < FEW_REPLICATES:
+    if (result.answers or result.detectable is not None) and result.replicates < FEW_REPLICATES:
+        more = "more patients than needed" if result.answers else "a larger effect than needed"
         found.append(
-            f"with {result.replicates:,} replicates the confirmation tends to ask for more patients than needed; "
+            f"with {result.replicates:,} replicates the confirmation tends to ask for {more}; "
             f"use {FEW_REPLICATES:,} or more for a number that goes into a protocol"
         )
     if result.failures:

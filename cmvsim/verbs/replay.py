@@ -16,7 +16,7 @@ from cmvsim.runs.folder import changed_files, read_run, request_of
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.verbs import accrual as accrual_verb
 from cmvsim.verbs import power as power_verb
-from cmvsim.verbs import power_staged
+from cmvsim.verbs import power_assurance, power_staged
 from cmvsim.verbs import sensitivity as sensitivity_verb
 from cmvsim.verbs import simulate as simulate_verb
 from cmvsim.verbs import trace as trace_verb
@@ -90,6 +90,8 @@ def stored_scenario(folder: Path, request: Request) -> ResolvedScenario:
 
 
 def _power(scenario: ResolvedScenario, request: Request, work: FolderWork) -> str:
+    if power_assurance.asked(request):
+        return power_assurance.again(scenario, request, work)
     if power_staged.is_staged(request):
         made, _ = power_staged.compute(scenario, calibrate(scenario), power_staged.question_of(request), request, work)
         return str(made["results.json"])

@@ -24,6 +24,7 @@ RUNS = {
     "simon": ("power", ONE_ARM, "--design", "simon", "--replicates", 64, "--set", "designs.simon={p0=0.6,p1=0.3}"),
     "looks": ("power", "letermovir-trial", "--design", "sequential", "-n", "60,80", "--replicates", 64),
 }
+NO_SITES = ("--set", "accrual.sites.adult.count=0", "--set", "accrual.sites.paediatric.count=0")
 KINDS = {"test": "single_arm_test", "searched": "single_arm_test", "simon": "simon_two_stage", "looks": "group_sequential"}
 
 
@@ -87,10 +88,14 @@ def test_the_same_request_is_found_again_and_replayed(place: Path) -> None:
         (("power", ONE_ARM, "--design", "simon", "-n", 30), "boundaries of Simon's design"),
         (("power", ONE_ARM, "--half-width", 0.05), "no precision is looked for"),
         (("power", ONE_ARM, "--mcse", 0.01), "--replicates"),
+        (("power", ONE_ARM, "--power", 0.9, "-n", 30), "one of the two"),
+        (("power", ONE_ARM, "--power", 1.9), "is no power"),
+        (("power", ONE_ARM, "--design", "simon", "--power", 0.9), "names its own power"),
+        (("power", "letermovir-trial", "--design", "sequential", "--detectable"), "smallest effect"),
         (("power", ONE_ARM, "--endpoint", "hrql"), "no cumulative incidence"),
         (("power", ONE_ARM, "--design", "simons"), "did you mean 'simon'"),
         (("power", "letermovir-trial", "--design", "sequential", "-n", "10:100:5"), "at most 8"),
-        (("power", "letermovir-trial", "--design", "sequential", "--set", "population.retrospective_share=0.5"), "recruited"),
+        (("power", "letermovir-trial", "--design", "sequential", *NO_SITES), "no site recruits"),
         (("power", "letermovir-trial", "--set", "designs.sequential.looks={information=[0.5,0.8]}"), "information 1"),
         (("power", "letermovir-trial", "--set", "designs.sequential.comparison='newcombe'"), "no standard error"),
         (("formula", "schoenfeld", "hr=0.6", "--simulate", 10), "events alone"),

@@ -103,7 +103,7 @@ def store_bytes(folder: Path) -> dict[str, bytes]:
 
 
 if __name__ == "__main__":
-    # The victim of the SIGKILL test: folder, replicates, jobs. It is imported, not __main__, in the workers.
+    # The victim of tests that kill and interrupt: folder, replicates, jobs, backend. Workers import it: not their __main__.
     import montecarlo_toys
 
     victim = montecarlo_toys.Means(delay=0.05)
@@ -112,4 +112,5 @@ if __name__ == "__main__":
         replicates=int(sys.argv[2]),
         store=open_store(Path(sys.argv[1]), victim),
         jobs=int(sys.argv[3]),
+        backend=sys.argv[4] if len(sys.argv) > 4 else "loky",
     )

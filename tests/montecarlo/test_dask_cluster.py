@@ -18,6 +18,7 @@ import pytest
 
 pytest.importorskip("distributed", reason="dask.distributed is not installed")
 
+import montecarlo_toys as toys
 from dask_processes import TOP, DaskProcesses
 from montecarlo_toys import Deadly, Means, store_bytes
 
@@ -113,6 +114,27 @@ def test_an_interrupt_keeps_finished_chunks_and_the_cluster(
 def test_processes_of_this_machine_are_started_where_no_scheduler_is_named(alone: dict[str, bytes], tmp_path: Path) -> None:
     complete(tmp_path, Means(limit=0.3), backend="dask", jobs=2)
     assert store_bytes(tmp_path) == alone
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no process groups of this kind")
+def test_ctrl_c_is_answered_by_the_parent_alone(tmp_path: Path) -> None:
+    """The terminal sends it to all processes of the command; the workers have nothing to say."""
+    victim = subprocess.Popen(
+        [sys.executable, toys.__file__, str(tmp_path), str(200 * CHUNK_REPLICATES), "2", "dask"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(TOP)},
+    )
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("chunk-*.npy"))) < 3 and victim.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(victim.pid, signal.SIGINT)
+    _, told = victim.communicate(timeout=120)
+    assert told.count("Traceback") == 1
+    assert told.rstrip().endswith("KeyboardInterrupt")
+    assert "Worker" not in told
+    assert len(open_store(tmp_path, Means()).done()) >= 3
 
 
 @pytest.fixture

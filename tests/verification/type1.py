@@ -19,11 +19,12 @@ from cmvsim.montecarlo.mcse import wilson_se
 from cmvsim.planning.claims import CONFOUNDED, LEVEL, NOT_ABOVE, NULL, Claim, claim_of
 from cmvsim.planning.experiment import CohortExperiment
 from cmvsim.planning.performance import Replicated, link_of, null_of
+from cmvsim.planning.trial import TrialExperiment
 from cmvsim.simulation.cohort import simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.recording import record
 from tests.verification import adjusted
-from tests.verification.common import SEED, SIZES, CheckRow, Size, baseline_of, scenario, within
+from tests.verification.common import PRIMARY, SEED, SIZES, CheckRow, Size, baseline_of, scenario, within
 
 ALPHA = 0.05
 FIRST_SEED = SEED + 1
@@ -33,6 +34,13 @@ COMPARING = {
     CONFOUNDED: ("cmv_infections",),
 }
 """Endpoints with tests. `cmv_lymphoma` repeats the comparisons of `cmv_leukaemia`; what CMV costs is a true effect here too."""
+TWO_ARMS = "null, two arms"
+"""Patients of `null` randomised to placebo or letermovir, which has no effect there."""
+ARMS = (
+    "strategies.letermovir={label='Letermovir', prophylaxis='letermovir', who='all', start={day=0}, duration=98, dose=480}",
+    "designs.trial={kind='two_arm', arms=['preemptive','letermovir'], stratify=['stratum'], block_sizes=[4]}",
+)
+RANDOMISED = Claim(LEVEL, "any comparison of randomised arms: they differ by chance alone")
 BEYOND = 3.0
 """MCSE from the level, beyond which a test is explained."""
 
@@ -45,7 +53,28 @@ class Excess:
     why: str
 
 
-EXPLAINED: dict[tuple[str, str], Excess] = {}
+EXPLAINED: dict[tuple[str, str], Excess] = {
+    ("cmv_infections", "mean_count"): Excess(
+        0.073,
+        "a Wald interval of the difference of two mean counts; about one patient in twelve is exposed by day 14, and where one "
+        "or two of them have an infection both the mean and its standard error are small: of the rejections at N = 250 three "
+        "quarters find fewer infections after CMV. Smaller studies hide it: without an infection among the exposed there is no "
+        "estimate",
+    ),
+    ("risk_factors", "cox"): Excess(
+        0.056,
+        "eight coefficients of 65 events at N = 250: large-sample errors of so large a model are a little small. Among studies "
+        "with an estimate the excess goes down with N, and with one covariate at a time the level is kept",
+    ),
+    ("cmv_reactivation", "risk_difference"): Excess(
+        0.055,
+        "a Wald interval whose standard error is that of the incidences observed, too small when they lie apart by chance",
+    ),
+    ("cmv_reactivation", "mantel_haenszel"): Excess(
+        0.060,
+        "a Wald interval, too: the variance of each stratum is that observed, and the small strata hold a handful of patients",
+    ),
+}
 """(endpoint, estimator) -> what its intervals lack in small studies."""
 
 
@@ -91,8 +120,11 @@ def amount(size: Size) -> int:
 
 
 @lru_cache(maxsize=4)
-def experiment(name: str, cohort: int) -> CohortExperiment:
-    """All batched estimators of the endpoints with tests; one in each worker."""
+def experiment(name: str, cohort: int) -> CohortExperiment | TrialExperiment:
+    """All batched estimators of the endpoints with tests, or all comparisons of two arms; one in each worker."""
+    if name == TWO_ARMS:
+        baseline = baseline_of(NULL, (), cohort)
+        return TrialExperiment(scenario(NULL, ARMS), baseline, SIZES, (PRIMARY,), "trial", True, FIRST_SEED)
     return CohortExperiment(scenario(name), baseline_of(name, (), cohort), SIZES, COMPARING[name], True, FIRST_SEED)
 
 
@@ -108,7 +140,7 @@ def counted(name: str, cohort: int, index: int) -> FloatArray:
     return np.array(found)
 
 
-def _count(values: FloatArray, made: CohortExperiment, key: object, null: float) -> list[float]:
+def _count(values: FloatArray, made: CohortExperiment | TrialExperiment, key: object, null: float) -> list[float]:
     choice = made.choice_of[key]  # type: ignore[index]
     column = {name: values[:, FIELDS.index(name)] for name in ("estimate", "se", "ci_low", "ci_high", "status")}
     of = Replicated(**column, link=link_of(choice), scale=choice.scale)
@@ -143,7 +175,7 @@ def rejected(name: str, size: Size) -> tuple[Rejected, ...]:
     keys = [key for key in made.rows if null_of(made.choice_of[key]) is not None]
     found = []
     for key, by_size in zip(keys, in_all(counted, name, size), strict=True):
-        claim = claim_of(key.endpoint, key.estimator)
+        claim = RANDOMISED if name == TWO_ARMS else claim_of(key.endpoint, key.estimator)
         found += _rejected((name, key.endpoint, key.estimator, key.term), by_size, claim, size)
     return tuple(found)
 
@@ -170,7 +202,8 @@ def _rejected(names: tuple[str, str, str, str], by_size: FloatArray, claim: Clai
 
 def type_one(size: Size) -> Iterator[CheckRow]:
     """(w) No test that claims its level on `null` rejects more often, beyond Monte Carlo error and what is explained."""
-    claimed = [row for row in rejected(NULL, size) if row.claim.claims in (LEVEL, NOT_ABOVE)]
+    tests = [*rejected(NULL, size), *rejected(TWO_ARMS, size)]
+    claimed = [row for row in tests if row.claim.claims in (LEVEL, NOT_ABOVE)]
     for pair in dict.fromkeys((row.endpoint, row.estimator) for row in claimed):
         mine = [row for row in claimed if (row.endpoint, row.estimator) == pair]
         known = EXPLAINED.get(pair)

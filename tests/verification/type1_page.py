@@ -7,7 +7,17 @@ from collections.abc import Iterator, Sequence
 from cmvsim.core.streams import CHUNK_REPLICATES
 from cmvsim.planning.claims import CONFOUNDED, NULL
 from tests.verification.common import SIZES, Size
-from tests.verification.type1 import ALPHA, BEYOND, EXPLAINED, Rejected, amount, rejected, rejected_adjusted
+from tests.verification.type1 import (
+    ALPHA,
+    BEYOND,
+    EXPLAINED,
+    RANDOMISED,
+    TWO_ARMS,
+    Rejected,
+    amount,
+    rejected,
+    rejected_adjusted,
+)
 
 Key = tuple[str, str, str]
 
@@ -24,7 +34,8 @@ def page(size: Size) -> str:
         f"{error:.4f}. A test is its interval (an interval that leaves no effect out rejects) or its p-value.",
         "",
         "A study without an estimate (no event, separation, nobody exposed) does not reject and stays in the denominator; the",
-        "share that rejects among studies with an estimate stands beside it.",
+        "share that rejects among studies with an estimate stands beside it. In small studies that share is no type I error:",
+        "to have an estimate, somebody exposed must have had the outcome, which is half an effect already.",
         "",
         *_claimed(size),
         *_explained(),
@@ -84,6 +95,13 @@ def _claimed(size: Size) -> Iterator[str]:
     yield from _table(rows, verdict=True)
     yield from (
         "",
+        "Two randomised arms, placebo and letermovir, which has no effect there, compared by CMV reactivation (all patients of",
+        f"both arms together are N; {RANDOMISED.why}):",
+        "",
+    )
+    yield from _table(rejected(TWO_ARMS, size), verdict=True)
+    yield from (
+        "",
         "Below the level: with few events a Wald interval of a log ratio is wide, as its standard error is largest where the",
         "estimate is extreme, and many studies have no estimate at all (column beside): nobody exposed had the outcome, or",
         "everybody. Such a test errs on the safe side; what it lacks is power. It comes to its level as events grow.",
@@ -139,7 +157,7 @@ def _confounded(size: Size) -> Iterator[str]:
         yield from _table([row for row in adjusted if row.scenario == name], verdict=False)
         yield ""
     yield from (
-        "What adjustment leaves is due to the immunosuppression score, which acts on both and which nobody measures: no model",
-        "of the tables removes it.",
+        "Most of what adjustment leaves is due to the immunosuppression score, which acts on both and which nobody measures: no",
+        "model of the tables removes it.",
         "",
     )
