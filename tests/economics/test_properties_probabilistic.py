@@ -56,7 +56,8 @@ def test_every_uncertain_value_is_drawn(scenario: ResolvedScenario, psa: PsaDraw
 
 
 def test_a_draw_is_the_same_in_another_process_and_in_a_longer_series(experiment: PsaExperiment, psa: PsaDraws) -> None:
-    sent = pickle.loads(pickle.dumps(experiment))
+    cloudpickle = pytest.importorskip("cloudpickle")  # as workers get it
+    sent = pickle.loads(cloudpickle.dumps(experiment))
     draw = int(psa.draws[5])
     outcomes, _ = sent.draw(sent.parameters(300), draw)
     np.testing.assert_array_equal(outcomes.total.mean(axis=1), psa.cost[5])
