@@ -19,6 +19,7 @@ from cmvsim.economics.comparison import audits, increment_rows, increments_of, s
 from cmvsim.economics.evaluate import Outcomes
 from cmvsim.economics.frontier import frontier
 from cmvsim.economics.illness import cost_of_illness
+from cmvsim.economics.one_way import PATIENTS, one_way_rows
 from cmvsim.economics.settings import EvaluationSettings, economics_of
 from cmvsim.economics.targeting import oracle_rows, rule_rows
 from cmvsim.economics.variants import IncidenceRow, crossing, incidence_rows, variant_rows
@@ -88,11 +89,26 @@ def deterministic(
     if not asked.quick:
         few = min(asked.patients, FEW)
         tree |= beside(scenario, calibration, redraw, asked, few, progress)
+        tree["one_way"] = one_way(scenario, redraw, asked, tree["increments"], progress)
         with progress("cost of illness by the study, beside the truth") as tick:
             rows = cost_of_illness(model, settings, spec.analysis, patients=few, study=spec.study.patients, seed=asked.seed)
             tick(1, 1)
         tree["cost_of_illness"] = [asdict(row) for row in rows]
     return tree, outcomes
+
+
+def one_way(
+    scenario: ResolvedScenario, redraw: Redraw, asked: Asked, increments: list[dict[str, Any]], progress: Progress
+) -> list[dict[str, Any]]:
+    """Each uncertain input alone, for the strategy that comes nearest to being worth it."""
+    giving = [row for row in increments if row["drug_days"] > 0]
+    if not giving:
+        return []
+    best = max(giving, key=lambda row: row["break_even_price"][asked.middle]["value"])["strategy"]
+    pair, threshold = (asked.strategies[0], best), asked.thresholds[asked.middle]
+    with progress("each input alone") as tick:
+        patients = min(asked.patients, PATIENTS)
+        return [asdict(row) for row in one_way_rows(scenario, redraw, pair, threshold, patients, asked.seed, tick)]
 
 
 def settings_tree(scenario: ResolvedScenario, settings: EvaluationSettings) -> dict[str, Any]:

@@ -10,14 +10,16 @@ from matplotlib.figure import Figure
 
 from cmvsim.economics.net_benefit import decision_curves
 from cmvsim.economics.probabilistic import PsaDraws
+from cmvsim.economics.psa import TornadoBar
 from cmvsim.economics.psa_tables import varied
-from cmvsim.report.economics_figures import Units, acceptability, losses, perfect_information, plane
+from cmvsim.report.economics_figures import Units, acceptability, losses, perfect_information, plane, tornado_figure
 from cmvsim.report.economics_run_tables import COMPONENTS
 from cmvsim.report.style import BLUE, GREEN, GREY, ORANGE, png
 
 PALETTE = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
 PAID = "#BDBDBD"
 """Of the drug itself: the longest bar, and the least interesting."""
+BARS = 14
 Z95 = 1.959963984540054
 
 
@@ -26,9 +28,23 @@ def figures(results: Mapping[str, Any]) -> dict[str, str | bytes]:
     found: dict[str, str | bytes] = {"figures/cost_stack.png": png(cost_stack(results))}
     if any(row["drug_days"] > 0 for row in results["increments"]):
         found["figures/break_even_price.png"] = png(break_even_by_threshold(results))
+    bars = [_bar(row) for row in results.get("one_way", ()) if _drawable(row)][:BARS]
+    if bars:
+        found["figures/one_way.png"] = png(tornado_figure(bars, Units(results["settings"]["currency"], "QALY")))
     if len(results.get("incidences", ())) > 1:
         found["figures/incidence.png"] = png(by_incidence(results))
     return found
+
+
+def _drawable(row: Mapping[str, Any]) -> bool:
+    ends = (row["net_benefit_low"], row["net_benefit_high"])
+    return all(value is not None and value == value for value in ends)
+
+
+def _bar(row: Mapping[str, Any]) -> TornadoBar:
+    ends = (row["net_benefit_low"], row["net_benefit_high"])
+    at = (row["low"], row["high"])
+    return TornadoBar(row["threshold"], row["strategy"], "comparator", row["input"], at, ends, row["base"])
 
 
 def psa_figures(psa: PsaDraws, thresholds: Sequence[float], currency: str) -> dict[str, str | bytes]:

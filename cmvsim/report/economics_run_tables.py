@@ -9,6 +9,7 @@ from cmvsim.report.economics_answer import euros, ratio, signed
 
 Z95 = 1.959963984540054
 UNDISPUTED = 1e-9
+MOST_INPUTS = 12
 COMPONENTS = {
     "initial_stay_planned": "initial stay, planned",
     "initial_stay_prolonged": "initial stay, prolonged",
@@ -196,6 +197,31 @@ def grid(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             entry |= {f"at {euros(part['thresholds'][k])}": signed(row[k]) for k in shown_thresholds(results)}
             table.append(entry)
     return table
+
+
+def one_way(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The inputs that matter most, each alone."""
+    return [
+        {
+            "input": row["input"],
+            "kind": row["kind"],
+            "from, to": f"{row['low']:.3g}, {row['high']:.3g}",
+            "net benefit at these": f"{signed(row['net_benefit_low'])}, {signed(row['net_benefit_high'])}",
+        }
+        for row in results.get("one_way", ())[:MOST_INPUTS]
+    ]
+
+
+def one_way_note(results: Mapping[str, Any]) -> str:
+    """Whose net benefit it is."""
+    rows = results.get("one_way", ())
+    if not rows:
+        return ""
+    first = rows[0]
+    return (
+        f"{first['strategy']}, EUR per patient at {euros(first['threshold'])} EUR per QALY and today's price; as they stand "
+        f"{signed(first['base'])}. Each at its 2.5% and 97.5% quantiles, the others as they stand, the same patients."
+    )
 
 
 def budget(results: Mapping[str, Any]) -> list[dict[str, Any]]:

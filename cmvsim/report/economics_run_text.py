@@ -19,6 +19,8 @@ from cmvsim.report.economics_run_tables import (
     incidence_note,
     incidences,
     interval,
+    one_way,
+    one_way_note,
     pairing,
     prices,
     rules,
@@ -163,6 +165,7 @@ def _tables(results: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[str, An
     yield "By stratum", by_stratum(results), ""
     yield "Structural choices, one at a time", structural(results), "On fewer patients than the base case."
     yield "Net benefit by price and threshold, EUR per patient", grid(results), ""
+    yield "Each input alone", one_way(results), one_way_note(results)
     yield "Budget impact, EUR million, undiscounted", budget(results), ""
     yield (
         "Cost of illness: what the study would estimate, beside the truth, EUR",

@@ -11,6 +11,8 @@ from cli_runner import Done, cmvsim_here
 from published import unmet_by_run
 
 from cmvsim.calibration import calibrate
+from cmvsim.economics import one_way
+from cmvsim.economics.probabilistic import drawn_inputs
 from cmvsim.verbs import economics
 
 GIVEN = ("--set", "letermovir.effect=given", "--set", "letermovir.given={ onset_ratio = 0.7, set_point_shift = -0.5 }")
@@ -26,6 +28,7 @@ def invoke(*arguments: object) -> Done:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("economics") / "run"
     with pytest.MonkeyPatch.context() as fewer:
+        fewer.setattr(one_way, "drawn_inputs", lambda scenario: drawn_inputs(scenario)[::12])
         fewer.setattr(economics, "reachable", lambda scenario: calibrate(scenario, patients=4096))
         done = invoke(*ASKED, "-o", place)
     assert done.returncode == 0, done.stderr
@@ -47,7 +50,15 @@ def test_the_run_meets_its_published_schema(folder: Path) -> None:
 def test_assumptions_stand_before_the_answer(folder: Path) -> None:
     text = (folder / "summary.md").read_text(encoding="utf-8")
     assert 0 < text.index("What this rests on") < text.index("## The answer") < text.index("## Decision table")
-    for title in ("CHEERS 2022", "Structural choices", "Pairing audit", "Budget impact", "Cost of illness", "By stratum"):
+    for title in (
+        "CHEERS 2022",
+        "Structural choices",
+        "Each input alone",
+        "Pairing audit",
+        "Budget impact",
+        "Cost of illness",
+        "By stratum",
+    ):
         assert f"## {title}" in text, title
 
 
@@ -61,6 +72,10 @@ def test_results_add_up(folder: Path) -> None:
     assert whole == results["patients"] == 2000
     mean = sum(part["patients"] * part["increments"][0]["cost"]["value"] for part in results["strata"]) / whole
     assert mean == pytest.approx(results["increments"][0]["cost"]["value"], rel=1e-9)
+    prices = [row for row in results["one_way"] if row["kind"] == "price"]
+    assert prices
+    assert all(row["low"] < row["high"] for row in results["one_way"])
+    assert any(row["net_benefit_low"] != row["net_benefit_high"] for row in results["one_way"])
     row = results["increments"][0]
     assert row["cost"]["value"] == pytest.approx(row["drug_cost"] - row["averted"]["value"], rel=1e-9)
     assert results["psa"]["draws"] + results["psa"]["failed"] == 24
