@@ -157,7 +157,7 @@ def _confounded(size: Size) -> Iterator[str]:
         yield from _table([row for row in adjusted if row.scenario == name], verdict=False)
         yield ""
     yield from (
-        "Most of what adjustment leaves is due to the immunosuppression score, which acts on both and which nobody measures: no",
-        "model of the tables removes it.",
+        "Most of what adjustment leaves is due to the immunosuppression score, which acts on both and which nobody measures:",
+        "no model of the tables removes it.",
         "",
     )
