@@ -121,7 +121,7 @@ def sequential_answer(
     z, events = by_look(found, f"z.{trial.analyses[0]}"), by_look(found, "events")
     final = z[:, -1][np.isfinite(z[:, -1])]
     drift = float(final.mean()) if final.size else 0.0
-    shares = events.mean(axis=0) / trial.planned
+    shares = np.nanmean(events, axis=0) / trial.planned if np.isfinite(events).any() else np.zeros(events.shape[1])
     # the looks as they came on average, so that the integration is of the same information
     typical = replace(rules, fractions=tuple(float(t) for t in _rising(shares)))
     theory = crossing(typical.design, drift / math.sqrt(typical.fractions[-1]))

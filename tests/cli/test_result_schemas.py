@@ -1,6 +1,6 @@
 """What each verb writes meets its published JSON Schema, and what does not is noticed.
 
-`power`: test_power_end_to_end, of an assurance test_power_assurance; `validate`: test_validate; `sensitivity`: test_sensitivity.
+`power`: test_power_end_to_end, test_power_assurance; `validate`: test_validate; `sensitivity`: test_sensitivity.
 """
 
 from __future__ import annotations
