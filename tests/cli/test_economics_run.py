@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cli_runner import Done, cmvsim_here
+from published import unmet_by_run
 
 from cmvsim.calibration import calibrate
 from cmvsim.verbs import economics
@@ -37,6 +38,10 @@ def test_files_of_the_run(folder: Path) -> None:
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"results.json", "summary.md", "tables.csv", "PSA.csv", "run.json", "scenario.resolved.json"} <= names
     assert {"figures/cost_stack.png", "figures/break_even_price.png", "figures/incidence.png", "figures/plane.png"} <= names
+
+
+def test_the_run_meets_its_published_schema(folder: Path) -> None:
+    assert unmet_by_run(folder, "economics") == []
 
 
 def test_assumptions_stand_before_the_answer(folder: Path) -> None:

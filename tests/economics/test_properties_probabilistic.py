@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cmvsim.calibration import calibrate
+from cmvsim.calibration.quality_of_life import convert
 from cmvsim.calibration.redraw import Redraw
 from cmvsim.core.ledger import Item
 from cmvsim.core.streams import CHUNK_REPLICATES
@@ -153,3 +154,11 @@ def test_information_is_worth_nothing_where_the_choice_is_plain(experiment: PsaE
     assert {row["group"] for row in tree["groups"]} >= {"prices", "letermovir"}
     assert [row["patients"] for row in tree["evsi"]] == [50, 100]
     assert tree["enbs"][1]["cost"] - tree["enbs"][0]["cost"] == pytest.approx(50 * float(spec.information.per_patient))
+
+
+def test_the_quick_conversion_is_the_ordinary_one(scenario: ResolvedScenario) -> None:
+    spec = scenario.spec.quality_of_life
+    ordinary, quick = convert(spec), convert(spec, quick=True)
+    assert quick.spread == pytest.approx(ordinary.spread, rel=1e-9)
+    np.testing.assert_allclose(quick.mean, ordinary.mean, atol=1e-8)
+    np.testing.assert_allclose(quick.shift, ordinary.shift, atol=1e-8)
