@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 
-from benchmarks import comparisons, endpoints, engine, estimators, longitudinal, model, published, regressions
+from benchmarks import comparisons, economics, endpoints, engine, estimators, longitudinal, model, published, regressions
 
 
 def main() -> None:
@@ -22,6 +22,8 @@ def main() -> None:
     print(model.table())
     print("\nThe whole study, by part: a chunk of 64 trials.\n")
     print(endpoints.table())
+    print("\nThe economic evaluation, one core, beside the SimPy engine on the same model.\n")
+    print(economics.table())
     print("\nR and lifelines, as published in the notes of the estimators (not timed in this run).\n")
     print(published.table(rows))
 

@@ -101,8 +101,8 @@ def validate(
     "measures",
     multiple=True,
     metavar="ID",
-    help="half_width, mean_estimate, p_half_width_le, expected_events, expected_evaluable or p_not_estimable; repeatable, the "
-    "first one orders the inputs [default: the first three].",
+    help="power, half_width, mean_estimate, p_half_width_le, expected_events, expected_evaluable or p_not_estimable; "
+    "repeatable, the first one orders the inputs [default: those of the design].",
 )
 @click.option("--replicates", type=int, default=640, show_default=True, help="Simulated studies of each setting.")
 @seed_option

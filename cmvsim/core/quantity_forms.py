@@ -211,7 +211,7 @@ _MEDIAN: dict[str, Any] = {
 }
 _LAWS: dict[str, Any] = {**dict.fromkeys(_KINDS, _PAIR), "lognormal": {"anyOf": [_PAIR, _MEDIAN]}}
 _TIE: dict[str, Any] = {
-    "group": {"type": "string", "minLength": 1},
+    "group": {"type": "string", "pattern": "."},
     "correlation": {"type": "number", "minimum": 0, "maximum": 1},
 }
 _ALONE: dict[str, Any] = {

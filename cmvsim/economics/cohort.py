@@ -17,9 +17,9 @@ PATIENTS_IN_CHUNK = 256
 """Of each of a chunk's 64 replicates: enough for arrays to pay, few enough for the cache of a processor."""
 
 
-def model_of(scenario: Scenario, baseline: Baseline) -> Model:
-    """The solved model, with quality of life on the latent scale."""
-    return Model.of(scenario, baseline, convert(scenario.quality_of_life))
+def model_of(scenario: Scenario, baseline: Baseline, *, drawn: bool = False) -> Model:
+    """The solved model, with quality of life on the latent scale; `drawn`: of a draw of parameters, converted quickly."""
+    return Model.of(scenario, baseline, convert(scenario.quality_of_life, quick=drawn))
 
 
 def evaluate_cohort(

@@ -31,8 +31,8 @@ class Wald:
         from scipy.special import erfc
 
         z = normal_quantile(level)
-        se = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):  # of a fit that its status says is none
+            se = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
             p_value = np.asarray(erfc(np.abs(coef / se) / np.sqrt(2.0)), dtype=np.float64)
         return cls(se, coef - z * se, coef + z * se, p_value)
 

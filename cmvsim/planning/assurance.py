@@ -20,19 +20,15 @@ from cmvsim.calibration.redraw import Redraw
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, FloatArray, Request
 from cmvsim.core.streams import CHUNK_REPLICATES, Role
-from cmvsim.designs import PrecisionTarget, TwoArm
-from cmvsim.designs.single_arm_test import SingleArmTest
+from cmvsim.designs import PrecisionTarget
 from cmvsim.montecarlo import mcse
 from cmvsim.montecarlo.experiment import Failure, Replicates, RowKey
 from cmvsim.montecarlo.run import MonteCarloResult, run
-from cmvsim.planning.criteria import estimates_of
-from cmvsim.planning.experiment import CohortExperiment
 from cmvsim.planning.nested import ROLE_CHUNKS, NestedStudies
+from cmvsim.planning.one_analysis import Studies, studies_of, succeeded
 from cmvsim.planning.question import Work
 from cmvsim.planning.search import Crossing, find_crossing
-from cmvsim.planning.single_arm import SingleArmExperiment
 from cmvsim.planning.sizes import LARGEST, grid_around
-from cmvsim.planning.trial import TrialExperiment
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.scenarios.parameters import UncertainInput, uncertain_inputs
 from cmvsim.scenarios.sampling import draw_parameters
@@ -40,8 +36,6 @@ from cmvsim.scenarios.vary import vary
 
 REACHED = "targets reached"
 WIDENINGS = 4
-KINDS = ("single_arm_precision", "single_arm_test", "two_arm")
-"""Designs whose assurance is simulated: those with one analysis."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,7 @@ class AssuranceExperiment:
         Studies that share a draw.
     """
 
-    studies: CohortExperiment | TrialExperiment
+    studies: Studies
     redraw: Redraw
     inputs: tuple[UncertainInput, ...]
     studies_per_draw: int
@@ -216,19 +210,6 @@ class AssuranceResult:
     chunks: int
 
 
-def studies_of(
-    scenario: ResolvedScenario, calibration: Calibration, question: AssuranceQuestion, sizes: tuple[int, ...]
-) -> CohortExperiment | TrialExperiment:
-    """The studies of the design that assurance is of (of :data:`KINDS`), at the scenario's own numbers."""
-    design = scenario.spec.designs[question.of]
-    common = (scenario, calibration.baseline, sizes, (question.endpoint,))
-    if isinstance(design, TwoArm):
-        return TrialExperiment(*common, question.of, sensitivity=False, seed=question.seed)
-    if isinstance(design, SingleArmTest):
-        return SingleArmExperiment(*common, sensitivity=False, seed=question.seed, design=question.of)
-    return CohortExperiment(*common, sensitivity=False, seed=question.seed)
-
-
 class Assurer:
     """Runs the stages of one question.
 
@@ -260,12 +241,12 @@ class Assurer:
         if asked.sizes is None:
             drawn, crossing = self._search(drawn)
         sizes = drawn.experiment.sizes
-        plain = self._run("power", studies_of(self.scenario, self.calibration, asked, sizes))
+        plain = self._run("power", self._studies(sizes))
         rows = [self._row(drawn, plain, n) for n in sizes]
         if crossing is not None:
             again = replace(self._drawn((crossing.n,)).studies, role=Role.CONFIRMATION)
             fresh = self._run("confirmation", replace(self._drawn((crossing.n,)), studies=again))
-            known = self._run("confirmation-power", studies_of(self.scenario, self.calibration, asked, (crossing.n,)))
+            known = self._run("confirmation-power", self._studies((crossing.n,)))
             confirmed = self._row(fresh, known, crossing.n)
         reached = drawn.extra_column(sizes[-1], REACHED)
         return AssuranceResult(
@@ -280,11 +261,15 @@ class Assurer:
             self.chunks,
         )
 
-    def _drawn(self, sizes: tuple[int, ...]) -> AssuranceExperiment:
-        studies = studies_of(self.scenario, self.calibration, self.question, sizes)
-        return AssuranceExperiment(studies, self.redraw, self.inputs, self.question.studies_per_draw)
+    def _studies(self, sizes: tuple[int, ...]) -> Studies:
+        """At the scenario's own numbers."""
+        asked = self.question
+        return studies_of(self.scenario, self.calibration.baseline, asked.of, asked.endpoint, sizes, asked.seed)
 
-    def _run(self, stage: str, experiment: AssuranceExperiment | CohortExperiment | TrialExperiment) -> MonteCarloResult:
+    def _drawn(self, sizes: tuple[int, ...]) -> AssuranceExperiment:
+        return AssuranceExperiment(self._studies(sizes), self.redraw, self.inputs, self.question.studies_per_draw)
+
+    def _run(self, stage: str, experiment: AssuranceExperiment | Studies) -> MonteCarloResult:
         sizes = experiment.sizes
         label = f"{stage}: n = {sizes[0]}" + (f" to {sizes[-1]}" if len(sizes) > 1 else "")
         with self.work.progress(label) as tick:
@@ -300,18 +285,9 @@ class Assurer:
         return result
 
     def _met(self, result: MonteCarloResult, size: int) -> BoolArray:
-        """Which studies succeed; one without an estimate does not."""
-        key = result.experiment.rows[0]
-        found = estimates_of(result, size, key)
-        usable = mcse.usable(result.column(size, key, "status"))
-        if self.question.target is not None:
-            with np.errstate(invalid="ignore"):
-                return usable & ((found.ci_high - found.ci_low) / 2 <= self.question.target.half_width)
-        design = self.scenario.spec.designs[self.question.of]
-        assert isinstance(design, TwoArm | SingleArmTest)
-        met = design.decide(found).met
-        assert met is not None
-        return usable & met
+        """Which studies succeed."""
+        half_width = self.question.target.half_width if self.question.target is not None else None
+        return succeeded(result, size, self.scenario.spec.designs[self.question.of], half_width)
 
     def _shares(self, result: MonteCarloResult, size: int) -> FloatArray:
         """Share of successes by draw; of the last draw maybe of fewer studies."""

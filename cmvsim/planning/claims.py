@@ -33,8 +33,8 @@ class Claim:
 
 _EVER = "naive: compares who ever had CMV with who never had it, and whoever lives longer has more time for both"
 _DEATH = "death competes and differs by disease and age, so incidences differ without any effect on CMV"
-_TIMED = "endpoints.md: cause-specific Cox, CMV time-dependent; nobody is classed by the future"
-_LANDMARK = "endpoints.md: landmark; groups are made by what was known then"
+_TIMED = "docs/analysis.md: cause-specific Cox, status as it changes; nobody is classed by the future"
+_LANDMARK = "docs/analysis.md: landmark; groups are made by what was known then"
 _RELAPSE = (
     "relapse ends monitoring and lowers quality of life: who has no CMV found includes who relapsed and is looked at no longer"
 )
@@ -58,8 +58,8 @@ CLAIMS: dict[tuple[str, str], Claim] = {
     ("cmv_expansion", "mann_whitney_cmax"): Claim(None, _EVER),
     ("cmv_expansion", "mann_whitney_auc"): Claim(None, _EVER),
     ("cmv_expansion", "mann_whitney_test"): Claim(None, _EVER),
-    ("risk_factors", "cox"): Claim(LEVEL, "endpoints.md: cause-specific Cox, covariates after infusion as start-stop"),
-    ("risk_factors", "cox_unadjusted"): Claim(LEVEL, "endpoints.md: the same, one covariate at a time"),
+    ("risk_factors", "cox"): Claim(LEVEL, "docs/analysis.md: cause-specific Cox, covariates after infusion as start-stop"),
+    ("risk_factors", "cox_unadjusted"): Claim(LEVEL, "docs/analysis.md: the same, one covariate at a time"),
     ("risk_factors", "fine_gray"): Claim(None, _DEATH),
     ("risk_factors", "logistic"): Claim(None, _DEATH),
     ("risk_factors", "logistic_firth"): Claim(None, _DEATH),

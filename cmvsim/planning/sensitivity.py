@@ -23,7 +23,7 @@ from cmvsim.montecarlo import mcse
 from cmvsim.montecarlo.experiment import FIELDS
 from cmvsim.montecarlo.mcse import Summary
 from cmvsim.montecarlo.run import MonteCarloResult, run
-from cmvsim.planning.experiment import CohortExperiment
+from cmvsim.planning.one_analysis import Studies, studies_of, succeeded
 from cmvsim.planning.question import Work
 from cmvsim.planning.variations import Setting, Variation, varied
 from cmvsim.scenarios import ResolvedScenario
@@ -32,6 +32,7 @@ Shape = Literal["tornado", "curve", "grid", "one_at_a_time"]
 COHORT = 16_384
 """Patients on which varied targets are solved again: more than for draws, as a target's value is what is asked about."""
 PER_STUDY: dict[Measure, str] = {
+    Measure.POWER: "power",
     Measure.HALF_WIDTH: "mean half-width of the confidence interval",
     Measure.MEAN_ESTIMATE: "mean estimate",
     Measure.P_HALF_WIDTH_LE: "share of studies that meet the half-width wanted",
@@ -98,13 +99,20 @@ class PointResult:
 
 @dataclass(frozen=True, slots=True)
 class SensitivityResult:
-    """Everything that ``sensitivity`` reports; points in the order of the settings, and what could not be simulated."""
+    """Everything that ``sensitivity`` reports; points in the order of the settings, and what could not be simulated.
+
+    Attributes
+    ----------
+    scale
+        What the estimate is: a probability, a difference, a ratio.
+    """
 
     question: SensitivityQuestion
     base: PointResult
     points: tuple[PointResult, ...]
     unreached: tuple[tuple[Setting, str], ...]
     chunks: int
+    scale: str
 
 
 def settings_of(variations: Sequence[Variation], shape: Shape) -> list[Setting]:
@@ -136,8 +144,8 @@ class Sensitivity:
     def answer(self) -> SensitivityResult:
         """Simulate all settings."""
         asked = self.question
-        first = CohortExperiment(
-            self.scenario, self.calibration.baseline, (asked.patients,), (asked.endpoint,), sensitivity=False, seed=asked.seed
+        first = studies_of(
+            self.scenario, self.calibration.baseline, asked.design, asked.endpoint, (asked.patients,), asked.seed
         )
         with self.work.progress("the scenario as it is") as tick:
             base = self._run("base", first, asked.replicates, tick)
@@ -153,9 +161,9 @@ class Sensitivity:
                 except CalibrationError as error:
                     unreached.append((setting, str(error)))
             tick(len(settings), len(settings))
-        return SensitivityResult(asked, own, tuple(points), tuple(unreached), self.chunks)
+        return SensitivityResult(asked, own, tuple(points), tuple(unreached), self.chunks, first.scales[first.rows[0]])
 
-    def _point(self, index: int, setting: Setting, first: CohortExperiment, base: MonteCarloResult) -> PointResult:
+    def _point(self, index: int, setting: Setting, first: Studies, base: MonteCarloResult) -> PointResult:
         scenario = varied(self.scenario, setting)
         if not self.redraw.reaches(scenario):
             told = ", ".join(f"{variation.key} = {value}" for variation, value in setting)
@@ -177,7 +185,7 @@ class Sensitivity:
         return result.column(self.question.patients, result.experiment.rows[0], name)
 
     def _run(
-        self, stage: str, experiment: CohortExperiment, replicates: int, tick: Callable[[int, int], None] | None = None
+        self, stage: str, experiment: Studies, replicates: int, tick: Callable[[int, int], None] | None = None
     ) -> MonteCarloResult:
         result = run(
             experiment,
@@ -213,7 +221,7 @@ class Sensitivity:
         def column(name: str) -> FloatArray:
             return self._column(result, name)
 
-        status = column("status")
+        size, status = self.question.patients, column("status")
         ran = np.zeros(status.size)  # Status.OK: a study without an estimate counts as well
         width = (column("ci_high") - column("ci_low")) / 2
         if measure is Measure.HALF_WIDTH:
@@ -224,11 +232,10 @@ class Sensitivity:
             return column("events"), ran
         if measure is Measure.EXPECTED_EVALUABLE:
             return column("n"), ran
-        usable = mcse.usable(status)
         if measure is Measure.P_NOT_ESTIMABLE:
-            return (~usable).astype(np.float64), ran
-        assert self.question.half_width is not None
-        return (usable & (width <= self.question.half_width)).astype(np.float64), ran
+            return (~mcse.usable(status)).astype(np.float64), ran
+        design = self.scenario.spec.designs[self.question.design]
+        return succeeded(result, size, design, self.question.half_width).astype(np.float64), ran
 
 
 def swing(result: SensitivityResult, measure: Measure) -> list[tuple[Variation, float, list[PointResult]]]:

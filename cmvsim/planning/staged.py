@@ -22,8 +22,11 @@ from cmvsim.montecarlo.run import Backend, MonteCarloResult, run
 from cmvsim.planning.characteristics import Row
 from cmvsim.planning.sequential import SequentialExperiment, sequential_rows
 from cmvsim.planning.single_arm import PROPORTION, SingleArmExperiment, TwoStageExperiment, patients_to_simulate
+from cmvsim.planning.sizes import LARGEST
 from cmvsim.planning.staged_rows import (
     ENUMERATION,
+    claims,
+    next_size,
     power_of,
     sequential_answer,
     single_rows,
@@ -40,6 +43,7 @@ STAGED = (SingleArmTest, SimonTwoStage, GroupSequential)
 PILOT_PATIENTS = 400
 CONFIRMED_WITHIN = 0.01
 MAX_CONFIRMATIONS = 30
+MAX_FORETOLD = 6
 Z95 = 1.959963984540054
 Answered = tuple[list[Row], dict[str, Any], tuple[str, ...], dict[str, list[float]]]
 """Rows, facts, reasons, and what figures show."""
@@ -277,9 +281,12 @@ class StagedPlanner:
         rows: list[Row] = []
         facts: dict[str, Any] = {"looks": []}
         pictured: dict[str, list[float]] = {}
-        for size in self.question.sizes:
-            trial = CmvLooks(self.scenario, self.baseline, self.question.design, size, self.question.endpoint)
-            trial = replace(trial, planned=planned_events(trial))
+        sizes = self.question.sizes
+        if self.question.power is not None:
+            facts |= self._size_for(design, self.question.power)
+            sizes = (int(facts["n"]),)
+        for size in sizes:
+            trial = self._looked_at(size)
             found = self._run(f"study-{size}", f"study: n = {size}, all looks", SequentialExperiment(trial, self.question.seed))
             mine, told, shown = sequential_answer(found, trial, design)
             rows += mine
@@ -291,3 +298,33 @@ class StagedPlanner:
             facts["looks"].append(told)
             pictured = shown
         return rows, facts, why_sequential(design), pictured
+
+    def _looked_at(self, size: int) -> CmvLooks:
+        """The trial of a size, with the events planned for it."""
+        trial = CmvLooks(self.scenario, self.baseline, self.question.design, size, self.question.endpoint)
+        return replace(trial, planned=planned_events(trial))
+
+    def _size_for(self, design: GroupSequential, power: float) -> dict[str, Any]:
+        """Patients with the power: simulated sizes, each foretold from the one before, then confirmed on new streams."""
+        n = self.question.sizes[-1]
+        for _ in range(MAX_FORETOLD):
+            trial = self._looked_at(n)
+            tried = self._run(f"search-{n}", f"search: n = {n}", SequentialExperiment(trial, self.question.seed))
+            foretold = next_size(tried, trial, design, power)
+            if foretold is None or foretold > LARGEST:
+                where = f"designs.{self.question.design}"
+                raise InputError(Problem(f"no trial of up to {LARGEST:,} patients has power {power:g} in this scenario", where))
+            close, n = abs(foretold - n) <= max(1, 0.01 * n), foretold
+            if close:
+                break
+        step, attempts = max(1, round(0.02 * n)), MAX_CONFIRMATIONS
+        for attempt in range(attempts):
+            trial = self._looked_at(n)
+            again = SequentialExperiment(trial, self.question.seed, Role.CONFIRMATION)
+            found = claims(self._run(f"confirmation-{attempt}", f"confirmation: n = {n}", again), trial, design)
+            held = found.value - Z95 * found.mcse > power - CONFIRMED_WITHIN
+            if held or attempt == attempts - 1:
+                break
+            n += step
+        points = [{"n": n, "value": found.value, "mcse": found.mcse}]
+        return {"n": n, "wanted": power, "confirmation": points, "confirmed": held}

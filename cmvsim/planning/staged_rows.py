@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 from cmvsim.core.records import Estimates, FloatArray, Measure, Status
 from cmvsim.designs import GroupSequential, SimonTwoStage, SingleArmTest
@@ -121,7 +121,7 @@ def sequential_answer(
     z, events = by_look(found, f"z.{trial.analyses[0]}"), by_look(found, "events")
     final = z[:, -1][np.isfinite(z[:, -1])]
     drift = float(final.mean()) if final.size else 0.0
-    shares = events.mean(axis=0) / trial.planned
+    shares = np.nanmean(events, axis=0) / trial.planned if np.isfinite(events).any() else np.zeros(events.shape[1])
     # the looks as they came on average, so that the integration is of the same information
     typical = replace(rules, fractions=tuple(float(t) for t in _rising(shares)))
     theory = crossing(typical.design, drift / math.sqrt(typical.fractions[-1]))
@@ -151,6 +151,40 @@ def sequential_answer(
         "alpha": rules.efficacy.total * rules.sides,
     }
     return rows, told, shown
+
+
+def claims(found: MonteCarloResult, trial: CmvLooks, design: GroupSequential) -> Summary:
+    """Share of trials that show the benefit."""
+    ended = stopped(found, design.rules(trial.planned), trial.analyses[0])
+    raised = np.isnan(by_look(found, "events")).any(axis=1)
+    return mcse.proportion(ended.claim, np.where(raised, float(Status.RAISED), float(Status.OK)))
+
+
+def next_size(found: MonteCarloResult, trial: CmvLooks, design: GroupSequential, power: float) -> int | None:
+    """Patients that would have the power, foretold from a simulated size; None where there is no effect to show.
+
+    Z grows with the root of the number of patients, at the same shares of information; what integration misses of the
+    simulated power (on the scale of the normal quantile) is taken as the same at both sizes.
+    """
+    rules = design.rules(trial.planned)
+    final = by_look(found, f"z.{trial.analyses[0]}")[:, -1]
+    drift = float(np.nanmean(final)) if np.isfinite(final).any() else 0.0
+    if drift <= 0:
+        return None
+    bounds = rules.design
+
+    def probit(patients: float) -> float:
+        share = crossing(bounds, drift * math.sqrt(patients / trial.n)).power
+        return float(special.ndtri(min(max(share, 1e-9), 1 - 1e-9)))
+
+    seen = float(np.clip(claims(found, trial, design).value, 0.001, 0.999))
+    wanted = float(special.ndtri(power)) - float(special.ndtri(seen)) + probit(trial.n)
+    low, high = 2.0, 64.0 * trial.n
+    if probit(high) < wanted:
+        return None
+    return (
+        math.ceil(optimize.brentq(lambda patients: probit(patients) - wanted, low, high)) if probit(low) < wanted else int(low)
+    )
 
 
 def _rising(shares: FloatArray) -> FloatArray:

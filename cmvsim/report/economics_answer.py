@@ -75,16 +75,18 @@ def _overall(results: Mapping[str, Any], giving: Sequence[Mapping[str, Any]]) ->
 
 def _price(results: Mapping[str, Any], giving: Sequence[Mapping[str, Any]]) -> str:
     place, top = _place(results), len(results["thresholds"]) - 1
+    drawn = {row["strategy"]: row["break_even_price"] for row in results.get("psa", {}).get("increments", ())}
     ordered = sorted(giving, key=lambda row: -(row["break_even_price"][place]["value"] or -math.inf))
     labels, today = results["settings"]["labels"], results["settings"]["letermovir_prices"]
     parts = []
     for row in ordered:
-        low, high = (euros(row["break_even_price"][k]["value"]) for k in (0, top))
+        own = drawn.get(row["strategy"]) or [mean["value"] for mean in row["break_even_price"]]
+        low, high = euros(own[0]), euros(own[top])
         span = low if low == high else f"{low} to {high}"
         parts.append(f"{labels[row['strategy']]} {span} EUR (today {euros(today[row['strategy']])})")
     return (
         "**At what price.** A day of letermovir would have to cost at most, from cost neutral to "
-        f"{euros(results['thresholds'][-1])} EUR per QALY: {'; '.join(parts)}."
+        f"{euros(results['thresholds'][-1])} EUR per QALY{' (probabilistic means)' if drawn else ''}: {'; '.join(parts)}."
     )
 
 

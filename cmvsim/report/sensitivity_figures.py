@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from cmvsim.report.sensitivity_names import figure_names
-from cmvsim.report.sensitivity_text import POINTS, SHARES, base_value, figure, inputs, shown
+from cmvsim.report.sensitivity_text import base_value, figure, in_points, inputs, shown
 from cmvsim.report.style import BLUE, GREY, ORANGE
 
 BARS, LONGEST = 15, 48
@@ -28,7 +28,7 @@ def figures(results: Mapping[str, Any]) -> dict[str, Figure]:
 def tornado(results: Mapping[str, Any], measure: str) -> Figure:
     """Bars of the most influential inputs, from one end of their range to the other, about the scenario as it is."""
     rows = [row for row in results["influence"] if row["measure"] == measure and row["range"] > 0][:BARS]
-    known, scale = inputs(results), _scale(measure)
+    known, scale = inputs(results), _scale(results, measure)
     base = scale * base_value(results, measure)
     figure_ = Figure(figsize=(8.6, 1.5 + 0.34 * max(len(rows), 1)))
     axes = figure_.subplots()
@@ -71,7 +71,7 @@ def tornado(results: Mapping[str, Any], measure: str) -> Figure:
 
 def curve(results: Mapping[str, Any], measure: str) -> Figure:
     """A measure over the values of one input, with its Monte Carlo interval."""
-    item, scale = results["inputs"][0], _scale(measure)
+    item, scale = results["inputs"][0], _scale(results, measure)
     rows = [row for row in results["rows"] if row["measure"] == measure and row["setting"]]
     numbers = all(isinstance(row["setting"][item["key"]], int | float) for row in rows)
     if numbers:
@@ -107,11 +107,11 @@ def grid(results: Mapping[str, Any], measure: str) -> Figure:
     cells = np.array([[_number(table.get((str(x), str(y)))) for x in across["values"]] for y in up["values"]])
     figure_ = Figure(figsize=(2.6 + 0.95 * len(across["values"]), 1.9 + 0.55 * len(up["values"])))
     axes = figure_.subplots()
-    image = axes.imshow(_scale(measure) * cells, cmap="cividis", aspect="auto", origin="lower")
+    image = axes.imshow(_scale(results, measure) * cells, cmap="cividis", aspect="auto", origin="lower")
     middle = float(np.nanmean(image.get_clim())) if np.isfinite(cells).any() else 0.0
     for (row, column), value in np.ndenumerate(cells):
-        dark = _scale(measure) * value < middle
-        text = "not reached" if np.isnan(value) else figure(measure, float(value)).removesuffix(" points")
+        dark = _scale(results, measure) * value < middle
+        text = "not reached" if np.isnan(value) else figure(results, measure, float(value)).removesuffix(" points")
         color = "black" if np.isnan(value) or not dark else "white"
         axes.text(column, row, text, ha="center", va="center", fontsize=8.5, color=color)
     _ticks(axes, across, up)
@@ -131,12 +131,9 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _scale(measure: str) -> float:
-    return 100.0 if measure in POINTS | SHARES else 1.0
-
-
 def _label(results: Mapping[str, Any], measure: str) -> str:
-    unit = " (points)" if measure == "half_width" else " (%)" if measure in POINTS | SHARES else ""
+    unit = " (points)" if measure == "half_width" else " (%)"
+    unit = unit if in_points(results, measure) else ""
     return f"{results['measures'][measure]}{unit}"
 
 
@@ -147,3 +144,7 @@ def _short(item: Mapping[str, Any], *, unit: bool = True) -> str:
         parts = ["…", *parts[2:]] if parts[0] == "…" else ["…", *parts[1:]]
     plain = ".".join(parts).replace("….", "… ")
     return f"{plain} [{item['unit']}]" if unit and item["unit"] not in ("", "proportion", "ratio") else plain
+
+
+def _scale(results: Mapping[str, Any], measure: str) -> float:
+    return 100.0 if in_points(results, measure) else 1.0

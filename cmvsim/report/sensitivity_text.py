@@ -8,20 +8,26 @@ from typing import Any
 from cmvsim.report.power_text import markdown_table
 from cmvsim.scenarios.words import quantity
 
-SHARES = frozenset({"p_half_width_le", "p_not_estimable"})
+SHARES = frozenset({"power", "p_half_width_le", "p_not_estimable"})
 POINTS = frozenset({"half_width", "mean_estimate"})
+PERCENT = frozenset({"probability", "risk_difference"})
+"""Scales of estimates that are written in points."""
 MOST = 15
 """Inputs in the table for people; all are in the files."""
 
 
-def figure(measure: str, value: float | None, *, signed: bool = False) -> str:
-    """Write a figure of a measure: points, per cent, or a number; a difference with its sign."""
+def in_points(results: Mapping[str, Any], measure: str) -> bool:
+    """Whether a measure is written as a percentage."""
+    return measure in SHARES or (measure in POINTS and results["scale"] in PERCENT)
+
+
+def figure(results: Mapping[str, Any], measure: str, value: float | None) -> str:
+    """Write a figure of a measure: points, per cent, or a number."""
     if value is None or value != value:
         return "not estimable"
-    sign = "+" if signed else ""
-    if measure in POINTS or measure in SHARES:
-        return f"{100 * value:{sign}.2f}" + (" points" if signed else "%" if measure != "half_width" else " points")
-    return f"{value:{sign}.3g}"
+    if not in_points(results, measure):
+        return f"{value:.3g}"
+    return f"{100 * value:.2f}" + (" points" if measure == "half_width" else "%")
 
 
 def shown(value: Any, unit: str) -> str:
@@ -43,20 +49,20 @@ def sentence(results: Mapping[str, Any]) -> str:
     """The answer."""
     measure, what = next(iter(results["measures"].items()))
     base, n = base_value(results, measure), results["n"]
-    begin = f"{results['label']}, N = {n}: the {what} is {figure(measure, base)} in the scenario as it is."
+    begin = f"{results['label']}, N = {n}: the {what} is {figure(results, measure, base)} in the scenario as it is."
     ranked = [row for row in results["influence"] if row["measure"] == measure]
     if not ranked:
         found = [row["value"] for row in results["rows"] if row["measure"] == measure and row["value"] is not None]
-        return f"{begin} Over the grid it goes from {figure(measure, min(found))} to {figure(measure, max(found))}."
+        return f"{begin} Over the grid it goes from {figure(results, measure, min(found))} to {figure(results, measure, max(found))}."
     if results["shape"] == "curve":
         low, high = min(ranked[0]["results"]), max(ranked[0]["results"])
-        return f"{begin} Over the values of {results['inputs'][0]['label']} it goes from {figure(measure, low)} to {figure(measure, high)}."
+        return f"{begin} Over the values of {results['inputs'][0]['label']} it goes from {figure(results, measure, low)} to {figure(results, measure, high)}."
     moved = [row for row in ranked if row["range"] > 0]
     if not moved:
         return f"{begin} None of the {len(ranked)} inputs varied changes it."
     top, known = [], inputs(results)
     for row in moved[:3]:
-        ends = [figure(measure, value) for value in (min(row["results"]), max(row["results"]))]
+        ends = [figure(results, measure, value) for value in (min(row["results"]), max(row["results"]))]
         top.append(f"{known[row['input']]['label']} ({ends[0]} to {ends[1]})")
     over = "its 95% range" if results["shape"] == "tornado" else "the values given"
     idle = len(ranked) - len(moved)
@@ -78,7 +84,7 @@ def table(results: Mapping[str, Any], most: int | None = MOST) -> list[list[str]
         cells = []
         for m in measures:
             results_of = by_measure[m][row["input"]]["results"]
-            cells.append(" / ".join(figure(m, value) for value in results_of))
+            cells.append(" / ".join(figure(results, m, value) for value in results_of))
         values = " / ".join(shown(value, unit) for value in row["values"])
         lines.append([item["label"], shown(item["base"], unit), values, *cells])
     return lines
@@ -96,7 +102,7 @@ def _settings(results: Mapping[str, Any]) -> list[list[str]]:
             shown(setting[key], item["unit"]) if setting else f"{shown(item['base'], item['unit'])} (now)"
             for key, item in known.items()
         ]
-        lines.append([*first, *(figure(m, found[m]) for m in measures)])
+        lines.append([*first, *(figure(results, m, found[m]) for m in measures)])
     return lines
 
 

@@ -124,7 +124,13 @@ def _two_stages(results: Mapping[str, Any]) -> list[str]:
 
 
 def _sequential(results: Mapping[str, Any]) -> list[str]:
-    parts = []
+    parts, facts = [], results["facts"]
+    if "wanted" in facts:
+        point = facts["confirmation"][-1]
+        told = f"{percent(point['value'])} (MCSE {100 * point['mcse']:.2f} points)"
+        parts.append(
+            f"{facts['n']} patients give power {facts['wanted']:.0%}: in {results['replicates']:,} new simulated trials {told}."
+        )
     for look in results["facts"]["looks"]:
         n, own = look["n"], look["deciding"]
         power, single = value(results, "power", own, n=n), value(results, "power", own, "one look", n)

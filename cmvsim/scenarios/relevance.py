@@ -21,7 +21,7 @@ _RECRUITED = re.compile(
 
 
 def bears_on_patients(path: str) -> bool:
-    """Whether an input bears on what happens to a patient: all but recruitment, what patients share, and how they are valued."""
+    """Whether an input bears on what happens to a patient: not recruitment, shared beds, nor how they are valued."""
     return not path.startswith(("accrual.", "capacity.", "economics."))
 
 

@@ -12,7 +12,17 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from cmvsim.core.errors import Problem, did_you_mean
-from cmvsim.core.quantities import DailyDose, DayPrice, Money, Number, PatientsPerYear, Probability, Utility, YearlyHazard, Years
+from cmvsim.core.quantities import (
+    DailyDose,
+    DayPrice,
+    Money,
+    Number,
+    PatientsPerYear,
+    Probability,
+    Utility,
+    YearlyHazard,
+    Years,
+)
 from cmvsim.core.spec import Spec
 from cmvsim.core.value import Stated, Value
 

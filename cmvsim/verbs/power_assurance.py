@@ -15,7 +15,8 @@ from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
 from cmvsim.designs import Assurance, PrecisionTarget, SingleArmPrecision
 from cmvsim.endpoints import endpoint
-from cmvsim.planning.assurance import KINDS, AssuranceQuestion, AssuranceResult, Assurer, as_dict
+from cmvsim.planning.assurance import AssuranceQuestion, AssuranceResult, Assurer, as_dict
+from cmvsim.planning.one_analysis import KINDS, endpoint_of
 from cmvsim.planning.sizes import parse_sizes
 from cmvsim.report import assurance_text
 from cmvsim.runs.provenance import software_version
@@ -74,7 +75,7 @@ def ask(scenario: ResolvedScenario, name: str, options: PowerOptions) -> Assuran
         sizes = (spec.study.patients,)
     if len(options.endpoints) > 1:
         raise InputError(Problem(f"{len(options.endpoints)} endpoints", "--endpoint", allowed="one: what success is judged on"))
-    named = options.endpoints[0] if options.endpoints else getattr(other, "endpoint", "") or spec.analysis.endpoints[0]
+    named = options.endpoints[0] if options.endpoints else endpoint_of(spec, design.of)
     return AssuranceQuestion(
         name,
         design.of,

@@ -43,14 +43,7 @@ def ask(scenario: ResolvedScenario, name: str, options: PowerOptions) -> StagedQ
         raise TypeError(f"'{name}' has no stages")
     _refuse(options, design.kind)
     check_seed(options.seed)
-    wanted = options.power
-    if isinstance(design, SingleArmTest):
-        wanted = wanted if wanted is not None or options.sizes else design.power
-    elif wanted is not None:
-        what = "names its own power" if isinstance(design, SimonTwoStage) else "is simulated at the sizes that -n names"
-        raise InputError(Problem(f"a {design.kind} design {what}", "--power"))
-    if wanted is not None and not 0 < wanted < 1:
-        raise InputError(Problem(f"{wanted:g} is no power", "--power", allowed="a number between 0 and 1, both excluded"))
+    wanted = _power_wanted(name, design, options)
     if isinstance(design, SimonTwoStage) and options.sizes:
         raise InputError(Problem("the boundaries of Simon's design say how many patients are evaluated", "-n"))
     sizes = parse_sizes(options.sizes) if options.sizes else (spec.study.patients,)
@@ -68,6 +61,22 @@ def ask(scenario: ResolvedScenario, name: str, options: PowerOptions) -> StagedQ
         allowed = ", ".join(spec.surroundings.rates)
         raise InputError(Problem(f"{asked} is no cumulative incidence", "--endpoint", allowed=f"one of {allowed}"))
     return StagedQuestion(name, design.kind, asked, sizes, wanted, options.replicates, options.seed)
+
+
+def _power_wanted(name: str, design: SingleArmTest | SimonTwoStage | GroupSequential, options: PowerOptions) -> float | None:
+    """The power that N is looked for with: asked for, or the design's where no sizes are given."""
+    wanted = options.power
+    if isinstance(design, SimonTwoStage):
+        if wanted is not None:
+            raise InputError(Problem("Simon's design names its own power", "--power", allowed=f"--set designs.{name}.power"))
+        return None
+    if wanted is None and not options.sizes:
+        wanted = design.power
+    if wanted is not None and options.sizes:
+        raise InputError(Problem("the number of patients is looked for with --power", "-n", allowed="one of the two"))
+    if wanted is not None and not 0 < wanted < 1:
+        raise InputError(Problem(f"{wanted:g} is no power", "--power", allowed="a number between 0 and 1, both excluded"))
+    return wanted
 
 
 def _refuse(options: PowerOptions, kind: str) -> None:
@@ -136,7 +145,8 @@ def compute(
 
 def results_tree(scenario: ResolvedScenario, request: Request, result: StagedResult) -> dict[str, Any]:
     """``results.json``."""
-    question, spec, rests_on = result.question, scenario.spec, cite(scenario, bears_on_patients)
+    question, spec = result.question, scenario.spec
+    rests_on = cite(scenario, bears_on_patients if question.kind == "single_arm_test" else _bears_on_calendar)
     return {
         "format": FORMAT,
         "verb": "power",
@@ -165,6 +175,11 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: StagedRes
         ],
         "warnings": warnings(result),
     }
+
+
+def _bears_on_calendar(path: str) -> bool:
+    """Whether an input bears on what happens to patients, or on when they come: looks and stages have dates."""
+    return bears_on_patients(path) or path.startswith("accrual.")
 
 
 def warnings(result: StagedResult) -> list[str]:

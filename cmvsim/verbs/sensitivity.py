@@ -14,6 +14,7 @@ from cmvsim.core.records import Measure, Request
 from cmvsim.core.streams import check_seed
 from cmvsim.endpoints import endpoint
 from cmvsim.montecarlo.mcse import Summary
+from cmvsim.planning.one_analysis import DECIDE, KINDS, endpoint_of
 from cmvsim.planning.sensitivity import (
     PER_STUDY,
     PointResult,
@@ -89,13 +90,17 @@ def ask(scenario: ResolvedScenario, options: SensitivityOptions) -> SensitivityQ
     name = options.design or next(iter(spec.designs))
     if name not in spec.designs:
         raise InputError(Problem(f"the scenario has no design '{name}'", "--design", allowed=did_you_mean(name, spec.designs)))
+    design = spec.designs[name]
+    if design.kind not in KINDS:
+        allowed = f"a design of kind {', '.join(KINDS)}"
+        raise InputError(Problem(f"the design '{name}' is of kind {design.kind}", "--design", allowed=allowed))
     if options.replicates < 2:
         raise InputError(Problem(f"{options.replicates} replicates", "--replicates", allowed="at least 2"))
     check_seed(options.seed)
     sizes = parse_sizes(options.size) if options.size else (spec.study.patients,)
     if len(sizes) > 1:
         raise InputError(Problem(f"{len(sizes)} sample sizes", "-n", allowed="one"))
-    target = getattr(spec.designs[name], "target", None)
+    target = getattr(design, "target", None)
     half_width = target.half_width if target is not None else None
     variations = tuple(parse_variation(scenario, text) for text in options.variations) or unknowns(scenario)
     if not variations:
@@ -104,10 +109,10 @@ def ask(scenario: ResolvedScenario, options: SensitivityOptions) -> SensitivityQ
     check_settings(variations, len(settings_of(variations, shape)))
     return SensitivityQuestion(
         design=name,
-        endpoint=endpoint(options.endpoint or spec.analysis.endpoints[0]).id,
+        endpoint=endpoint(options.endpoint or endpoint_of(spec, name)).id,
         patients=sizes[0],
         variations=variations,
-        measures=_measures(options.measures, half_width),
+        measures=_measures(options.measures, half_width, decides=design.kind in DECIDE),
         half_width=half_width,
         replicates=options.replicates,
         shape=shape,
@@ -122,14 +127,19 @@ def _shape(options: SensitivityOptions, variations: tuple[Variation, ...]) -> Sh
     return "curve" if len(variations) == 1 else "grid" if len(variations) == 2 else "one_at_a_time"
 
 
-def _measures(asked: tuple[str, ...], half_width: float | None) -> tuple[Measure, ...]:
-    known = [measure for measure in PER_STUDY if half_width is not None or measure is not Measure.P_HALF_WIDTH_LE]
+def _measures(asked: tuple[str, ...], half_width: float | None, *, decides: bool) -> tuple[Measure, ...]:
+    """Those asked for; by default what the design is for, and the estimate."""
+    without = {Measure.P_HALF_WIDTH_LE: half_width is None, Measure.POWER: not decides}
+    known = [measure for measure in PER_STUDY if not without.get(measure, False)]
+    reasons = {
+        Measure.P_HALF_WIDTH_LE.value: " (the design has no target half-width)",
+        Measure.POWER.value: " (the design decides nothing)",
+    }
     for name in asked:
         if name not in known:
             allowed = did_you_mean(name, [measure.value for measure in known])
-            told = " (the design has no target half-width)" if name == Measure.P_HALF_WIDTH_LE.value else ""
-            raise InputError(Problem(f"'{name}' is no measure here{told}", "--measure", allowed=allowed))
-    default = (Measure.HALF_WIDTH, Measure.MEAN_ESTIMATE, Measure.P_HALF_WIDTH_LE)
+            raise InputError(Problem(f"'{name}' is no measure here{reasons.get(name, '')}", "--measure", allowed=allowed))
+    default = (Measure.POWER, Measure.HALF_WIDTH, Measure.MEAN_ESTIMATE, Measure.P_HALF_WIDTH_LE)
     return tuple(Measure(name) for name in dict.fromkeys(asked)) or tuple(m for m in default if m in known)
 
 
@@ -219,6 +229,7 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: Sensitivi
         "replicates": question.replicates,
         "shape": question.shape,
         "half_width": question.half_width,
+        "scale": result.scale,
         "level": scenario.spec.analysis.level,
         "measures": {measure.value: PER_STUDY[measure] for measure in question.measures},
         "inputs": [_input(scenario, variation) for variation in question.variations],
@@ -291,7 +302,9 @@ def _influence(result: SensitivityResult, measure: Measure) -> list[dict[str, An
 
 def warnings(result: SensitivityResult) -> list[str]:
     """What a reader must not overlook."""
-    return [f"{len(result.unreached)} settings are out of the model's reach and are not shown"] if result.unreached else []
+    count = len(result.unreached)
+    what = "1 setting is" if count == 1 else f"{count} settings are"
+    return [f"{what} out of the model's reach and not shown"] if count else []
 
 
 def figures(results: dict[str, Any]) -> dict[str, str | bytes]:

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 from cli_runner import Done, cmvsim_here
+from published import unmet_by_run
+
+from cmvsim.calibration import calibrate
+from cmvsim.verbs import economics
 
 GIVEN = ("--set", "letermovir.effect=given", "--set", "letermovir.given={ onset_ratio = 0.7, set_point_shift = -0.5 }")
 """Nothing is solved for the drug: these tests are of the command."""
@@ -21,7 +25,9 @@ def invoke(*arguments: object) -> Done:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("economics") / "run"
-    done = invoke(*ASKED, "-o", place)
+    with pytest.MonkeyPatch.context() as fewer:
+        fewer.setattr(economics, "reachable", lambda scenario: calibrate(scenario, patients=4096))
+        done = invoke(*ASKED, "-o", place)
     assert done.returncode == 0, done.stderr
     assert "At what price" in done.stdout
     assert "For which patients" in done.stdout
@@ -32,6 +38,10 @@ def test_files_of_the_run(folder: Path) -> None:
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"results.json", "summary.md", "tables.csv", "PSA.csv", "run.json", "scenario.resolved.json"} <= names
     assert {"figures/cost_stack.png", "figures/break_even_price.png", "figures/incidence.png", "figures/plane.png"} <= names
+
+
+def test_the_run_meets_its_published_schema(folder: Path) -> None:
+    assert unmet_by_run(folder, "economics") == []
 
 
 def test_assumptions_stand_before_the_answer(folder: Path) -> None:

@@ -12,7 +12,7 @@ TOP = Path(__file__).parents[2]
 SHARED = TOP.parent / "shared" / "reference" / "planning.json"
 COPY = TOP / "cmvsim" / "qualification" / "reference" / "closed_forms.json"
 
-# `performance` and `competing_exp_sim` are no closed forms: simulation output, and a simulation
+# no closed forms; theirs are tests/planning/test_performance.py and tests/planning/test_exponential_trial.py
 ELSEWHERE = {"performance", "competing_exp_sim"}
 
 Case = dict[str, Any]

@@ -103,7 +103,7 @@ def store_bytes(folder: Path) -> dict[str, bytes]:
 
 
 if __name__ == "__main__":
-    # The victim of tests that kill and interrupt: folder, replicates, jobs, backend. Workers import it: it is not their __main__.
+    # The victim of tests that kill and interrupt: folder, replicates, jobs, backend. Workers import it: not their __main__.
     import montecarlo_toys
 
     victim = montecarlo_toys.Means(delay=0.05)

@@ -16,7 +16,7 @@ from cmvsim.designs.sequential_rules import Rules
 from cmvsim.montecarlo.run import MonteCarloResult, open_store, run
 from cmvsim.planning.exponential_sequential import ExponentialLooks
 from cmvsim.planning.exponential_trial import ExponentialTrial
-from cmvsim.planning.sequential import SequentialExperiment, by_look, integrated_rows, sequential_rows, stopped
+from cmvsim.planning.sequential import Looked, SequentialExperiment, by_look, integrated_rows, sequential_rows, stopped
 
 TRIAL = ExponentialTrial(((0.4,), (0.05,)), ((0.3,), (0.05,)), 3.0, 6.0)
 EVENTS = (150, 225, 300)
@@ -157,3 +157,29 @@ def test_results_do_not_depend_on_workers(tmp_path: Path) -> None:
     together = run(experiment, replicates=256, store=open_store(tmp_path / "2", experiment), jobs=2, backend="threading")
     for name in ("z.logrank", "events", "day"):
         np.testing.assert_array_equal(by_look(alone, name), by_look(together, name))
+
+
+class Breaks(ExponentialLooks):
+    """Chunk 1 raises."""
+
+    def looks(self, seed: int, role: Role, index: int) -> tuple[Looked, ...]:
+        if index == 1:
+            raise ArithmeticError("the second chunk")
+        return super().looks(seed, role, index)
+
+
+def test_replicates_that_raise_stay_in_the_denominator(tmp_path: Path) -> None:
+    broken = Breaks(TRIAL, 100, (20, 40))
+    whole = replace(LOOKS, patients=100, events=(20, 40), analyses=("logrank",))
+    rules = replace(OBF, planned=40.0, fractions=(0.5, 1.0), efficacy=Spending("pocock", 0.2))
+    failed, fine = (simulated(looks, tmp_path / name, replicates=192) for name, looks in (("a", broken), ("b", whole)))
+    rows, sound = (
+        {(row.measure, row.term): row for row in sequential_rows(result, rules, "logrank")} for result in (failed, fine)
+    )
+    power = rows["power", ""]
+    assert (power.n_ok, power.n_failed) == (128, 64)
+    claims = stopped(fine, rules, "logrank").claim
+    assert power.value == pytest.approx((claims[:64].sum() + claims[128:].sum()) / 192)
+    assert power.value < sound["power", ""].value
+    assert rows["expected_n", ""].n_ok == 128
+    assert len(list(failed.failures())) == 64

@@ -215,3 +215,16 @@ def test_answer_of_a_trial_with_looks(solved: tuple[ResolvedScenario, Calibratio
     assert found.facts["looks"][0]["planned_events"] > 3
     ends = [sum(found.pictured[name]) for name in ("claim", "futile", "against")]
     assert 0 < sum(ends) <= 1
+
+
+def test_the_size_of_a_trial_with_looks(solved: tuple[ResolvedScenario, Calibration], tmp_path: Path) -> None:
+    found = answer(solved, tmp_path, design="sequential", sizes=(N,), power=0.5, replicates=192)
+    facts = found.facts
+    (point,) = facts["confirmation"]
+    assert facts["n"] == point["n"] == facts["looks"][0]["n"]
+    assert facts["confirmed"]
+    assert point["value"] - 1.96 * point["mcse"] > 0.49
+    assert point["value"] < 0.75, "not far more than was asked for"
+    none = resolve("letermovir-trial", (*STATED, *DESIGNS, "designs.sequential.arms=['letermovir','preemptive']"))
+    with pytest.raises(InputError, match="no trial of up to"):
+        answer((none, solved[1]), tmp_path / "none", design="sequential", sizes=(N,), power=0.5, replicates=64)

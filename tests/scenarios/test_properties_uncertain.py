@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from schema_check import errors
 from scipy import special, stats
 
 from cmvsim.core.errors import InputError
 from cmvsim.core.marginal import Marginal
 from cmvsim.core.value import Uncertain
 from cmvsim.scenarios import ResolvedScenario, catalogue_ids, resolve
+from cmvsim.scenarios.json_schema import json_schema
 from cmvsim.scenarios.key_paths import numbers_in
 from cmvsim.scenarios.parameters import UncertainInput, kind_of, limits_of, uncertain_inputs, uncertain_prices
 from cmvsim.scenarios.sampling import draw_parameters
@@ -250,3 +252,20 @@ def test_normal_scores_are_those_of_the_streams(scenario: ResolvedScenario) -> N
     expected = generator(1, Role.PARAMETERS, 0, "parameters.value", stable_hash("onset_ratio_steroids")).standard_normal()
     assert z == pytest.approx(expected, abs=1e-9)
     assert special.ndtr(z) > 0
+
+
+@pytest.mark.parametrize(
+    ("uncertain", "fits"),
+    [
+        ({"normal": [1.2, 0.1]}, True),
+        ({"normal": [1.2, 0.1], "group": "g", "correlation": 0.5}, True),
+        ({"normal": [1.2, 0.1], "group": "g"}, False),
+        ({"normal": [1.2, 0.1], "beta": [1, 2]}, False),
+        ({"group": "g", "correlation": 0.5}, False),
+        ({"normal": [1.2, 0.1], "group": "g", "correlation": 1.5}, False),
+    ],
+)
+def test_the_json_schema_knows_groups(uncertain: dict, fits: bool) -> None:
+    schema = json_schema()
+    field = schema["$defs"]["OnsetSpec"]["properties"]["shape"]
+    assert (errors({"value": 1.2, "uncertain": uncertain}, field, schema) == []) is fits

@@ -51,8 +51,7 @@ def adjusted_cox(study: Study, plan: AnalysisSpec, sizes: Sequence[int]) -> dict
 
 def _cox(columns: tuple[FloatArray, ...], last: int, level: float) -> Estimates:
     time, cause, table, entry, patient = (column[:, :last] for column in columns)
-    with np.errstate(invalid="ignore"):  # nine coefficients of a few events: no variance, and a status that says so
-        return cox(time, cause, table, entry=entry, cluster=patient, level=level).term(0, exponentiate=True)
+    return cox(time, cause, table, entry=entry, cluster=patient, level=level).term(0, exponentiate=True)
 
 
 def _rows(exposed: FloatArray, changing: list[Spells], stop: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -53,7 +53,28 @@ class Excess:
     why: str
 
 
-EXPLAINED: dict[tuple[str, str], Excess] = {}
+EXPLAINED: dict[tuple[str, str], Excess] = {
+    ("cmv_infections", "mean_count"): Excess(
+        0.073,
+        "a Wald interval of the difference of two mean counts; about one patient in twelve is exposed by day 14, and where one "
+        "or two of them have an infection both the mean and its standard error are small: of the rejections at N = 250 three "
+        "quarters find fewer infections after CMV. Smaller studies hide it: without an infection among the exposed there is no "
+        "estimate",
+    ),
+    ("risk_factors", "cox"): Excess(
+        0.056,
+        "eight coefficients of 65 events at N = 250: large-sample errors of so large a model are a little small. Among studies "
+        "with an estimate the excess goes down with N, and with one covariate at a time the level is kept",
+    ),
+    ("cmv_reactivation", "risk_difference"): Excess(
+        0.055,
+        "a Wald interval whose standard error is that of the incidences observed, too small when they lie apart by chance",
+    ),
+    ("cmv_reactivation", "mantel_haenszel"): Excess(
+        0.060,
+        "a Wald interval, too: the variance of each stratum is that observed, and the small strata hold a handful of patients",
+    ),
+}
 """(endpoint, estimator) -> what its intervals lack in small studies."""
 
 

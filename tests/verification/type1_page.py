@@ -34,7 +34,8 @@ def page(size: Size) -> str:
         f"{error:.4f}. A test is its interval (an interval that leaves no effect out rejects) or its p-value.",
         "",
         "A study without an estimate (no event, separation, nobody exposed) does not reject and stays in the denominator; the",
-        "share that rejects among studies with an estimate stands beside it.",
+        "share that rejects among studies with an estimate stands beside it. In small studies that share is no type I error:",
+        "to have an estimate, somebody exposed must have had the outcome, which is half an effect already.",
         "",
         *_claimed(size),
         *_explained(),
@@ -156,7 +157,7 @@ def _confounded(size: Size) -> Iterator[str]:
         yield from _table([row for row in adjusted if row.scenario == name], verdict=False)
         yield ""
     yield from (
-        "What adjustment leaves is due to the immunosuppression score, which acts on both and which nobody measures: no model",
-        "of the tables removes it.",
+        "Most of what adjustment leaves is due to the immunosuppression score, which acts on both and which nobody measures:",
+        "no model of the tables removes it.",
         "",
     )
