@@ -18,8 +18,8 @@ from cmvsim.scenarios.vary import vary, vary_prices
 from cmvsim.valuation import price_list
 
 ENDS = np.array([0.025, 0.975])
-PATIENTS = 2_048
-"""Enough for differences of the same patients; the base case has its own."""
+PATIENTS = 8_192
+"""Of each end of each input, at most: the base case has its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from cmvsim.core.canonical import canonical_json
 from cmvsim.core.errors import InputError
 from cmvsim.core.spec import key_path
-from cmvsim.core.value import Between, Stated, Value
+from cmvsim.core.value import Between, Stated, Uncertain, Value
+from cmvsim.endpoints import AnalysisSpec
 from cmvsim.evidence import parameter
 from cmvsim.models.strategies import StrategySpec, check_strategies
 from cmvsim.models.toxicity import DRUGS
@@ -340,11 +341,17 @@ def test_the_basis_is_the_catalogue_scenario_whatever_is_changed_here():
     assert changed.spec != changed.basis
 
 
+def says_nothing(spec: BaseModel, name: str) -> bool:
+    """Whether a field is left out where there is none of it: inputs without a group, a study without arms."""
+    silent = {Uncertain: ("group", "correlation"), AnalysisSpec: ("arms", "strata")}
+    return name in silent.get(type(spec), ()) and not getattr(spec, name)
+
+
 def hidden(spec: object, tree: object, path: str = "") -> list[str]:
     """Fields of specifications that a resolved tree does not show."""
     if isinstance(spec, BaseModel):
         assert isinstance(tree, dict), path
-        found = [f"{path}.{name}" for name in type(spec).model_fields if name not in tree]
+        found = [f"{path}.{name}" for name in type(spec).model_fields if name not in tree and not says_nothing(spec, name)]
         return found + [item for name in tree for item in hidden(getattr(spec, name), tree[name], f"{path}.{name}")]
     if isinstance(spec, Mapping):
         assert isinstance(tree, dict), path
