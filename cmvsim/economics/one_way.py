@@ -65,7 +65,7 @@ def one_way_rows(
 
     def benefit(changes: dict[str, float]) -> float:
         varied = vary(scenario, changes)
-        baseline: Baseline = redraw.baseline(varied)
+        baseline: Baseline = redraw.baseline(varied, laws="solved")
         prices = vary_prices(price_list(economics_of(varied.spec).price_list.value), changes)
         settings = EvaluationSettings.of(varied.spec, strategies[1:], prices)
         o = evaluate_cohort(model_of(varied.spec, baseline, drawn=True), settings, patients, seed)

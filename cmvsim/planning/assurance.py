@@ -125,7 +125,7 @@ class AssuranceExperiment:
             here = slice(draw * few, (draw + 1) * few)
             try:
                 scenario = vary(self.studies.scenario, parameters.changes(draw))
-                baseline, reached = self.redraw.solve(scenario)
+                baseline, reached = self.redraw.solve(scenario, laws="solved")
                 mine: NestedStudies = replace(self.studies, scenario=scenario, baseline=baseline).few(few)
                 found = mine.chunk(index * draws + draw)
             except Exception as error:  # noqa: BLE001 -- a draw that cannot be simulated is kept and counted, never re-drawn
