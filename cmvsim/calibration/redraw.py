@@ -46,7 +46,7 @@ _RAREST = -4.0
 """Log of a marginal ratio below which a small cohort has too few events to say more."""
 LAW_REACH = 3.0
 """Log of the amplitude over the solved one, at most, either way, under a drawn law."""
-_LAW_NEAR = 0.02
+_LAW_NEAR = 0.05
 """Logit of incidence within which the last, unsimulated, step of the secant is trusted."""
 _LAW_STEPS = 8
 
@@ -107,7 +107,7 @@ class Redraw:
     def reaches(self, varied: ResolvedScenario, laws: Laws = "fixed") -> bool:
         """Whether the hazards of :meth:`baseline` meet the varied targets, up to a thousandth of their logit or log.
 
-        Under a drawn law, up to a fiftieth: a small cohort says no more.
+        Under a drawn law the incidence is met up to what a secant over the last twentieth of a logit leaves.
         """
         return self.solve(varied, laws)[1]
 
@@ -142,9 +142,11 @@ class Redraw:
         if drawn is basis and measurement(new) == measurement(self.scenario.spec):
             return x, met
         cohort, target = Cohort(drawn, range(1), self._draws), new.cmv.incidence
+        backgrounds = cohort.backgrounds(target, self.solved)
 
         def miss(log_amplitude: float) -> float:
-            seen = cohort.see(target, self._at_onset(np.array([log_amplitude, x[1]])), factors=False)
+            hazards = self._at_onset(np.array([log_amplitude, x[1]]))
+            seen = cohort.see(target, hazards, factors=False, backgrounds=backgrounds)
             return _logit_within(seen.at(float(target.day)), seen.at_risk) - self._undrawn - change
 
         low, high = -LAW_REACH, LAW_REACH
@@ -155,14 +157,14 @@ class Redraw:
             step = float(np.clip(-found / slope, -1.5, 1.5))
             there = here + step if low <= here + step <= high else (low + high) / 2
             if abs(found) <= _LAW_NEAR:
-                return np.array([there, x[1]]), True
+                return np.array([there, x[1]]), met
             if high - low < 1e-3:
                 break
             then = miss(there)
             if there != here:
                 slope = max((then - found) / (there - here), 0.05)
             here, found = there, then
-        return np.array([here, x[1]]), abs(found) <= _LAW_NEAR
+        return np.array([here, x[1]]), False
 
     def _with_infections(self, baseline: Baseline, new: Scenario) -> tuple[Baseline, bool]:
         own = self.scenario.spec.infections
