@@ -44,7 +44,9 @@ def with_laws(basis: Scenario, own: Scenario, new: Scenario) -> Scenario:
         merged = there if now is was else _merged(there, was, now, _SOLVED.get(name, ()))
         if merged is not there:
             try:
-                changed[name] = type(there).model_validate({field: getattr(merged, field) for field in type(there).model_fields})
+                changed[name] = type(there).model_validate(
+                    {field: getattr(merged, field) for field in type(there).model_fields}
+                )
             except ValidationError:  # shares of another mix, say, which add up to 1 here and not there
                 continue
     return basis.model_copy(update=changed) if changed else basis
