@@ -45,7 +45,9 @@ strategies_option = click.option(
 @click.option(
     "--threshold", "thresholds", type=float, multiple=True, help="Euros per QALY; repeatable [default: the scenario's]."
 )
-@click.option("--psa", metavar="DRAWS", type=int, default=0, show_default=True, help="Draws of the probabilistic analysis.")
+@click.option(
+    "--psa", metavar="DRAWS", type=int, default=0, show_default=True, help="Draws of all inputs whose uncertainty is stated."
+)
 @click.option("--per-draw", type=int, default=1_000, show_default=True, help="Patients in each draw.")
 @click.option("--quick", is_flag=True, help="Base case only: no structural choices, other incidences, cost of illness.")
 @seed_option
@@ -171,7 +173,7 @@ def economics_check(
 @scenario_argument
 @set_option
 @strategies_option
-@click.option("--draws", type=int, default=1_000, show_default=True, help="Draws of what is not known.")
+@click.option("--draws", type=int, default=1_000, show_default=True, help="Draws of all inputs whose uncertainty is stated.")
 @click.option("--per-draw", type=int, default=1_000, show_default=True, help="Patients in each draw.")
 @click.option("-n", "sizes", metavar="N", help="Sizes of the study: 250, or 60,120,250 [default: 60 to 1,000].")
 @click.option("--price", type=float, help="Euros for a day of letermovir [default: the break-even price].")

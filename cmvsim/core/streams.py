@@ -198,6 +198,7 @@ STREAMS: dict[str, Kind] = {
     "design.block_size": Kind.UNIFORM,
     # resampling in analyses
     "analysis.bootstrap": Kind.UNIFORM,
+    "analysis.permutation": Kind.UNIFORM,
 }
 """Every stream that exists, with its sampler. Names are part of the numbers: a rename changes results."""
 

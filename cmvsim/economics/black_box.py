@@ -84,8 +84,7 @@ def sums(c: Checker) -> Iterator[CheckRow]:
     by_item = np.einsum("sip,si->sp", o.quantity, c.settings.unit_costs)
     days = o.quantity[:, Item.LETERMOVIR_DAY.code]
     by_item += o.cost[:, Component.PROPHYLAXIS.code] - days * c.settings.day_prices[:, None]  # packs
-    tested = c.settings.tested_on_drug
-    yield _row("cost of components against cost of items", kind, "equal", _apart(by_item, o.total) if tested else 0.0, EXACT)
+    yield _row("cost of components against cost of items", kind, "equal", _apart(by_item, o.total), EXACT)
     whole = sum(o.of_stratum(k).total.sum() for k in range(int(o.stratum.max()) + 1))
     yield _row("cost of strata against cost of all", kind, "equal", abs(float(whole) / float(o.total.sum()) - 1), EXACT)
     yield _row("QALYs above life-years", kind, "none", max(float((o.qaly - o.life_years).max()), 0.0), EXACT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,9 @@ class Beneficiaries:
     years
         For which the decision stands, from now.
     delay
-        Years until the study reports: nobody gains before.
+        Years from the last enrolment to the report (follow-up, analysis): nobody gains before it.
+    enrolled_per_year
+        Patients that the study enrols in a year, so that a larger study reports later; infinite: all at once.
     discounting
         Of their gains.
     """
@@ -31,11 +34,15 @@ class Beneficiaries:
     years: float
     delay: float = 0.0
     discounting: Discounting = UNDISCOUNTED
+    enrolled_per_year: float = math.inf
 
-    @property
-    def people(self) -> float:
-        """Discounted number of patients; 0 where the study reports after the decision has expired."""
-        return self.per_year * self.discounting.annuity(min(self.delay, self.years), self.years)
+    def reports(self, patients: int) -> float:
+        """Years until a study of so many patients reports."""
+        return patients / self.enrolled_per_year + self.delay
+
+    def people(self, patients: int = 0) -> float:
+        """Discounted number of patients after the report of a study; 0 where it comes after the decision has expired."""
+        return self.per_year * self.discounting.annuity(min(self.reports(patients), self.years), self.years)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -46,6 +53,8 @@ class Enbs:
     ----------
     sizes
         (sizes,).
+    people
+        (sizes,) to whom the decision applies after the report.
     population, cost
         (sizes,) value to all patients, and cost of the study.
     value, se
@@ -57,6 +66,7 @@ class Enbs:
     """
 
     sizes: IntArray
+    people: FloatArray
     population: FloatArray
     cost: FloatArray
     value: FloatArray
@@ -75,15 +85,17 @@ def enbs(study: Evsi, who: Beneficiaries, *, fixed: float = 0.0, per_patient: fl
     fixed, per_patient
         Cost of the study: once, and for each of its patients. Both are spent now and not discounted.
     """
-    people = who.people
+    people = np.array([who.people(int(n)) for n in study.sizes])
     population = people * study.rising
     cost: FloatArray = fixed + per_patient * study.sizes.astype(np.float64)
     value, se = population - cost, people * study.se
     top = int(np.argmax(value))
-    apart = np.sqrt(((study.influence - study.influence[:, [top]]) ** 2).sum(axis=0)) / study.influence.shape[0]
-    near = value[top] - value <= 1.96 * people * apart
+    influence = people * study.influence
+    apart = np.sqrt(((influence - influence[:, [top]]) ** 2).sum(axis=0)) / influence.shape[0]
+    near = value[top] - value <= 1.96 * apart
     return Enbs(
         study.sizes,
+        people,
         population,
         cost,
         value,

@@ -40,7 +40,8 @@ class Outcomes:
     cost
         (strategies, components, P) in the order of :class:`cmvsim.core.ledger.Component`, discounted.
     quantity
-        (strategies, items, P) in the order of :class:`cmvsim.core.ledger.Item`.
+        (strategies, items, P) in the order of :class:`cmvsim.core.ledger.Item`: what is charged, so that quantities times
+        prices are the cost (of letermovir by packs: days taken, of which the packs are counted).
     qaly, life_years
         (strategies, P), discounted past one year, the tail included where it is asked for.
     tail_qaly
@@ -132,8 +133,8 @@ def _valued(model: Model, draws: ChunkDraws, settings: EvaluationSettings, place
     adjusted = quality_adjusted_days(
         model.quality_of_life, model.latent_health, population, states, lived, draws, settings.adult, settings.youth
     )
-    quantity = quantities(ledger)
     charged = ledger if settings.tested_on_drug else _without_tests_on_drug(ledger, after.prophylaxis)
+    quantity = quantities(charged)
     cost = priced(charged, settings.unit_costs[place])
     if settings.pack_days:
         packs = np.ceil(quantity[Item.LETERMOVIR_DAY.code] / settings.pack_days) * settings.pack_days

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmvsim.core.records import FloatArray, IntArray, Status
-from cmvsim.economics.regression import MIN_DRAWS, Design, Fit, as_columns, design_of
+from cmvsim.economics.regression import DRAWS_PER_COLUMN, LARGE, MIN_DRAWS, Design, Fit, as_columns, design_of
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -32,6 +32,10 @@ class Evppi:
         Share of the variance of the increments of net benefit that the inputs explain, the least over the strategies.
     influence
         (draws,) or (draws, thresholds): of each draw on the value, mean 0.
+    degrees
+        Effective degrees of freedom of the regression, the most over the strategies and thresholds.
+    kept
+        Inputs in the regression: fewer than given where there are not five draws for each.
     """
 
     value: FloatArray
@@ -39,6 +43,8 @@ class Evppi:
     status: Status
     explained: FloatArray
     influence: FloatArray
+    degrees: float = 1.0
+    kept: int = 0
 
 
 def evppi(nb: FloatArray, parameters: FloatArray, design: Design | None = None) -> Evppi:
@@ -68,7 +74,9 @@ def evppi(nb: FloatArray, parameters: FloatArray, design: Design | None = None) 
         return Evppi(nothing, nothing, Status.NOT_ESTIMABLE, nothing, np.full((draws, *shape), np.nan))
     increments = _increments(cube)
     outcomes = increments.reshape(draws, -1)
-    fit = (design or design_of(inputs, outcomes)).fit(outcomes)
+    basis = design or design_of(inputs, outcomes)
+    fit = basis.fit(outcomes)
+    size = (float(fit.degrees.max()), len(basis.splines))
     value, influence = _value(fit, outcomes, increments.shape)
     se = np.sqrt((influence**2).sum(axis=0)) / draws
     explained = fit.explained.reshape(increments.shape[1:])
@@ -76,8 +84,21 @@ def evppi(nb: FloatArray, parameters: FloatArray, design: Design | None = None) 
     least = np.where(varied, explained, np.inf).min(axis=0)
     least = np.where(np.isfinite(least), least, 0.0)
     if single:
-        return Evppi(value[0], se[0], Status.OK, least[0], influence[:, 0])
-    return Evppi(value, se, Status.OK, least, influence)
+        return Evppi(value[0], se[0], Status.OK, least[0], influence[:, 0], *size)
+    return Evppi(value, se, Status.OK, least, influence, *size)
+
+
+def regression_size(found: Evppi, inputs: FloatArray) -> dict[str, int | float | bool]:
+    """How large the regression on all inputs is for the draws: its fitted values hold that share of the draws' noise."""
+    draws, given = inputs.shape
+    return {
+        "draws": draws,
+        "inputs": given,
+        "kept": found.kept,
+        "degrees": found.degrees,
+        "large": found.degrees > LARGE * draws,
+        "too_few_draws": draws < DRAWS_PER_COLUMN * given,
+    }
 
 
 def _increments(cube: FloatArray) -> FloatArray:

@@ -9,9 +9,10 @@ import numpy as np
 
 from cmvsim.core.records import FloatArray
 from cmvsim.economics.enbs import Beneficiaries, enbs
-from cmvsim.economics.evppi import Evppi, evppi
+from cmvsim.economics.evppi import Evppi, evppi, regression_size
 from cmvsim.economics.evsi import evsi
 from cmvsim.economics.net_benefit import evpi, net_monetary_benefit, smooth_net_benefit
+from cmvsim.economics.noise_floor import PERMUTATIONS, noise_floor
 from cmvsim.economics.probabilistic import PsaDraws
 from cmvsim.economics.psa_tables import varied
 from cmvsim.economics.regression import design_of
@@ -32,7 +33,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """Inputs learned together, by the beginning of their keys."""
 FLOOR_INPUTS = 24
-"""Inputs that the noise floor is the mean of."""
+"""Inputs that the noise floor of single inputs is the mean of."""
 PRICES = np.linspace(0.0, 1.5, 31)
 """Shares of today's price at which EVPI is shown."""
 
@@ -130,6 +131,7 @@ def information_tree(
         float(plan.information.years),
         float(plan.information.delay),
         Discounting("scenario", float(plan.discount_effects)),
+        float(plan.information.enrolled_per_year),
     )
     net = enbs(study, who, fixed=float(plan.information.fixed), per_patient=float(plan.information.per_patient))
     joint_short = [
@@ -138,8 +140,16 @@ def information_tree(
     return {
         "price": decision.price,
         "threshold": decision.threshold,
-        "evpi": {"raw": raw.value, "raw_mcse": raw.mcse, "smoothed": float(smooth.value), "se": float(smooth.se)},
-        "noise_floor": noise_floor(nb, psa),
+        "evpi": {
+            "raw": raw.value,
+            "raw_mcse": raw.mcse,
+            "smoothed": float(smooth.value),
+            "se": float(smooth.se),
+            "floor": noise_floor(nb, inputs),
+        },
+        "regression": regression_size(smooth, inputs),
+        "noise_floor": single_floor(nb, psa),
+        "floor_permutations": PERMUTATIONS,
         "singles": sorted(singles, key=lambda row: -row["value"]),
         "groups": sorted(groups, key=lambda row: -row["value"]),
         "informed": {
@@ -149,18 +159,26 @@ def information_tree(
             "inputs": [psa.inputs[k].id for k in known],
             "value": float(bound.value),
             "se": float(bound.se),
+            "floor": noise_floor(nb, psa.parameters[:, known]),
         },
         "evsi": [
-            {"patients": int(n), "value": float(v), "se": float(e), "rising": float(r)}
-            for n, v, e, r in zip(study.sizes, study.value, study.se, study.rising, strict=True)
+            {"patients": int(n), "value": float(v), "se": float(e), "rising": float(r), "floor": noise_floor(nb, studies[:, k])}
+            for k, (n, v, e, r) in enumerate(zip(study.sizes, study.value, study.se, study.rising, strict=True))
         ],
         "enbs": [
-            {"patients": int(n), "population": float(p), "cost": float(c), "value": float(v), "se": float(e)}
-            for n, p, c, v, e in zip(net.sizes, net.population, net.cost, net.value, net.se, strict=True)
+            {
+                "patients": int(n),
+                "reports": who.reports(int(n)),
+                "people": float(p),
+                "population": float(w),
+                "cost": float(c),
+                "value": float(v),
+                "se": float(e),
+            }
+            for n, p, w, c, v, e in zip(net.sizes, net.people, net.population, net.cost, net.value, net.se, strict=True)
         ],
         "best_size": net.best,
         "as_good": list(net.as_good),
-        "people": who.people,
         "beneficiaries": {key: value for key, value in asdict(who).items() if key != "discounting"},
         "identities": {
             "singles_above_joint": joint_short,
@@ -181,7 +199,7 @@ def _single(nb: FloatArray, psa: PsaDraws, k: int) -> dict[str, Any]:
     return {"input": item.id, "key": item.key, "kind": item.kind, "value": float(got.value), "se": float(got.se)}
 
 
-def noise_floor(nb: FloatArray, psa: PsaDraws) -> float:
+def single_floor(nb: FloatArray, psa: PsaDraws) -> float:
     """Mean value of single inputs that tell nothing: those of other draws, half of the series further on.
 
     A maximum over fitted values is biased up, most where strategies are equally good; this is by how much.
@@ -198,7 +216,8 @@ def _groups(nb: FloatArray, psa: PsaDraws) -> tuple[list[dict[str, Any]], dict[s
         if members:
             found[name] = evppi(nb, psa.parameters[:, members])
             got = found[name]
-            rows.append({"group": name, "inputs": len(members), "value": float(got.value), "se": float(got.se)})
+            floor = noise_floor(nb, psa.parameters[:, members])
+            rows.append({"group": name, "inputs": len(members), "value": float(got.value), "se": float(got.se), "floor": floor})
     return rows, found
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from cmvsim.core.records import FloatArray
+from cmvsim.economics.evppi import evppi, regression_size
 from cmvsim.economics.fieller import fieller
 from cmvsim.economics.frontier import frontier
 from cmvsim.economics.nested import between_draw_moments, patients_per_draw
-from cmvsim.economics.net_benefit import DecisionCurves, decision_curves
+from cmvsim.economics.net_benefit import DecisionCurves, decision_curves, net_monetary_benefit
 from cmvsim.economics.probabilistic import PsaDraws
 from cmvsim.economics.regression import design_of
 from cmvsim.economics.samples import PsaSamples
@@ -60,6 +61,7 @@ def psa_tree(
         "failures": [failure.as_dict() for failure in psa.failed[:5]],
         "patients": psa.patients,
         "inputs": len(psa.inputs),
+        "regression": regression_size(evppi(net_monetary_benefit(psa.cost, psa.qaly, thresholds[shown]), inputs), inputs),
         "input_list": [{"id": i.id, "key": i.key, "kind": i.kind, "group": i.group} for i in psa.inputs],
         "strategies": _strategies(psa, fixed),
         "frontier": [asdict(row) for row in frontier(psa.strategies, psa.cost.mean(axis=0), psa.qaly.mean(axis=0))],

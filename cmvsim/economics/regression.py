@@ -22,7 +22,10 @@ MIN_DRAWS = 20
 """Fewer draws are refused."""
 
 DRAWS_PER_COLUMN = 5
-"""The basis has at most a fifth as many columns as there are draws."""
+"""The basis has at most a fifth as many columns as there are draws; of more inputs than that the most correlated are kept."""
+
+LARGE = 0.1
+"""Degrees of freedom as a share of the draws above which a fit is said to hold much of the draws' noise."""
 
 MOST_IN_PAIRS = 6
 """Inputs all of whose interactions are modelled: those that explain most by themselves."""
@@ -89,13 +92,16 @@ class Design:
     rotations, roughness
         By ratio of penalties: (p, r) to orthonormal columns, and (r,) their penalties.
     splines
-        Of the inputs, in their order.
+        Of the inputs kept, in their order.
+    inputs
+        How many there were before screening.
     """
 
     columns: FloatArray
     rotations: tuple[FloatArray, ...]
     roughness: tuple[FloatArray, ...]
     splines: tuple[SplineBasis, ...]
+    inputs: int
 
     def at(self, x: FloatArray) -> FloatArray:
         """The columns at other values of a single input.
@@ -105,18 +111,18 @@ class Design:
         ValueError
             If there are several inputs.
         """
-        if len(self.splines) != 1:
+        if self.inputs != 1:
             raise ValueError("only a regression on one input is evaluated elsewhere")
         return self.splines[0].at(x)
 
     def fit(self, outcomes: FloatArray) -> Fit:
-        """Regress (draws, outcomes) on the inputs, each outcome with its own penalty."""
+        """Regress (draws, outcomes) on the inputs, each outcome with its own penalty, or on nothing but a constant."""
         draws = outcomes.shape[0]
         centre = outcomes.mean(axis=0)
         centred = outcomes - centre
         total = (centred**2).mean(axis=0)
         cross = self.columns.T @ centred / draws
-        best = np.full(outcomes.shape[1], np.inf)
+        best = total / (1 - 1 / draws) ** 2  # the constant alone: straight lines have no penalty that could remove them
         choice = np.zeros(outcomes.shape[1], dtype=np.int64)
         rank = max((rotation.shape[1] for rotation in self.rotations), default=0)
         shrink = np.zeros((rank, outcomes.shape[1]))
@@ -158,11 +164,13 @@ def design_of(inputs: FloatArray, outcomes: FloatArray) -> Design:
     inputs
         (draws,) or (draws, k), finite.
     outcomes
-        (draws, outcomes): they say which inputs matter most, when there are too many for all pairs.
+        (draws, outcomes): they say which inputs matter most, when there are too many for all pairs, or for a column each.
     """
     inputs = as_columns(inputs)
-    draws, count = inputs.shape
+    given, draws = inputs.shape[1], inputs.shape[0]
     most = max(draws // DRAWS_PER_COLUMN, 1)
+    inputs = inputs[:, screened(inputs, outcomes, most)]
+    count = inputs.shape[1]
     size = int(np.clip(most // max(count, 1), 1, np.clip(MOST_COLUMNS // max(count, 1), 5, SIZE)))
     splines = tuple(spline_basis(inputs[:, k], size) for k in range(count))
     live = [spline for spline in splines if spline.columns.shape[1]]
@@ -175,7 +183,7 @@ def design_of(inputs: FloatArray, outcomes: FloatArray) -> Design:
         penalties.append(penalty)
         of_pairs.append(np.ones(penalty.size, dtype=bool))
     if not blocks:
-        return Design(np.empty((draws, 0)), (), (), splines)
+        return Design(np.empty((draws, 0)), (), (), splines, given)
     columns = np.concatenate(blocks, axis=1)
     penalty, pair = np.concatenate(penalties), np.concatenate(of_pairs)
     whiten = np.eye(columns.shape[1]) if len(blocks) == 1 else whitening(columns.T @ columns / draws)
@@ -184,7 +192,23 @@ def design_of(inputs: FloatArray, outcomes: FloatArray) -> Design:
         values, turn = eigh(whiten.T @ ((np.where(pair, ratio, 1.0) * penalty)[:, None] * whiten))
         rotations.append(whiten @ turn)
         roughness.append(np.maximum(values, 0))
-    return Design(columns, tuple(rotations), tuple(roughness), splines)
+    return Design(columns, tuple(rotations), tuple(roughness), splines, given)
+
+
+def screened(inputs: FloatArray, outcomes: FloatArray, most: int) -> IntArray:
+    """Columns of the inputs that a fit has room for, ascending: those whose correlation with some outcome is largest.
+
+    All of them where there are no more than `most`. Cross-validation does not see this choice: with so few draws a fit is
+    still biased up, which is why it is said wherever inputs were left out.
+    """
+    draws, count = inputs.shape
+    if count <= most:
+        return np.arange(count)
+    spread, scale = inputs.std(axis=0), outcomes.std(axis=0)
+    cross = np.abs((inputs - inputs.mean(axis=0)).T @ (outcomes - outcomes.mean(axis=0))) / draws
+    matters = (cross / np.maximum(scale, 1e-300)).max(axis=1, initial=0.0) / np.maximum(spread, 1e-300)
+    matters[spread == 0] = -1.0
+    return np.sort(np.argsort(-matters, kind="stable")[:most])
 
 
 def _relative(spline: SplineBasis) -> FloatArray:

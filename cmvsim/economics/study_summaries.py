@@ -42,7 +42,9 @@ INFORMS = {
     )
 }
 """By kind of study, the inputs that its data can tell something of: of a single arm all that shapes the course of CMV and of
-its treatment under the comparator; not letermovir, quality of life, days of resource use or prices."""
+its treatment under the comparator; not letermovir (nor resistance to it), quality of life, days of resource use or prices."""
+DRUG = "letermovir"
+"""Nobody in a single arm under the comparator takes it: whatever key it stands in, such a study tells nothing of it."""
 SUMMARIES = ("reactivation", "clinically_significant", "treated_early")
 """Reported by the study: share with quantified DNAemia and with clinically significant infection in the window, and share
 with the latter within two weeks, which tells timing from incidence."""
@@ -51,7 +53,7 @@ EARLY = 14.0
 
 def informed(design: str, key: str) -> bool:
     """Whether a study of this kind informs an input."""
-    return key.startswith(INFORMS[design])
+    return key.startswith(INFORMS[design]) and DRUG not in key
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,11 @@ def _risk(rule: Mapping[str, Any], place: int, today: float) -> str:
 def _sure(results: Mapping[str, Any]) -> str:
     psa = results.get("psa")
     if not psa:
-        return "**How surely.** Only at the inputs as they stand: `--psa 1000` draws what is not known of them."
+        drawn = results["drawn"]
+        return (
+            "**How surely.** Only at the inputs as they stand: `--psa 1000` draws the "
+            f"{drawn['inputs']} whose uncertainty is stated; {drawn['assumed_fixed']} assumed ones have none and stay fixed."
+        )
     place = _place(results)
     parts = []
     for row in psa["increments"]:
@@ -165,6 +169,7 @@ def _sure(results: Mapping[str, Any]) -> str:
             f"(95% {euros(low)} to {euros(high)}), worth today's price with probability {100 * row['acceptable'][place]:.0f}%"
         )
     return (
-        f"**How surely.** Over {psa['draws']:,} draws of what is not known, at {euros(results['shown_threshold'])} EUR per "
-        f"QALY. {'; '.join(parts)}."
+        f"**How surely.** Over {psa['draws']:,} draws of the {results['drawn']['inputs']} inputs whose uncertainty is stated "
+        f"({results['drawn']['assumed_fixed']} assumed ones have none and stay fixed), at "
+        f"{euros(results['shown_threshold'])} EUR per QALY. {'; '.join(parts)}."
     )

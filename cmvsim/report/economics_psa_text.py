@@ -9,6 +9,7 @@ from cmvsim.report.economics_answer import euros, ratio, signed
 from cmvsim.report.power_text import markdown_table
 
 Z95 = 1.959963984540054
+DRAWS_PER_INPUT = 5
 
 
 def psa_sections(results: Mapping[str, Any]) -> list[str]:
@@ -20,8 +21,9 @@ def psa_sections(results: Mapping[str, Any]) -> list[str]:
         "",
         (
             f"{psa['draws']:,} draws of {psa['inputs']} inputs (parameters of the model, targets, prices), {psa['patients']:,} "
-            "new patients in each, shared by all strategies. The probabilistic means are the base case; the deterministic ones "
-            "stand beside them with the gap."
+            f"new patients in each, shared by all strategies; {results['drawn']['assumed_fixed']} assumed inputs have no stated "
+            "uncertainty and stay fixed. The probabilistic means are the base case; the deterministic ones stand beside them with "
+            "the gap."
         ),
         "",
         markdown_table(means(psa)),
@@ -103,7 +105,28 @@ def perfect(results: Mapping[str, Any], place: int) -> list[str]:
             " It is 0 throughout: no draw makes another choice better at today's price. `cmvsim economics voi` says at what price "
             "and incidence it stops being 0."
         )
-    return [text]
+    return [text, "", regression(psa["regression"])]
+
+
+def regression(size: Mapping[str, Any]) -> str:
+    """How large the regression on all inputs is for its draws, with a warning where it is too large for them."""
+    text = (
+        f"Smoothed by regression on {size['kept']} of {size['inputs']} inputs: {size['degrees']:.0f} degrees of freedom for "
+        f"{size['draws']:,} draws."
+    )
+    if size["too_few_draws"]:
+        least = DRAWS_PER_INPUT * size["inputs"]
+        return (
+            f"**Too few draws.** {text} The inputs most correlated with the increments were kept, as there are fewer than "
+            f"{DRAWS_PER_INPUT} draws for each: what is smoothed still holds noise, and the value of information is biased up; "
+            f"{least:,} draws and more are needed."
+        )
+    if size["large"]:
+        return (
+            f"{text} About {100 * size['degrees'] / size['draws']:.0f}% of the draws' noise is left in the smoothed values: values "
+            "of information are biased up a little; more draws lower it."
+        )
+    return text
 
 
 def _pictures() -> list[str]:

@@ -69,6 +69,7 @@ def by_size(results: Mapping[str, Any]) -> Figure:
     axes.fill_between(x, np.maximum(y - Z95 * se, 0), y + Z95 * se, color=BLUE, alpha=0.2, lw=0)
     axes.plot(x, y, color=BLUE, marker="o", ms=4, lw=1.6, label="this study")
     axes.axhline(informed["value"], color=ORANGE, ls="--", lw=1.2, label="what it informs, known exactly")
+    axes.plot(x, [row["floor"] for row in rows], color=GREY, ls=":", lw=1.2, label="a study that tells nothing")
     axes.set_ylim(bottom=0)
     axes.set(
         xlabel="patients in the study",
@@ -92,6 +93,9 @@ def partial(results: Mapping[str, Any]) -> Figure:
     low = np.minimum(values, errors)  # an interval does not go below 0
     axes.barh(places, values, color=[tint for *_, tint in bars], height=0.65, alpha=0.85)
     axes.errorbar(values, places, xerr=[low, errors], fmt="none", ecolor="black", elinewidth=0.8, capsize=2)
+    floors = np.array([row.get("floor", results["noise_floor"]) for _, row, _ in bars])
+    axes.plot(floors, places, ls="", marker="|", ms=11, mew=1.6, color=ORANGE, label="inputs that tell nothing")
+    axes.legend(loc="lower right", fontsize=8.5)
     axes.set_yticks(places, [name for name, *_ in bars], fontsize=8.5)
     axes.invert_yaxis()
     axes.axhline(len(results["groups"]) - 0.5, color="#BDBDBD", lw=0.8)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cmvsim.report.economics_answer import euros
+from cmvsim.report.economics_psa_text import regression
 from cmvsim.report.economics_run_tables import interval
 from cmvsim.report.power_text import markdown_table
 
@@ -56,26 +57,36 @@ def _at_price(results: Mapping[str, Any]) -> str:
     e, groups = results["evpi"], results["groups"]
     text = (
         f"**At {euros(results['price'], 2)} EUR a day** perfect information on everything is worth {euros(e['smoothed'], 2)} EUR per "
-        f"patient (standard error {euros(e['se'], 2)}; raw {euros(e['raw'], 2)})"
+        f"patient (standard error {euros(e['se'], 2)}; raw {euros(e['raw'], 2)}; {_told(e)})"
     )
-    told = [f"{row['group']} {euros(row['value'], 2)}" for row in groups[:3] if row["value"] > 0]
-    return text + (f"; most of it on: {'; '.join(told)} EUR." if told else ".")
+    above = [row for row in groups if row["value"] > row["floor"]]
+    told = [f"{row['group']} {euros(row['value'], 2)} ({_told(row)})" for row in above[:3]]
+    return text + (
+        f"; most of it on: {'; '.join(told)} EUR."
+        if told
+        else "; no group of inputs is above what inputs that tell nothing would show."
+    )
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    """What the same regression would show of inputs that tell nothing."""
+    return f"noise alone up to {euros(row['floor'], 2)}"
 
 
 def _study(results: Mapping[str, Any]) -> str:
     informed, rows, net = results["informed"], results["evsi"], results["enbs"]
-    worth = "; ".join(f"N = {row['patients']}: {euros(row['rising'], 2)}" for row in rows)
+    worth = "; ".join(f"N = {row['patients']}: {euros(row['rising'], 2)} ({_told(row)})" for row in rows)
     text = (
         f"**This study** is a single-arm cohort: it informs the course of CMV ({len(informed['inputs'])} inputs, worth "
-        f"{euros(informed['value'], 2)} EUR per patient if known exactly), not what letermovir does. Its value per patient, EUR: "
+        f"{euros(informed['value'], 2)} EUR per patient if known exactly; {_told(informed)}), not what letermovir does. Its value per patient, EUR: "
         f"{worth}. "
     )
-    people = f"{results['people']:,.0f} (discounted) patients"
     if results["best_size"] == 0:
-        return f"{text}For {people} no size is worth what the study costs, for this decision alone."
+        return f"{text}No size is worth what the study costs, for this decision alone."
     best = next(row for row in net if row["patients"] == results["best_size"])
+    people = f"{best['people']:,.0f} (discounted) patients after its report in {best['reports']:.1f} years"
     return (
-        f"{text}For {people} it is worth most, net of its cost, with {results['best_size']} patients: {euros(best['value'])} EUR "
+        f"{text}For the {people} it is worth most, net of its cost, with {results['best_size']} patients: {euros(best['value'])} EUR "
         f"(standard error {euros(best['se'])}; as good: {', '.join(map(str, results['as_good']))})."
     )
 
@@ -92,7 +103,14 @@ def summary(results: Mapping[str, Any]) -> str:
         *answer(results),
         "## Perfect information on groups of inputs, EUR per patient",
         "",
-        markdown_table([["group", "inputs", "value (95%)"], *[_line(r, "group", str(r["inputs"])) for r in results["groups"]]]),
+        markdown_table(
+            [
+                ["group", "inputs", "value (95%)", "noise alone"],
+                *[[*_line(r, "group", str(r["inputs"])), euros(r["floor"], 2)] for r in results["groups"]],
+            ]
+        ),
+        "",
+        _group_floor(results),
         "",
         "## On single inputs",
         "",
@@ -105,6 +123,8 @@ def summary(results: Mapping[str, Any]) -> str:
         markdown_table(study_table(results)),
         "",
         _identities(results),
+        "",
+        regression(results["regression"]),
         "",
         "![Value of information by price](figures/evpi_by_price.png)",
         "",
@@ -119,7 +139,9 @@ def _basis(results: Mapping[str, Any]) -> str:
     return (
         f"{results['draws']:,} draws, {results['patients']:,} patients each ({results['failed']} failed); price of a day "
         f"{euros(results['price'], 2)} EUR, {euros(results['threshold'])} EUR per QALY. {len(results['assumptions'])} inputs have "
-        "no paper behind them (`results.json`). The study's patients have streams of their own, apart from those of the decision."
+        f"no paper behind them (`results.json`); {results['drawn']['inputs']} inputs have a stated uncertainty and are drawn, "
+        f"{results['drawn']['assumed_fixed']} assumed ones have none and stay fixed. The study's patients have "
+        "streams of their own, apart from those of the decision."
     )
 
 
@@ -130,26 +152,36 @@ def _floor(results: Mapping[str, Any]) -> str:
     )
 
 
+def _group_floor(results: Mapping[str, Any]) -> str:
+    return (
+        f"`noise alone`: the largest value in {results['floor_permutations']} regressions on the same inputs of other draws, which "
+        "tell nothing; a group (or a study) that is not above it shows no value here."
+    )
+
+
 def _line(row: Mapping[str, Any], name: str, beside: str) -> list[str]:
     return [row[name], beside, interval(row, lambda x: euros(max(x, 0.0), 2))]
 
 
 def study_table(results: Mapping[str, Any]) -> list[list[str]]:
     """EVSI and ENBS by size."""
-    head = ["patients", "EVSI, EUR per patient (95%)", "for all patients, EUR", "cost, EUR", "net, EUR"]
+    head = ["patients", "EVSI, EUR per patient (95%)", "noise alone", "reports, years", "patients who gain"]
+    head += ["for all of them, EUR", "cost, EUR", "net, EUR"]
     table = [head]
     for one, net in zip(results["evsi"], results["enbs"], strict=True):
         value = {"value": one["rising"], "se": one["se"]}
         shown = interval(value, lambda x: euros(max(x, 0.0), 2))
-        table.append([str(one["patients"]), shown, euros(net["population"]), euros(net["cost"]), euros(net["value"])])
+        first = [str(one["patients"]), shown, euros(one["floor"], 2), f"{net['reports']:.1f}", euros(net["people"])]
+        table.append([*first, euros(net["population"]), euros(net["cost"]), euros(net["value"])])
     return table
 
 
 def _identities(results: Mapping[str, Any]) -> str:
+    note = " These orders say nothing of a bias that all values share." if results["regression"]["too_few_draws"] else ""
     broken = {name.replace("_", " "): found for name, found in results["identities"].items() if found}
     if not broken:
         return (
             "Holds: no single input or group is worth more than all together, larger studies are worth no less, and no study more "
-            "than the inputs that it informs (each within 3 standard errors)."
+            f"than the inputs that it informs (each within 3 standard errors).{note}"
         )
     return "Does not hold, take the estimates with care: " + "; ".join(f"{name}: {found}" for name, found in broken.items())

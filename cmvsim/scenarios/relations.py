@@ -24,6 +24,9 @@ _PARTS = (
     ("toxicity.icans.severe.", "toxicity.icans.any."),
 )
 """Beginnings of the keys of parts, and of their wholes."""
+_OF_ONE_RANK = ("resistance.aciclovir.ul54",)
+"""Parts that are drawn at the rank of their whole: both are rare and hardly known, so that a part drawn by itself and then kept
+below its whole would lose most of its mean."""
 
 
 @lru_cache(maxsize=8192)
@@ -35,6 +38,11 @@ def table_of_shares(key: str) -> str:
 def whole_of(key: str) -> str:
     """The key of the whole that a key is a part of; empty if none."""
     return next((whole + key.removeprefix(part) for part, whole in _PARTS if key.startswith(part)), "")
+
+
+def of_one_rank(key: str) -> bool:
+    """Whether a part is drawn at the same rank of its distribution as its whole."""
+    return key in _OF_ONE_RANK
 
 
 def part_of(key: str) -> str:

@@ -4,7 +4,8 @@ Each input has its own stream, named after its evidence id (or key), so that the
 short one, and an input that is added moves no other. Inputs are independent but for three ties:
 
 - inputs of one *group* share a normal factor: their normal scores have the group's correlation (a one-factor normal copula);
-- a *part* (severe toxicity, death without relapse) is drawn from its distribution below its whole's draw;
+- a *part* (severe toxicity, death without relapse) is drawn from its distribution below its whole's draw, or, where that would
+  change its mean much, at the same rank as its whole (:func:`cmvsim.scenarios.relations.of_one_rank`);
 - *shares* of one table add up to 1. Where their beta distributions are the margins of one Dirichlet distribution (the same
   a + b, which is also the sum of the a) they are drawn from it, by gamma variates; else they are scaled
   (:func:`cmvsim.scenarios.relations.completed`).
@@ -21,6 +22,7 @@ from scipy import special, stats
 from cmvsim.core.records import FloatArray
 from cmvsim.core.streams import CHUNK_REPLICATES, Role, generator, stable_hash
 from cmvsim.scenarios.parameters import UncertainInput
+from cmvsim.scenarios.relations import of_one_rank
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,12 @@ def draw_parameters(inputs: Sequence[UncertainInput], draws: int, seed: int, fir
             if key in column:
                 fill(column[key])
                 top = np.minimum(top, values[:, column[key]])
-        u = _uniform(item, draws, seed, first_block)
+        ranked = item if not of_one_rank(item.key) else next((inputs[column[k]] for k in item.wholes if k in column), item)
+        u = _uniform(ranked, draws, seed, first_block)
         if item.shares in dirichlet:
             values[:, place] = stats.gamma.ppf(u, item.distribution.parameters[0])
+        elif ranked is not item:
+            values[:, place] = np.minimum(item.marginal.quantile(u, np.full(draws, np.inf)), top)
         else:
             values[:, place] = item.marginal.quantile(u, top)
 

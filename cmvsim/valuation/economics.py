@@ -93,16 +93,25 @@ class InformationSpec(Spec):
     ----------
     fixed, per_patient
         Cost of the study.
+    enrolled_per_year
+        Patients that it enrols in a year, all sites together: a larger study reports later.
     delay
-        Years until it reports.
+        Years from the last enrolment to the report.
     years
         For which the decision stands, from now.
     """
 
     fixed: Money
     per_patient: Money
+    enrolled_per_year: PatientsPerYear
     delay: Years
     years: Years
+
+    @model_validator(mode="after")
+    def _check(self) -> InformationSpec:
+        if float(self.enrolled_per_year) <= 0:
+            raise ValueError("enrolled_per_year must be above 0: nobody could be enrolled")
+        return self
 
 
 class EconomicsSpec(Spec):

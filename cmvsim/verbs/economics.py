@@ -15,7 +15,7 @@ from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
 from cmvsim.economics.analysis import Asked, deterministic
 from cmvsim.economics.evaluate import Outcomes
-from cmvsim.economics.probabilistic import PsaDraws, PsaExperiment, collect
+from cmvsim.economics.probabilistic import PsaDraws, PsaExperiment, collect, drawn_inputs
 from cmvsim.economics.psa_tables import psa_tree, samples_of
 from cmvsim.economics.samples import psa_csv
 from cmvsim.economics.settings import EvaluationSettings, at_least_two, chosen, economics_of
@@ -205,9 +205,12 @@ def head(scenario: ResolvedScenario, request: Request, asked: Asked) -> dict[str
 
 
 def rests_on(scenario: ResolvedScenario) -> dict[str, Any]:
-    """Assumptions and papers behind the evaluation."""
+    """Assumptions and papers behind the evaluation, how much of it a probabilistic analysis draws, and what it holds fixed."""
     found = cite(scenario, lambda path: not path.startswith(("accrual.", "capacity.")))
+    drawn = drawn_inputs(scenario)
+    moved = {key for item in drawn for key in item.keys}
     return {
+        "drawn": {"inputs": len(drawn), "assumed_fixed": sum(item.input not in moved for item in found.assumptions)},
         "assumptions": [{"input": item.input, "value": item.value, "why": item.why} for item in found.assumptions],
         "sources": [
             {"source": paper.source, "citation": paper.text, "entries": [reason.entry for reason in paper.reasons]}

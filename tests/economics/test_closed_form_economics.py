@@ -206,14 +206,28 @@ def test_closed_form_net_benefit_of_sampling() -> None:
     study = evsi(nb, (theta[:, None] + noise)[:, :, None], sizes)
     rule = discounting("has_2020")
     who = Beneficiaries(per_year=300, years=5, delay=2, discounting=rule)
-    assert who.people == pytest.approx(300 * (rule.annuity(0, 5) - rule.annuity(0, 2)))
+    people = who.people(10)
+    assert people == pytest.approx(300 * (rule.annuity(0, 5) - rule.annuity(0, 2)))
     got = enbs(study, who, fixed=50_000, per_patient=1_000)
-    np.testing.assert_allclose(got.value, who.people * study.rising - 50_000 - 1_000 * np.array(sizes))
-    np.testing.assert_allclose(got.se, who.people * study.se)
+    np.testing.assert_allclose(got.value, people * study.rising - 50_000 - 1_000 * np.array(sizes))
+    np.testing.assert_allclose(got.se, people * study.se)
     assert got.best == sizes[int(np.argmax(got.value))]
     assert got.best in got.as_good
     assert enbs(study, who, fixed=1e9).best == 0
-    assert Beneficiaries(300, 5, delay=7).people == 0
+    assert Beneficiaries(300, 5, delay=7).people() == 0
+
+
+def test_a_larger_study_reports_later_and_serves_fewer() -> None:
+    rng = np.random.default_rng(12)
+    nb = np.column_stack([np.zeros(400), 1000 * rng.standard_normal(400)])
+    study = evsi(nb, np.repeat(nb[:, None, 1:], 3, axis=1), (100, 400, 900))  # the three tell the same
+    who = Beneficiaries(per_year=300, years=10, delay=1, enrolled_per_year=100)
+    assert [who.reports(int(n)) for n in study.sizes] == [2, 5, 10]
+    got = enbs(study, who)
+    np.testing.assert_allclose(got.people, [300 * 8, 300 * 5, 0])
+    np.testing.assert_allclose(got.value, got.people * study.rising)
+    assert got.best == 100
+    assert got.as_good == (100,)
 
 
 def test_what_cannot_be_estimated_says_so() -> None:

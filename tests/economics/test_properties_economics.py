@@ -21,6 +21,9 @@ from cmvsim.economics import (
     pairing_audit,
     smooth_net_benefit,
 )
+from cmvsim.economics.evppi import regression_size
+from cmvsim.economics.noise_floor import PERMUTATIONS, noise_floor, permutations
+from cmvsim.economics.regression import DRAWS_PER_COLUMN, design_of
 
 WHOLE = st.integers(-5, 5).map(float)
 POINTS = st.lists(st.tuples(WHOLE, WHOLE), min_size=1, max_size=7)
@@ -192,3 +195,46 @@ def test_inputs_that_hold_nothing_or_little() -> None:
     assert got.value == pytest.approx(np.maximum(halves, 0).mean() - max(halves.mean(), 0), rel=1e-9)
     assert evppi(nb, np.column_stack([two, two, two])).value == pytest.approx(got.value, rel=1e-6)  # the same thrice
     assert evppi(nb, rng.exponential(size=400) ** 6).value < 3 * got.se
+
+
+@pytest.mark.parametrize(("draws", "count"), [(128, 139), (60, 20), (200, 40)])
+def test_the_basis_has_never_more_than_a_fifth_as_many_columns_as_draws(draws: int, count: int) -> None:
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((draws, count))
+    y = 3 * x[:, [count // 2]] + rng.standard_normal((draws, 1))
+    design = design_of(x, y)
+    assert design.columns.shape[1] <= draws // DRAWS_PER_COLUMN
+    fit = design.fit(y)
+    assert fit.explained[0] > 0.8, "the input that matters is kept"
+    assert fit.degrees[0] <= 1 + draws // DRAWS_PER_COLUMN
+    nothing = rng.standard_normal((draws, 1))
+    assert design_of(x, nothing).fit(nothing).explained[0] < 0.7, "no interpolation"
+
+
+def test_too_few_draws_for_the_inputs_are_said() -> None:
+    rng = np.random.default_rng(7)
+    nb = np.column_stack([np.zeros(128), rng.normal(0, 100, 128)])
+    x = rng.standard_normal((128, 139))
+    got = evppi(nb, x)
+    size = regression_size(got, x)
+    assert (size["kept"], size["inputs"], size["draws"], size["too_few_draws"]) == (25, 139, 128, True)
+    assert got.value < 0.8 * evpi(nb).value
+    many = regression_size(evppi(nb, x[:, :3]), x[:, :3])
+    assert (many["kept"], many["too_few_draws"]) == (3, False)
+
+
+def test_a_group_that_tells_nothing_is_not_above_its_floor() -> None:
+    """46 inputs and 400 draws, mean increment 0: nine times in ten below the floor, and inputs that matter far above it."""
+    above = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal((400, 47))
+        nb = np.column_stack([np.zeros(400), 100 * x[:, 46] + rng.normal(0, 100, 400)])
+        above.append(float(evppi(nb, x[:, :46]).value) > noise_floor(nb, x[:, :46]))
+        if seed < 3:
+            assert evppi(nb, x[:, 40:]).value > 1.5 * noise_floor(nb, x[:, 40:])
+    assert sum(above) <= 6, "more would come once in 400 times"
+    orders = permutations(50)
+    assert orders.shape == (PERMUTATIONS, 50)
+    assert (np.sort(orders, axis=1) == np.arange(50)).all()
+    assert not (orders == np.arange(50)).all(axis=1).any()

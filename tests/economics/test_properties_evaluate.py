@@ -118,6 +118,17 @@ def test_packs_are_whole(model: Model, settings: EvaluationSettings, draws: Chun
     np.testing.assert_array_equal(packs.quantity, outcomes.quantity)
 
 
+def test_quantities_are_those_charged(
+    model: Model, settings: EvaluationSettings, draws: ChunkDraws, outcomes: Outcomes
+) -> None:
+    fewer = evaluate(model, draws, replace(settings, tested_on_drug=False))
+    np.testing.assert_allclose(np.einsum("sip,si->sp", fewer.quantity, settings.unit_costs), fewer.total, rtol=1e-12, atol=1e-9)
+    tests = fewer.quantity[:, Item.CMV_PCR.code].sum(axis=1) - outcomes.quantity[:, Item.CMV_PCR.code].sum(axis=1)
+    given = settings.strategies.index("universal")
+    assert tests[given] < 0
+    assert tests[0] == 0
+
+
 def test_without_an_effect_a_drug_only_costs(settings: EvaluationSettings) -> None:
     scenario = resolve("letermovir-strategies", ("letermovir.effect=none",))
     null = model_of(scenario.spec, calibrate(scenario, patients=1024).baseline)

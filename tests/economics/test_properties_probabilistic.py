@@ -133,8 +133,12 @@ def test_a_single_arm_informs_incidence_and_not_efficacy() -> None:
         "prices.ward_day",
         "quality_of_life.changes.icu",
         "resources.cmv.disease_days",
+        "resistance.letermovir",
     ):
         assert not informed("single_arm", key)
+    assert informed("single_arm", "resistance.ganciclovir.change")
+    every = {key for item in drawn_inputs(resolve("letermovir-breakeven", GIVEN)) for key in item.keys}
+    assert not [key for key in every if "letermovir" in key and informed("single_arm", key)]
 
 
 def test_information_is_worth_nothing_where_the_choice_is_plain(experiment: PsaExperiment, psa: PsaDraws) -> None:
@@ -154,6 +158,10 @@ def test_information_is_worth_nothing_where_the_choice_is_plain(experiment: PsaE
     assert tree["evpi"]["raw"] > 0
     assert {row["group"] for row in tree["groups"]} >= {"prices", "letermovir"}
     assert [row["patients"] for row in tree["evsi"]] == [50, 100]
+    assert all(row["floor"] >= 0 for row in (*tree["groups"], *tree["evsi"], tree["evpi"], tree["informed"]))
+    assert tree["enbs"][1]["reports"] > tree["enbs"][0]["reports"]
+    assert tree["enbs"][1]["people"] < tree["enbs"][0]["people"]
+    assert tree["regression"]["draws"] == psa.draws.size
     assert tree["enbs"][1]["cost"] - tree["enbs"][0]["cost"] == pytest.approx(50 * float(spec.information.per_patient))
 
 

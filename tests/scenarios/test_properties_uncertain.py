@@ -84,7 +84,13 @@ def test_draws_stay_in_range_and_parts_below_their_wholes(scenario: ResolvedScen
     for place, item in enumerate(inputs):
         assert np.all((draws[:, place] >= item.low) & (draws[:, place] <= item.high)), item.key
         assert all(np.all(draws[:, place] <= column[whole]) for whole in item.wholes if whole in column)
-    assert np.all(column["resistance.aciclovir.ul54"] <= column["resistance.aciclovir.change"])
+    part, whole = column["resistance.aciclovir.ul54"], column["resistance.aciclovir.change"]
+    assert np.all(part <= whole)
+    order = np.argsort(whole)
+    assert np.all(np.diff(part[order]) >= 0), "of one rank"
+    item = next(item for item in inputs if item.key == "resistance.aciclovir.ul54")
+    law = stats.beta(*item.distribution.parameters)
+    assert part.mean() == pytest.approx(law.mean(), abs=4 * law.std() / np.sqrt(part.size))
 
 
 def test_unbounded_margins_are_those_stated(scenario: ResolvedScenario) -> None:
