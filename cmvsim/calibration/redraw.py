@@ -2,9 +2,9 @@
 
 Only a change of a target moves a hazard (docs/model.md 17): a change of the law, of monitoring or of the patients changes
 what is seen, not the disease. A *draw* of a law is no such change: what was observed does not depend on which law we believe,
-so that the amplitude of onset is solved again under the law drawn (``laws="solved"``). What a target moves is found on a small fixed cohort under the scenario's own law, relative to
-the same cohort at the targets unchanged: the answer of the small cohort carries no offset into the result, and a scenario
-whose targets are unchanged has exactly the hazards of its calibration.
+so that the amplitude of onset is solved again under the law drawn (``laws="solved"``). What a target moves is found on a small
+fixed cohort under the scenario's own law, relative to the same cohort at the targets unchanged: the answer of the small cohort
+carries no offset into the result, and a scenario whose targets are unchanged has exactly the hazards of its calibration.
 
 - incidence and timing of DNAemia move the amplitude and the median of onset;
 - infections move their hazards, each on the scale ln(-ln(1 - share));

@@ -1,7 +1,7 @@
 """One-way sensitivity: each input at the ends of what is not known of it, all else as it stands, the same patients.
 
-A bar is what one input adds to the uncertainty of the answer, so hazards follow the rule of the draws of a probabilistic analysis:
-what was observed stays as observed, whichever law is true (docs/model.md 17).
+A bar is what one input adds to the uncertainty of the answer, so hazards follow the rule of the draws of a probabilistic
+analysis: what was observed stays as observed, whichever law is true (docs/model.md 17).
 """
 
 from __future__ import annotations

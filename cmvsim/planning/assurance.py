@@ -2,8 +2,8 @@
 
 Power is the share of studies that reach their conclusion at the scenario's numbers; assurance is its mean over what is not
 known of them (O'Hagan, Stevens and Campbell 2005). Each draw has hazards of its own, from
-:class:`~cmvsim.calibration.redraw.Redraw`, which show the drawn targets under the drawn law, and chance of its own; nested sizes
-share both.
+:class:`~cmvsim.calibration.redraw.Redraw`, which show the drawn targets under the drawn law, and chance of its own; nested
+sizes share both.
 """
 
 from __future__ import annotations
