@@ -2,9 +2,10 @@
 
 One input: a penalised cubic spline. Several: splines of each and the smoothest interactions of some pairs (those of the inputs
 that matter most by themselves, and those whose interaction is beyond chance), with one penalty for all and a ratio of the
-penalties of interactions to those of splines, both by generalised cross-validation (Wood 2017 for the splines; Strong, Oakley,
-Brennan, Med Decis Making 2014;34(3):311-326, for the use). A fit is linear in the outcome given its penalty, so that strategies
-with the same draws have the same fit.
+penalties of interactions to those of splines, both by generalised cross-validation, which also chooses between straight
+lines as they are and shrunken, as many inputs that tell little would else hold much noise (Wood 2017 for the splines;
+Strong, Oakley, Brennan, Med Decis Making 2014;34(3):311-326, for the use). A fit is linear in the outcome given its
+penalty, so that strategies with the same draws have the same fit.
 """
 
 from __future__ import annotations
@@ -37,7 +38,13 @@ CHANCE = 0.01
 """Probability that any pair without an interaction is modelled for that reason (Bonferroni)."""
 
 MOST_COLUMNS = 240
-"""Of the splines of all inputs together; each has five at least, as far as the draws allow."""
+"""Of the splines of all inputs together; each has :data:`CURVED` at least, as far as the draws allow."""
+
+CUBIC = 3
+"""Columns of a cubic without inner knots."""
+
+CURVED = 5
+"""Columns of the spline of an input that has one, at least."""
 
 RATIOS = (1e-2, 1.0, 1e2, 1e4)
 """Penalties of interactions tried, as multiples of those of the splines."""
@@ -171,8 +178,8 @@ def design_of(inputs: FloatArray, outcomes: FloatArray) -> Design:
     most = max(draws // DRAWS_PER_COLUMN, 1)
     inputs = inputs[:, screened(inputs, outcomes, most)]
     count = inputs.shape[1]
-    size = int(np.clip(most // max(count, 1), 1, np.clip(MOST_COLUMNS // max(count, 1), 5, SIZE)))
-    splines = tuple(spline_basis(inputs[:, k], size) for k in range(count))
+    sizes = _sizes(inputs, outcomes, most)
+    splines = tuple(spline_basis(inputs[:, k], int(sizes[k])) for k in range(count))
     live = [spline for spline in splines if spline.columns.shape[1]]
     blocks = [spline.columns for spline in live]
     penalties = [_relative(spline) for spline in live]
@@ -188,8 +195,10 @@ def design_of(inputs: FloatArray, outcomes: FloatArray) -> Design:
     penalty, pair = np.concatenate(penalties), np.concatenate(of_pairs)
     whiten = np.eye(columns.shape[1]) if len(blocks) == 1 else whitening(columns.T @ columns / draws)
     rotations, roughness = [], []
-    for ratio in RATIOS if pair.any() else RATIOS[:1]:
-        values, turn = eigh(whiten.T @ ((np.where(pair, ratio, 1.0) * penalty)[:, None] * whiten))
+    ratios = RATIOS if pair.any() else RATIOS[:1]
+    several = [(ratio, 1.0) for ratio in ratios] if len(blocks) > 1 else []
+    for ratio, lines in [*((ratio, 0.0) for ratio in ratios), *several]:
+        values, turn = eigh(whiten.T @ ((np.where(pair, ratio, 1.0) * penalty + lines)[:, None] * whiten))
         rotations.append(whiten @ turn)
         roughness.append(np.maximum(values, 0))
     return Design(columns, tuple(rotations), tuple(roughness), splines, given)
@@ -201,14 +210,35 @@ def screened(inputs: FloatArray, outcomes: FloatArray, most: int) -> IntArray:
     All of them where there are no more than `most`. Cross-validation does not see this choice: with so few draws a fit is
     still biased up, which is why it is said wherever inputs were left out.
     """
-    draws, count = inputs.shape
-    if count <= most:
-        return np.arange(count)
+    count = inputs.shape[1]
+    return np.arange(count) if count <= most else np.sort(_by_correlation(inputs, outcomes)[:most])
+
+
+def _by_correlation(inputs: FloatArray, outcomes: FloatArray) -> IntArray:
+    """Columns of the inputs, that most correlated with any outcome first, constants last."""
     spread, scale = inputs.std(axis=0), outcomes.std(axis=0)
-    cross = np.abs((inputs - inputs.mean(axis=0)).T @ (outcomes - outcomes.mean(axis=0))) / draws
+    cross = np.abs((inputs - inputs.mean(axis=0)).T @ (outcomes - outcomes.mean(axis=0))) / inputs.shape[0]
     matters = (cross / np.maximum(scale, 1e-300)).max(axis=1, initial=0.0) / np.maximum(spread, 1e-300)
     matters[spread == 0] = -1.0
-    return np.sort(np.argsort(-matters, kind="stable")[:most])
+    order: IntArray = np.argsort(-matters, kind="stable")
+    return order
+
+
+def _sizes(inputs: FloatArray, outcomes: FloatArray, most: int) -> IntArray:
+    """Columns of the spline of each input: (inputs,), `most` together.
+
+    Where there is no room for a cubic of each, all have a straight line, and half of what is left goes to curves of the
+    inputs most correlated with an outcome.
+    """
+    count = inputs.shape[1]
+    each = most // max(count, 1)
+    if each >= CUBIC:
+        return np.full(count, min(each, int(np.clip(MOST_COLUMNS // count, CURVED, SIZE))), dtype=np.int64)
+    sizes = np.ones(count, dtype=np.int64)
+    curved = (most - count) // (2 * (CURVED - 1))
+    if curved > 0:
+        sizes[_by_correlation(inputs, outcomes)[:curved]] = CURVED
+    return sizes
 
 
 def _relative(spline: SplineBasis) -> FloatArray:

