@@ -102,7 +102,7 @@ def test_without_anything_unknown_assurance_is_power() -> None:
 def test_closed_form_spread_over_draws_is_that_of_the_evidence() -> None:
     """Variance between 48 draws of four studies each: of the target's beta distribution, 0.0026, within 3 SE.
 
-    SE: (0.0026 + 0.0053 / 4) sqrt(2 / 47) = 0.0008. Without draws it is 0; with hazards held fixed under drawn laws, 0.010.
+    SE: (0.0026 + 0.0053 / 4) sqrt(2 / 47) = 0.0008. Without draws it is 0; with hazards held fixed under drawn laws, 0.007.
     """
     studies = np.concatenate([experiment(4).chunk(i).values[:, 1, 0, 0] for i in range(3)]).reshape(48, 4)
     between = studies.mean(axis=1).var(ddof=1) - studies.var(axis=1, ddof=1).mean() / 4
