@@ -81,6 +81,8 @@ def _study(results: Mapping[str, Any]) -> str:
         f"{euros(informed['value'], 2)} EUR per patient if known exactly; {_told(informed)}), not what letermovir does. Its value per patient, EUR: "
         f"{worth}. "
     )
+    if all(row["rising"] <= row["floor"] for row in rows):
+        text += "None is above what a study that tells nothing would show. "
     if results["best_size"] == 0:
         return f"{text}No size is worth what the study costs, for this decision alone."
     best = next(row for row in net if row["patients"] == results["best_size"])
