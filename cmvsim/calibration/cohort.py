@@ -94,7 +94,19 @@ class Cohort:
         ratios = model.follow_up.model_copy(update={"death_ratios": DeathRatios.none()})
         return [infection_chunk(replace(model, follow_up=ratios), draws) for draws in self.draws]
 
-    def see(self, target: TargetSpec, baseline: Baseline, *, factors: bool = True) -> Seen:
+    def backgrounds(self, target: TargetSpec, baseline: Baseline) -> list[Background]:
+        """What unfolds before CMV under the target's measurement, for :meth:`see` at several onset hazards."""
+        model = as_measured(Model.of(self.scenario, baseline), target)
+        return [Background(model, draws, target.measured_by is not None) for draws in self.draws]
+
+    def see(
+        self,
+        target: TargetSpec,
+        baseline: Baseline,
+        *,
+        factors: bool = True,
+        backgrounds: Sequence[Background] | None = None,
+    ) -> Seen:
         """Simulate the cohort under the target's measurement.
 
         Under a monitoring of its own the target's figure is net of loss to follow-up, as a published cumulative incidence
@@ -105,6 +117,8 @@ class Cohort:
         ----------
         factors
             Whether the ratios on death act.
+        backgrounds
+            Of :meth:`backgrounds`, if they were made before.
         """
         model, own = as_measured(Model.of(self.scenario, baseline), target), target.measured_by is None
         if not factors:
@@ -117,8 +131,9 @@ class Cohort:
         strata = len(self.scenario.population.strata)
         exits = np.zeros((RELAPSE + 1, window + 1))
         dead, dead_without, sizes, at_risk = np.zeros(strata), np.zeros(strata), np.zeros(strata), 0
-        for draws in self.draws:
-            history = simulate(model, draws, never_lost=not own)
+        for chunk, draws in enumerate(self.draws):
+            background = backgrounds[chunk] if backgrounds is not None else None
+            history = simulate(model, draws, never_lost=not own, background=background)
             derived = endpoint.derive(record(history, frozenset()), plan)
             for cause in range(RELAPSE + 1):
                 left = derived.time[derived.cause == cause].astype(np.int64)

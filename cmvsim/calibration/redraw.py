@@ -1,9 +1,10 @@
 """Hazards of a varied scenario without a new calibration: what a target moves is re-solved, all else is held fixed.
 
 Only a change of a target moves a hazard (docs/model.md 17): a change of the law, of monitoring or of the patients changes
-what is seen, not the disease. What a target moves is found on a small fixed cohort under the scenario's own law, relative to
-the same cohort at the targets unchanged: the answer of the small cohort carries no offset into the result, and a scenario
-whose targets are unchanged has exactly the hazards of its calibration.
+what is seen, not the disease. A *draw* of a law is no such change: what was observed does not depend on which law we believe,
+so that the amplitude of onset is solved again under the law drawn (``laws="solved"``). What a target moves is found on a small
+fixed cohort under the scenario's own law, relative to the same cohort at the targets unchanged: the answer of the small cohort
+carries no offset into the result, and a scenario whose targets are unchanged has exactly the hazards of its calibration.
 
 - incidence and timing of DNAemia move the amplitude and the median of onset;
 - infections move their hazards, each on the scale ln(-ln(1 - share));
@@ -15,12 +16,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from cmvsim.calibration.cohort import SEED, Cohort
 from cmvsim.calibration.death_targets import DeathTargets
+from cmvsim.calibration.drawn_laws import measurement, with_laws
 from cmvsim.calibration.infections import see_infections
 from cmvsim.calibration.letermovir import effect_measure
 from cmvsim.calibration.prophylaxis import LOWEST_RATIO, LOWEST_SHIFT
@@ -28,9 +30,7 @@ from cmvsim.calibration.response import Response
 from cmvsim.calibration.solve import Calibration, basis_of, calibrate
 from cmvsim.core.records import FloatArray
 from cmvsim.core.streams import CHUNK_REPLICATES, Role
-from cmvsim.core.value import Value
 from cmvsim.models.baseline import Baseline
-from cmvsim.models.cmv import TargetSpec
 from cmvsim.models.strategies import LetermovirEffect
 from cmvsim.scenarios.scenario import ResolvedScenario, Scenario
 from cmvsim.simulation.draws import ChunkDraws
@@ -44,6 +44,15 @@ _FUNGAL = {"low": (-3.0, -2.2), "high": (2.4, 2.0), "points": (6, 4), "degree": 
 _DRUG = {"low": (-2.2, -1.8), "points": (7, 7), "degree": 4}
 _RAREST = -4.0
 """Log of a marginal ratio below which a small cohort has too few events to say more."""
+LAW_REACH = 3.0
+"""Log of the amplitude over the solved one, at most, either way, under a drawn law."""
+_LAW_NEAR = 0.05
+"""Logit of incidence within which the last, unsimulated, step of the secant is trusted."""
+_LAW_STEPS = 8
+
+Laws = Literal["fixed", "solved"]
+"""Whether the onset hazard stays as it is when a law changes ("fixed": what would happen), or shows the target under the
+changed law too ("solved": what is not known)."""
 
 
 class Redraw:
@@ -72,43 +81,90 @@ class Redraw:
 
     def prepare(self) -> Redraw:
         """Make all tables, so that copies in other processes share them."""
-        _ = self._onset, self._infections, self._death
+        _ = self._onset, self._infections, self._death, self._undrawn
         if self.solved.letermovir is not None and self.scenario.spec.letermovir.known_effect is None:
             _ = self._drug
         return self
 
-    def baseline(self, varied: ResolvedScenario) -> Baseline:
+    def baseline(self, varied: ResolvedScenario, laws: Laws = "fixed") -> Baseline:
         """Hazards of a scenario from :func:`cmvsim.scenarios.vary.vary`.
 
-        The calibration's own where no target differs, down to the last bit. A target that is beyond what the table reaches
-        has the nearest hazards, see :meth:`reaches`; one that is measured in another way is solved on the large cohort.
+        The calibration's own where nothing differs that moves them, down to the last bit. A target that is beyond what the
+        table reaches has the nearest hazards, see :meth:`reaches`; one that is measured in another way is solved on the large
+        cohort.
+
+        Parameters
+        ----------
+        varied
+            The scenario.
+        laws
+            "fixed": a change of a law moves no hazard. "solved", for draws of what is not known: the amplitude of onset is
+            that at which the incidence observed under the changed law, by the target's measurement on the basis of the
+            calibration, is the target; of all other hazards, and of the median of onset, a law moves none.
         """
-        return self.solve(varied)[0]
+        return self.solve(varied, laws)[0]
 
-    def reaches(self, varied: ResolvedScenario) -> bool:
-        """Whether the hazards of :meth:`baseline` meet the varied targets, up to a thousandth of their logit or log."""
-        return self.solve(varied)[1]
+    def reaches(self, varied: ResolvedScenario, laws: Laws = "fixed") -> bool:
+        """Whether the hazards of :meth:`baseline` meet the varied targets, up to a thousandth of their logit or log.
 
-    def solve(self, varied: ResolvedScenario) -> tuple[Baseline, bool]:
+        Under a drawn law the incidence is met up to what a secant over the last twentieth of a logit leaves.
+        """
+        return self.solve(varied, laws)[1]
+
+    def solve(self, varied: ResolvedScenario, laws: Laws = "fixed") -> tuple[Baseline, bool]:
         """:meth:`baseline` and :meth:`reaches` at once."""
         own, new = self.scenario.spec, varied.spec
         baseline, met = self.solved, True
         if new is own:
             return baseline, met
-        if _measurement(new) != _measurement(own):
+        if laws == "fixed" and measurement(new) != measurement(own):
             return self._solved_anew(new), True
-        change = _onset_targets(new) - _onset_targets(own)
+        change, x = _onset_targets(new) - _onset_targets(own), np.zeros(2)
         if change.any():
             x, met = self._onset.moved(change)
-            baseline = replace(
-                baseline,
-                onset_amplitude=baseline.onset_amplitude * float(np.exp(x[0])),
-                onset_median=baseline.onset_median * float(np.exp(x[1])),
-            )
+        if laws == "solved":
+            x, met = self._under_drawn_law(new, x, float(change[0]), met)
+        if x.any():
+            baseline = self._at_onset(x)
         baseline, infections_met = self._with_infections(baseline, new)
         baseline = self._death.moved(baseline, new.follow_up)
         baseline, drug_met = self._with_drug(baseline, new)
         return baseline, met and infections_met and drug_met
+
+    def _under_drawn_law(self, new: Scenario, x: FloatArray, change: float, met: bool) -> tuple[FloatArray, bool]:
+        """Log amplitude that shows the target under the drawn law: secant on the small cohort from the table's answer.
+
+        The logit of incidence differs from that of the same cohort at the solved hazards and the undrawn law as the targets
+        do. The last step is not simulated again: an answer moves by whole patients, its secant does not.
+        """
+        basis = basis_of(self.scenario)
+        drawn = with_laws(basis, self.scenario.spec, new)
+        if drawn is basis and measurement(new) == measurement(self.scenario.spec):
+            return x, met
+        cohort, target = Cohort(drawn, range(1), self._draws), new.cmv.incidence
+        backgrounds = cohort.backgrounds(target, self.solved)
+
+        def miss(log_amplitude: float) -> float:
+            hazards = self._at_onset(np.array([log_amplitude, x[1]]))
+            seen = cohort.see(target, hazards, factors=False, backgrounds=backgrounds)
+            return _logit_within(seen.at(float(target.day)), seen.at_risk) - self._undrawn - change
+
+        low, high = -LAW_REACH, LAW_REACH
+        here, slope = float(x[0]), self._onset.slope(x)
+        found = miss(here)
+        for _ in range(_LAW_STEPS):
+            low, high = (low, here) if found > 0 else (here, high)
+            step = float(np.clip(-found / slope, -1.5, 1.5))
+            there = here + step if low <= here + step <= high else (low + high) / 2
+            if abs(found) <= _LAW_NEAR:
+                return np.array([there, x[1]]), met
+            if high - low < 1e-3:
+                break
+            then = miss(there)
+            if there != here:
+                slope = max((then - found) / (there - here), 0.05)
+            here, found = there, then
+        return np.array([here, x[1]]), False
 
     def _with_infections(self, baseline: Baseline, new: Scenario) -> tuple[Baseline, bool]:
         own = self.scenario.spec.infections
@@ -166,6 +222,13 @@ class Redraw:
 
         return Response.of(measure, **_ONSET)  # type: ignore[arg-type]
 
+    @cached_property
+    def _undrawn(self) -> float:
+        """Logit of incidence on the small cohort at the solved hazards, as :meth:`_under_drawn_law` measures it."""
+        basis = basis_of(self.scenario)
+        seen = Cohort(basis, range(1), self._draws).see(basis.cmv.incidence, self.solved, factors=False)
+        return _logit_within(seen.at(float(basis.cmv.incidence.day)), seen.at_risk)
+
     def _at_onset(self, x: FloatArray) -> Baseline:
         amplitude, median = (float(v) for v in np.exp(x))
         return replace(
@@ -218,12 +281,6 @@ def _onset_targets(spec: Scenario) -> FloatArray:
     return np.array([_logit(float(spec.cmv.incidence.value)), np.log(float(spec.cmv.timing.value))])
 
 
-def _measurement(spec: Scenario) -> tuple[TargetSpec, ...]:
-    """How targets are measured, whatever their values."""
-    fixed = {"value": Value(value=0.5), "published": None}
-    return tuple(target.model_copy(update=fixed) for target in spec.cmv.targets)
-
-
 def _bacterial(spec: Scenario) -> FloatArray:
     targets = spec.infections.bacterial
     return np.array([_cloglog(float(targets.early)), _cloglog(float(targets.late))])
@@ -236,6 +293,11 @@ def _drug_targets(spec: Scenario) -> FloatArray:
 
 def _logit(p: float) -> float:
     return float(np.log(p) - np.log1p(-p))
+
+
+def _logit_within(p: float, n: int) -> float:
+    """Of a share of n, of which none or all count as half a patient less than that."""
+    return _logit(min(max(p, 0.5 / n), 1 - 0.5 / n))
 
 
 def _cloglog(p: float) -> float:

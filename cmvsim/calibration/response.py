@@ -80,6 +80,10 @@ class Response:
         answers: FloatArray = (_terms(x[None], self.low, self.high, self.powers) @ self.coefficients)[0]
         return answers
 
+    def slope(self, x: FloatArray) -> float:
+        """Derivative of the first answer by the first unknown."""
+        return float(self._jacobian(x)[0, 0])
+
     def moved(self, change: FloatArray) -> tuple[FloatArray, bool]:
         """Unknowns whose answers differ by `change` (answers,) from those at 0; the nearest in the box, and whether they do.
 

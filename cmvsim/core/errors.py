@@ -94,6 +94,10 @@ def nearest(word: str, options: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(word, sorted(set(options)), n=1, cutoff=0.6)
 
 
+MOST_NAMES = 40
+"""Names that a message lists."""
+
+
 def did_you_mean(word: str, options: Iterable[str]) -> str:
     """Say what exists, with the nearest name first.
 
@@ -113,7 +117,8 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
     near = nearest(word, known)
     if near:
         return f"did you mean '{near[0]}'?"
-    return f"known: {', '.join(known)}" if known else "none exist"
+    more = f", ... ({len(known)} in all)" if len(known) > MOST_NAMES else ""
+    return f"known: {', '.join(known[:MOST_NAMES])}{more}" if known else "none exist"
 
 
 def shown(given: Any, longest: int = 60) -> str:

@@ -1,4 +1,8 @@
-"""One-way sensitivity: each input at the ends of what is not known of it, all else as it stands, the same patients."""
+"""One-way sensitivity: each input at the ends of what is not known of it, all else as it stands, the same patients.
+
+A bar is what one input adds to the uncertainty of the answer, so hazards follow the rule of the draws of a probabilistic
+analysis: what was observed stays as observed, whichever law is true (docs/model.md 17).
+"""
 
 from __future__ import annotations
 
@@ -61,11 +65,11 @@ def one_way_rows(
     seed: int,
     tick: Callable[[int, int], None],
 ) -> tuple[OneWayRow, ...]:
-    """All uncertain inputs, the one that matters most first; hazards are re-solved where a target moves."""
+    """All uncertain inputs, the one that matters most first; hazards are those of a draw of it."""
 
     def benefit(changes: dict[str, float]) -> float:
         varied = vary(scenario, changes)
-        baseline: Baseline = redraw.baseline(varied)
+        baseline: Baseline = redraw.baseline(varied, laws="solved")
         prices = vary_prices(price_list(economics_of(varied.spec).price_list.value), changes)
         settings = EvaluationSettings.of(varied.spec, strategies[1:], prices)
         o = evaluate_cohort(model_of(varied.spec, baseline, drawn=True), settings, patients, seed)

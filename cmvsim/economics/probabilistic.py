@@ -116,7 +116,7 @@ class PsaExperiment:
         varied = vary(self.scenario, changes)
         prices = vary_prices(price_list(economics_of(varied.spec).price_list.value), changes)
         settings = EvaluationSettings.of(varied.spec, self.strategies[1:], prices)
-        model = model_of(varied.spec, self.redraw.baseline(varied), drawn=True)
+        model = model_of(varied.spec, self.redraw.baseline(varied, laws="solved"), drawn=True)
         chance = ChunkDraws(self.seed, Role.DECISION, FIRST_CHUNK + draw, -(-self.patients // CHUNK_REPLICATES))
         return evaluate(model, chance, settings).first(self.patients), settings
 

@@ -148,6 +148,25 @@ def chosen(scenario: Scenario, strategies: Sequence[str] | None) -> tuple[str, .
     return tuple(dict.fromkeys((reference, *(strategies or scenario.strategies))))
 
 
+def at_least_two(names: Sequence[str], scenario: str) -> None:
+    """Refuse a comparison of one strategy with itself.
+
+    Raises
+    ------
+    InputError
+        Where nothing stands beside the comparator.
+    """
+    if len(names) < 2:
+        raise InputError(
+            Problem(
+                f"there is only '{names[0]}' to choose from",
+                scenario,
+                "strategies",
+                "a scenario with a strategy beside it, e.g. letermovir-strategies",
+            )
+        )
+
+
 def _day_price(scenario: Scenario, plan: EconomicsSpec, prices: PriceList, strategy: str) -> float:
     """A day of letermovir in this perspective; the list's own where the strategy gives none."""
     own, dose = float(prices.unit_costs[Item.LETERMOVIR_DAY.code]), scenario.strategies[strategy].dose

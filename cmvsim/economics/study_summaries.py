@@ -104,7 +104,7 @@ class StudyExperiment:
     def study(self, drawn: ParameterDraws, draw: int) -> FloatArray:
         """(sizes, summaries) of the study under one draw."""
         varied = vary(self.psa.scenario, drawn.changes(draw))
-        model = model_of(varied.spec, self.psa.redraw.baseline(varied), drawn=True)
+        model = model_of(varied.spec, self.psa.redraw.baseline(varied, laws="solved"), drawn=True)
         largest = self.sizes[-1]
         chance = ChunkDraws(self.psa.seed, Role.STUDY, FIRST_CHUNK + draw, -(-largest // CHUNK_REPLICATES))
         ((_, patients),) = simulate_paired(model, chance, self.psa.strategies[:1])

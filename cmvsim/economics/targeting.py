@@ -87,12 +87,14 @@ def _share(of: np.ndarray, among: np.ndarray) -> float:
 
 @dataclass(frozen=True, slots=True)
 class OracleRow:
-    """A strategy given only to those who would have a clinically significant infection without it: no rule can be better.
+    """A strategy given only to those who would have a clinically significant infection without it: no rule within it is better.
 
     Attributes
     ----------
     share
         Of the cohort.
+    reached
+        Share of these to whom the strategy gives the drug.
     drug_cost, averted, qaly
         Per patient treated.
     break_even_price
@@ -103,6 +105,7 @@ class OracleRow:
 
     strategy: str
     share: float
+    reached: float
     drug_cost: float
     averted: float
     qaly: float
@@ -128,6 +131,7 @@ def oracle_rows(outcomes: Outcomes, day_prices: FloatArray, thresholds: Sequence
             OracleRow(
                 outcomes.strategies[place],
                 who.size / outcomes.patients,
+                float(few.events["received_drug"][place].mean()),
                 float(drug_days(few, place, day_price).mean() * day_price),
                 float(-found.other_cost.mean()),
                 float(found.effect.mean()),

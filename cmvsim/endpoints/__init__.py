@@ -56,6 +56,14 @@ def endpoint(name: str) -> Endpoint:
     return ENDPOINTS[name]
 
 
+def label_of(name: str, plan: AnalysisSpec) -> str:
+    """What an endpoint is called under a plan: reactivation that counts when treated is clinically significant infection."""
+    label = endpoint(name).label
+    if plan.definition.name == "clinically_significant":
+        return label.replace("CMV reactivation", "Clinically significant CMV infection")
+    return label
+
+
 __all__ = [
     "ENDPOINTS",
     "AnalysisSpec",
@@ -66,6 +74,7 @@ __all__ = [
     "EstimatorChoice",
     "TimeToEvent",
     "endpoint",
+    "label_of",
     "read_analysis",
     "write_analysis",
 ]

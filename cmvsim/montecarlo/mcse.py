@@ -29,6 +29,9 @@ from cmvsim.core.streams import CHUNK_REPLICATES
 _Z = 1.959963984540054
 """Normal quantile of the 95% intervals whose half-widths are expressed as standard errors."""
 
+FEWEST_CHUNKS = 10
+"""Chunks from which the jackknife leaves out whole chunks."""
+
 _USABLE = tuple(float(status) for status in Status if status.usable)
 
 
@@ -240,11 +243,15 @@ def relative_se_error(estimate: FloatArray, se: FloatArray, status: FloatArray) 
 
 
 def _jackknife(terms: FloatArray, mask: BoolArray, statistic: Callable[[FloatArray], FloatArray]) -> Summary:
-    """Delete-a-chunk jackknife of a function of sums; the last chunk may be shorter (Busing et al.)."""
+    """Delete-a-chunk jackknife of a function of sums; the last chunk may be shorter (Busing et al.).
+
+    Replicates are independent, so with few chunks one replicate at a time is left out: the error of two or three chunks is
+    no more than a guess.
+    """
     n = mask.size
     if not mask.any():
         return _summary(np.nan, np.nan, mask)
-    starts = np.arange(0, n, CHUNK_REPLICATES)
+    starts = np.arange(0, n, CHUNK_REPLICATES if n >= FEWEST_CHUNKS * CHUNK_REPLICATES else 1)
     by_chunk = np.add.reduceat(terms, starts, axis=0)
     total = by_chunk.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -2,7 +2,8 @@
 
 Power is the share of studies that reach their conclusion at the scenario's numbers; assurance is its mean over what is not
 known of them (O'Hagan, Stevens and Campbell 2005). Each draw has hazards of its own, from
-:class:`~cmvsim.calibration.redraw.Redraw`, and chance of its own; nested sizes share both.
+:class:`~cmvsim.calibration.redraw.Redraw`, which show the drawn targets under the drawn law, and chance of its own; nested
+sizes share both.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ class AssuranceExperiment:
             here = slice(draw * few, (draw + 1) * few)
             try:
                 scenario = vary(self.studies.scenario, parameters.changes(draw))
-                baseline, reached = self.redraw.solve(scenario)
+                baseline, reached = self.redraw.solve(scenario, laws="solved")
                 mine: NestedStudies = replace(self.studies, scenario=scenario, baseline=baseline).few(few)
                 found = mine.chunk(index * draws + draw)
             except Exception as error:  # noqa: BLE001 -- a draw that cannot be simulated is kept and counted, never re-drawn

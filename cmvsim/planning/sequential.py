@@ -23,6 +23,7 @@ from cmvsim.montecarlo.experiment import FIELDS, Failure, Replicates, RowKey
 from cmvsim.montecarlo.mcse import Summary
 from cmvsim.montecarlo.run import MonteCarloResult
 from cmvsim.planning.characteristics import Row
+from cmvsim.planning.nested import ROLE_CHUNKS
 
 COUNTS = ("events", "day", "enrolled", "complete")
 """What is kept of each look beside the analyses, see :class:`Looked`."""
@@ -106,13 +107,14 @@ class SequentialExperiment:
     ----------
     trial
         What is looked at.
-    role
-        Which streams.
+    role, attempt
+        Which streams: the study's own, or those of a confirmation; attempts share none.
     """
 
     trial: LookedTrial
     seed: int = 1
     role: Role = Role.STUDY
+    attempt: int = 0
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -136,14 +138,15 @@ class SequentialExperiment:
     def request(self) -> Request:
         """What may change a number of these chunks."""
         name, digest = self.trial.about
-        return Request("chunks", name, digest, {**self.trial.content, "sequential": True, "role": self.role.name}, self.seed)
+        streams: dict[str, Any] = {"role": self.role.name, **({"attempt": self.attempt} if self.attempt else {})}
+        return Request("chunks", name, digest, {**self.trial.content, "sequential": True, **streams}, self.seed)
 
     def chunk(self, index: int) -> Replicates:
         """Compute 64 replicates."""
         looks = len(self.trial.names)
         result = Replicates.empty(1, len(self.rows), len(self.extras))
         failures: tuple[Failure, ...] = ()
-        for k, looked in enumerate(self.trial.looks(self.seed, self.role, index)):
+        for k, looked in enumerate(self.trial.looks(self.seed, self.role, self.attempt * ROLE_CHUNKS + index)):
             for a, name in enumerate(self.trial.analyses):
                 for column, field in enumerate(FIELDS):
                     result.values[:, 0, a * looks + k, column] = getattr(looked.estimates[name], field)

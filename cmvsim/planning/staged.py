@@ -215,7 +215,14 @@ class StagedPlanner:
         short = np.flatnonzero(~met)
         first, stable = sizes[int(np.argmax(met))], sizes[int(short[-1]) + 1 if short.size else 0]
         n, points, held = self._confirm(design, stable, power)
-        return {"first": first, "stable": stable, "n": n, "wanted": power, "confirmation": points, "confirmed": held}
+        return {
+            "first": first,
+            "stable": stable,
+            "n": n,
+            "wanted": power,
+            "confirmation": points,
+            "confirmed": held,
+        }
 
     def _confirm(self, design: SingleArmTest, n: int, power: float) -> tuple[int, list[dict[str, float]], bool]:
         """New streams at N - step, N, N + step: accepted, or N moves up and is tried on further new streams."""
@@ -282,20 +289,25 @@ class StagedPlanner:
         facts: dict[str, Any] = {"looks": []}
         pictured: dict[str, list[float]] = {}
         sizes = self.question.sizes
+        confirmed: MonteCarloResult | None = None
         if self.question.power is not None:
-            facts |= self._size_for(design, self.question.power)
+            told, confirmed = self._size_for(design, self.question.power)
+            facts |= told
             sizes = (int(facts["n"]),)
         for size in sizes:
             trial = self._looked_at(size)
-            found = self._run(f"study-{size}", f"study: n = {size}, all looks", SequentialExperiment(trial, self.question.seed))
-            mine, told, shown = sequential_answer(found, trial, design)
+            # the search chose the size on its own streams: what is reported is the confirmation on new ones
+            found = confirmed or self._run(
+                f"study-{size}", f"study: n = {size}, all looks", SequentialExperiment(trial, self.question.seed)
+            )
+            mine, looked, shown = sequential_answer(found, trial, design)
             rows += mine
             if design.hypothesis == "superiority":
                 empty = SequentialExperiment(replace(trial, null=True), self.question.seed, Role.CONFIRMATION)
                 null = self._run(f"null-{size}", f"no effect: n = {size}, all looks", empty)
                 rules = design.rules(trial.planned)
                 rows += [r for name in trial.analyses for r in sequential_rows(null, rules, name, measure=Measure.TYPE1)]
-            facts["looks"].append(told)
+            facts["looks"].append(looked)
             pictured = shown
         return rows, facts, why_sequential(design), pictured
 
@@ -304,7 +316,7 @@ class StagedPlanner:
         trial = CmvLooks(self.scenario, self.baseline, self.question.design, size, self.question.endpoint)
         return replace(trial, planned=planned_events(trial))
 
-    def _size_for(self, design: GroupSequential, power: float) -> dict[str, Any]:
+    def _size_for(self, design: GroupSequential, power: float) -> tuple[dict[str, Any], MonteCarloResult]:
         """Patients with the power: simulated sizes, each foretold from the one before, then confirmed on new streams."""
         n = self.question.sizes[-1]
         for _ in range(MAX_FORETOLD):
@@ -320,11 +332,12 @@ class StagedPlanner:
         step, attempts = max(1, round(0.02 * n)), MAX_CONFIRMATIONS
         for attempt in range(attempts):
             trial = self._looked_at(n)
-            again = SequentialExperiment(trial, self.question.seed, Role.CONFIRMATION)
-            found = claims(self._run(f"confirmation-{attempt}", f"confirmation: n = {n}", again), trial, design)
+            again = SequentialExperiment(trial, self.question.seed, Role.CONFIRMATION, attempt)
+            result = self._run(f"confirmation-{attempt}", f"confirmation: n = {n}", again)
+            found = claims(result, trial, design)
             held = found.value - Z95 * found.mcse > power - CONFIRMED_WITHIN
             if held or attempt == attempts - 1:
                 break
             n += step
         points = [{"n": n, "value": found.value, "mcse": found.mcse}]
-        return {"n": n, "wanted": power, "confirmation": points, "confirmed": held}
+        return {"n": n, "wanted": power, "confirmation": points, "confirmed": held}, result

@@ -133,7 +133,8 @@ def _patients(results: Mapping[str, Any], giving: Sequence[Mapping[str, Any]]) -
     if oracle is None:
         return text
     return text + (
-        " Were it given only to those who would have one, whom no rule can find better, the break-even price would be "
+        f" Were it given only to those among them who would have one (it reaches {100 * oracle['reached']:.0f}% of these), "
+        "which no rule within it can better, the break-even price would be "
         f"{euros(oracle['break_even_price'][place]['value'])} EUR."
     )
 

@@ -20,6 +20,7 @@ def cheers(results: Mapping[str, Any]) -> list[dict[str, str]]:
         if psa
         else "not asked for (--psa)"
     )
+    shown = "structural choices, incidence, " if results.get("structural") else ""
     said = {
         "1 Title": f"Economic evaluation of {names}",
         "2 Abstract": "the first two sections of summary.md",
@@ -30,7 +31,8 @@ def cheers(results: Mapping[str, Any]) -> list[dict[str, str]]:
         "7 Comparators": f"{names}; against {s['labels'][s['comparator']]}",
         "8 Perspective": f"{s['perspective']} ({s['price_list']})",
         "9 Time horizon": f"{s['horizon']:g} days" + (", with life after it" if s["tail"] else ""),
-        "10 Discount rate": f"{100 * s['discount_costs']:g}% and {100 * s['discount_effects']:g}% a year, past one year",
+        "10 Discount rate": f"{100 * s['discount_costs']:g}% and {100 * s['discount_effects']:g}% a year, past one year"
+        + ("" if s["tail"] else " (nothing here is later)"),
         "11 Selection of outcomes": "QALY; life-years; clinically significant infection",
         "12 Measurement of outcomes": "integral of the expected EQ-5D index; simulated events",
         "13 Valuation of outcomes": f"{s['value_set']}; under 16 years {s['value_set_youth'] or s['value_set']}",
@@ -41,7 +43,7 @@ def cheers(results: Mapping[str, Any]) -> list[dict[str, str]]:
         "17 Analytics and assumptions": f"{len(results['assumptions'])} assumptions, all in results.json",
         "18 Characterising heterogeneity": "by stratum; strategies read as rules",
         "19 Characterising distributional effects": "not done",
-        "20 Characterising uncertainty": f"structural choices, price, incidence, threshold; probabilistic: {drawn}",
+        "20 Characterising uncertainty": f"{shown}price, threshold, each input alone; probabilistic: {drawn}",
         "21 Engagement with patients and others": AUTHOR,
         "22 Study parameters": "scenario.resolved.json, with evidence and uncertainty of each",
         "23 Summary of main results": "decision table in summary.md",

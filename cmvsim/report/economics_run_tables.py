@@ -110,7 +110,9 @@ def rules(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             "treated": f"{100 * row['treated']:.0f}%",
             "sensitivity": _percent(row["sensitivity"]),
             "specificity": _percent(row["specificity"]),
-            "risk if treated, else": f"{_percent(row['risk_treated'], 1)}, {_percent(row['risk_others'], 1)}",
+            "risk if treated, else": ", ".join(
+                filter(None, (_percent(row["risk_treated"], 1), _percent(row["risk_others"], 1)))
+            ),
             "NNT": "none" if row["needed_to_treat"] is None else f"{row['needed_to_treat']:.0f}",
             f"net benefit at {threshold}": signed(row["net_benefit"][middle]["value"]),
             "break-even price": euros(row["break_even_price"][middle]["value"], 1),
@@ -120,10 +122,10 @@ def rules(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     best = [
         {
             "strategy": f"{row['strategy']}, best possible",
-            "treated": f"{100 * row['share']:.1f}%",
-            "sensitivity": "100%",
+            "treated": f"{100 * row['share'] * row['reached']:.1f}%",
+            "sensitivity": _percent(row["reached"]),
             "specificity": "100%",
-            "risk if treated, else": "100.0%, 0.0%",
+            "risk if treated, else": "100.0%",
             "NNT": "",
             f"net benefit at {threshold}": signed(row["net_benefit"][middle]["value"] * row["share"]),
             "break-even price": euros(row["break_even_price"][middle]["value"], 1),
@@ -220,7 +222,8 @@ def one_way_note(results: Mapping[str, Any]) -> str:
     first = rows[0]
     return (
         f"{first['strategy']}, EUR per patient at {euros(first['threshold'])} EUR per QALY and today's price; as they stand "
-        f"{signed(first['base'])}. Each at its 2.5% and 97.5% quantiles, the others as they stand, the same patients."
+        f"{signed(first['base'])}. Each at its 2.5% and 97.5% quantiles, the others as they stand, the same patients; the "
+        "observed incidence of DNAemia stays its target, whatever the law."
     )
 
 

@@ -159,11 +159,13 @@ def _tables(results: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[str, An
         rules(results),
         (
             "Sensitivity and specificity of getting the drug, for clinically significant infection under the comparator. "
-            "`best possible`: the drug given only to those who would have one, whom no rule can find better."
+            "`best possible`: the drug given only to those who would have one and whom the strategy reaches: no rule within it "
+            "can find them better."
         ),
     )
     yield "By stratum", by_stratum(results), ""
-    yield "Structural choices, one at a time", structural(results), "On fewer patients than the base case."
+    if results.get("structural"):
+        yield "Structural choices, one at a time", structural(results), "On fewer patients than the base case."
     yield "Net benefit by price and threshold, EUR per patient", grid(results), ""
     yield "Each input alone", one_way(results), one_way_note(results)
     yield "Budget impact, EUR million, undiscounted", budget(results), ""

@@ -28,12 +28,12 @@ def by_price(results: Mapping[str, Any]) -> Figure:
     rows = results["by_price"]
     x = np.array([row["price"] for row in rows])
     y, se = (np.array([row[key] for row in rows]) for key in ("smoothed", "smoothed_se"))
-    figure = Figure(figsize=(7.0, 4.2))
+    figure = Figure(figsize=(7.0, 4.4), layout="constrained")
     axes = figure.subplots()
     axes.fill_between(x, np.maximum(y - Z95 * se, 0), y + Z95 * se, color=BLUE, alpha=0.2, lw=0)
     axes.plot(x, y, color=BLUE, lw=1.6, label="smoothed by regression on the inputs")
     axes.plot(x, [row["raw"] for row in rows], color=GREY, lw=1.2, ls=":", label="raw: noise of few patients included")
-    top = float(max([y.max(), 1e-9, *(row["raw"] for row in rows)]))
+    top = float(max([(y + Z95 * se).max(), 1e-9, *(row["raw"] for row in rows)]))
     for price, label, side in (
         (results["today"], "today's price", "right"),
         (results["break_even"]["price"], f"break-even, {results['break_even']['strategy'].replace('_', ' ')}", "left"),
@@ -55,7 +55,7 @@ def by_price(results: Mapping[str, Any]) -> Figure:
         title=f"Value of perfect information at {results['threshold']:,.0f} EUR per QALY",
     )
     axes.grid(axis="y", color="#E5E5E5", lw=0.6)
-    axes.legend(loc="center right", fontsize=8.5)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, fontsize=8.5)
     return figure
 
 

@@ -81,7 +81,7 @@ def looks(pictured: Mapping[str, Any], *, title: str) -> Figure:
         (claim, BLUE, "benefit"),
         (futile, ORANGE, "futility"),
         (against, GREEN, "harm"),
-        (rest, GREY, "none"),
+        (rest, GREY, "nothing shown"),
     ):
         if share.max() > 0.0005:
             right.bar(place, share, bottom=below, color=colour, width=0.65, label=name)
@@ -89,6 +89,6 @@ def looks(pictured: Mapping[str, Any], *, title: str) -> Figure:
     names = [f"look {k + 1}" for k in range(t.size - 1)] + ["final"]
     right.set_xticks(place, names)
     right.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    right.set(ylabel="share of all studies", title="How studies end")
+    right.set(ylabel="share of all studies", title="How studies end", ylim=(0, 1.06 * float(below.max())))
     right.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, columnspacing=0.8, handletextpad=0.4)
     return figure

@@ -9,6 +9,8 @@ from cmvsim.report.power_text import markdown_table, percent, plain_table
 
 __all__ = ["markdown_table", "plain_table", "sentence", "table", "tells", "truth_lines"]
 
+MOST_SIZES = 12
+"""Sample sizes in the table of a summary; rows.csv has all."""
 KINDS = ("single_arm_test", "simon_two_stage", "group_sequential")
 MEASURES = {
     "power": "power",
@@ -58,7 +60,7 @@ def shown(row: Mapping[str, Any]) -> str:
 def sentence(results: Mapping[str, Any]) -> str:
     """The answer in plain words."""
     tell = {"single_arm_test": _tested, "simon_two_stage": _two_stages, "group_sequential": _sequential}[results["kind"]]
-    parts = [*tell(results), f"Why exact calculations say otherwise: {'; '.join(results['why_different'])}."]
+    parts = [*tell(results), f"Exact calculations do not know: {'; '.join(results['why_different'])}."]
     parts += [warning[0].upper() + warning[1:].removesuffix(".") + "." for warning in results["warnings"]]
     return " ".join(parts)
 
@@ -178,9 +180,8 @@ def table(results: Mapping[str, Any], *, brief: bool = False) -> list[list[str]]
     first = results["rows"][0]["estimator"]
     kept = (first, "enumeration", "integration")
     rows = [row for row in results["rows"] if not brief or row["estimator"] in kept]
-    if brief and len({row["n"] for row in rows}) > 4:
-        largest = results["facts"].get("stable") or max(row["n"] for row in rows)
-        rows = [row for row in rows if row["n"] == largest]
+    shown = _sizes_shown(results, 4 if brief else MOST_SIZES, one=brief)
+    rows = [row for row in rows if row["n"] in shown]
     lines = [["N", "by", "at", "figure", "value", "MCSE"]]
     for row in rows:
         share = row["measure"] in SHARES
@@ -195,6 +196,16 @@ def table(results: Mapping[str, Any], *, brief: bool = False) -> list[list[str]]
             ]
         )
     return lines
+
+
+def _sizes_shown(results: Mapping[str, Any], most: int, *, one: bool) -> set[int]:
+    """Sizes of a table: all, or of many the answer and, unless only one is wanted, some spread over the rest."""
+    sizes = sorted({row["n"] for row in results["rows"]})
+    if len(sizes) <= most:
+        return set(sizes)
+    wanted = results["facts"].get("n") or results["facts"].get("stable") or sizes[-1]
+    answer = min(sizes, key=lambda n: abs(n - wanted))
+    return {answer} if one else {answer, *sizes[:: -(-len(sizes) // most)]}
 
 
 def _number(number: float | None, share: bool) -> str:

@@ -53,7 +53,7 @@ def power_by_strength(points: Sequence[tuple[float, float, float]], found: float
         Smallest strength with the power wanted.
     """
     strength, power, mcse = (np.array(column) for column in zip(*points, strict=True))
-    figure = Figure(figsize=(6.4, 4.0))
+    figure = Figure(figsize=(8.2, 4.0), layout="constrained")
     axes = figure.subplots()
     axes.errorbar(strength, power, yerr=Z95 * mcse, color=BLUE, lw=1.4, marker="o", ms=3.5, capsize=2, label="simulated")
     axes.axhline(wanted, color=GREY, lw=1, ls="--", label=f"power wanted, {wanted:.0%}")
@@ -63,5 +63,5 @@ def power_by_strength(points: Sequence[tuple[float, float, float]], found: float
     axes.set_title(f"Power of {n} patients by strength of the effect")
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     axes.grid(axis="y", color="#E5E5E5", lw=0.6)
-    axes.legend(loc="lower right", fontsize=8.5)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8.5)
     return figure

@@ -217,10 +217,10 @@ def _what_if(results: Results) -> list[str]:
     if not ends:
         return []
     target = f"{100 * results['study']['incidence_target']:g}%"
-    told = " or ".join(f"{100 * e['target']:g}% ({percent(e['power'], 0)}, {percent(e['control'])} of controls)" for e in ends)
-    return [
-        f"This stands on a targeted incidence of {target}; with {ends[0]['n']} patients the power at others would be {told}."
-    ]
+    told = " and ".join(
+        f"{percent(e['power'], 0)} at {100 * e['target']:g}% ({percent(e['control'])} of controls)" for e in ends
+    )
+    return [f"This stands on a targeted incidence of {target}; with {ends[0]['n']} patients the power would be {told}."]
 
 
 def closed_form_lines(results: Results) -> list[str]:

@@ -43,7 +43,8 @@ class UncertainInput:
     unit
         Fixed by the type.
     kind
-        "target": hazards are solved on it; "law": hazards stay as they are when it changes; "price".
+        "target": hazards are solved on it; "law": no target; hazards stay as they are when it is varied, and show
+        their targets under it when it is drawn; "price".
     group, correlation
         Inputs of one group move together; empty and 0: independent.
     evidence

@@ -33,6 +33,7 @@ def simulate(
     strategy: str | Sequence[str] | None = None,
     arm: IntArray | None = None,
     cmv: bool = True,
+    background: Background | None = None,
 ) -> History:
     """Simulate one chunk of patients.
 
@@ -54,6 +55,8 @@ def simulate(
         (P,) index into the names of `strategy`; only with several.
     cmv
         False: the counterfactual in which nobody's CMV replicates.
+    background
+        What unfolds before CMV, if it was made before: of a model that differs in the baseline hazards only.
 
     Returns
     -------
@@ -68,7 +71,8 @@ def simulate(
         If several strategies come without `arm`, or a strategy gives a drug whose effect is not solved.
     """
     runs = required(model, needs)
-    background = Background(model, draws, never_lost, plans_of(model, strategy), arm)
+    if background is None:
+        background = Background(model, draws, never_lost, plans_of(model, strategy), arm)
     course = None
     if Process.CMV in runs:
         whole = (Process.INFECTIONS in runs and cmv_acts_on_infections(model)) or Process.RESISTANCE in runs

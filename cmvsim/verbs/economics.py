@@ -18,7 +18,7 @@ from cmvsim.economics.evaluate import Outcomes
 from cmvsim.economics.probabilistic import PsaDraws, PsaExperiment, collect, drawn_inputs
 from cmvsim.economics.psa_tables import psa_tree, samples_of
 from cmvsim.economics.samples import psa_csv
-from cmvsim.economics.settings import EvaluationSettings, chosen, economics_of
+from cmvsim.economics.settings import EvaluationSettings, at_least_two, chosen, economics_of
 from cmvsim.montecarlo.run import open_store
 from cmvsim.montecarlo.run import run as run_experiment
 from cmvsim.runs.folder import RunFolder, RunState
@@ -110,15 +110,7 @@ def ask(scenario: ResolvedScenario, options: EconomicsOptions) -> Asked:
             Problem(f"{options.psa} draws tell nothing", "--psa", allowed=f"0 for none, or {FEWEST_DRAWS} and more")
         )
     names = chosen(scenario.spec, options.strategies or None)
-    if len(names) < 2:
-        raise InputError(
-            Problem(
-                f"there is only '{names[0]}' to choose from",
-                scenario.id,
-                "strategies",
-                "a scenario with a strategy beside it, e.g. letermovir-strategies",
-            )
-        )
+    at_least_two(names, scenario.id)
     thresholds = tuple(sorted(set(options.thresholds))) or economics_of(scenario.spec).thresholds.value
     if thresholds[0] < 0:
         raise InputError(Problem(f"{thresholds[0]:g} per QALY", "--threshold", allowed="0 or more"))

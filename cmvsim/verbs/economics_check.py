@@ -8,7 +8,7 @@ from typing import Any
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.streams import check_seed
 from cmvsim.economics.black_box import ADVISHE, Checker, CheckRow
-from cmvsim.economics.settings import chosen
+from cmvsim.economics.settings import at_least_two, chosen
 from cmvsim.scenarios import resolve
 from cmvsim.verbs.power import reachable
 from cmvsim.verbs.ui import Ui
@@ -65,6 +65,7 @@ def check(options: CheckOptions, ui: Ui) -> Checked:
     if not LEAST <= options.patients <= MOST:
         raise InputError(Problem(f"{options.patients} patients", "-n", allowed=f"{LEAST} to {MOST:,}"))
     names = chosen(scenario.spec, options.strategies or None)
+    at_least_two(names, scenario.id)
     calibration = reachable(scenario)
     with ui.progress("checks") as tick:
         rows = Checker(scenario, calibration, names, options.patients, options.seed).rows()

@@ -14,7 +14,7 @@ from cmvsim.core.errors import CalibrationError, InputError, Problem, did_you_me
 from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
 from cmvsim.designs import PrecisionTarget, SingleArmPrecision, TwoArm
-from cmvsim.endpoints import endpoint
+from cmvsim.endpoints import endpoint, label_of
 from cmvsim.endpoints.comparison import rates
 from cmvsim.endpoints.curves import incidence_table
 from cmvsim.endpoints.derived import TimeToEvent
@@ -287,7 +287,7 @@ def figures(
     from cmvsim.report.estimate_figures import stacked_incidence
     from cmvsim.report.style import png
 
-    label = endpoint(question.endpoints[0]).label
+    label = label_of(question.endpoints[0], scenario.spec.analysis)
     curve = result.curve
     sizes = [point.n for point in curve]
     values, errors = [point.value for point in curve], [point.mcse for point in curve]

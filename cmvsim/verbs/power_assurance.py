@@ -14,7 +14,7 @@ from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
 from cmvsim.designs import Assurance, PrecisionTarget, SingleArmPrecision
-from cmvsim.endpoints import endpoint
+from cmvsim.endpoints import endpoint, label_of
 from cmvsim.planning.assurance import AssuranceQuestion, AssuranceResult, Assurer, as_dict
 from cmvsim.planning.one_analysis import KINDS, endpoint_of
 from cmvsim.planning.sizes import parse_sizes
@@ -150,7 +150,7 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: Assurance
         "of_kind": scenario.spec.designs[question.of].kind,
         "of_sentence": scenario.spec.designs[question.of].sentence(scenario.spec.surroundings),
         "endpoint": question.endpoint,
-        "label": endpoint(question.endpoint).label,
+        "label": label_of(question.endpoint, scenario.spec.analysis),
         "half_width": question.target.half_width if question.target is not None else None,
         "level": scenario.spec.analysis.level,
         "probability": question.probability,

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from cmvsim.core.records import Request
-from cmvsim.endpoints import endpoint
+from cmvsim.endpoints import endpoint, label_of
 from cmvsim.planning.characteristics import Row
 from cmvsim.planning.question import PowerResult
 from cmvsim.runs.provenance import software_version
@@ -35,7 +35,7 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResu
         "seed": question.seed,
         "design": question.design,
         "endpoints": list(question.endpoints),
-        "labels": {name: endpoint(name).label for name in question.endpoints},
+        "labels": {name: label_of(name, scenario.spec.analysis) for name in question.endpoints},
         "analysis": analysis.human(),
         "target": question.target.model_dump() if question.target else None,
         "replicates": result.replicates,
@@ -77,8 +77,9 @@ def warnings(scenario: ResolvedScenario, result: PowerResult) -> list[str]:
             known = worst.setdefault((row.endpoint, row.estimator), row)
             worst[row.endpoint, row.estimator] = row if row.value > known.value else known
     for (name, estimator), missing in worst.items():
+        label = label_of(name, scenario.spec.analysis)
         found.append(
-            f"{endpoint(name).label} ({estimator}) could not be estimated in {missing.value:.1%} of replicates "
+            f"{label} ({estimator}) could not be estimated in {missing.value:.1%} of replicates "
             f"at its worst size; they count as not met{bounds(missing, result.rows)}"
         )
     what = "precision" if question.power is None else "power"

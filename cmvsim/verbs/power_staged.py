@@ -12,7 +12,7 @@ from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
 from cmvsim.designs import GroupSequential, SimonTwoStage, SingleArmTest
-from cmvsim.endpoints import endpoint
+from cmvsim.endpoints import label_of
 from cmvsim.planning.sizes import LARGEST, parse_sizes
 from cmvsim.planning.staged import STAGED, StagedPlanner, StagedQuestion, StagedResult
 from cmvsim.report import staged_text
@@ -159,7 +159,7 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: StagedRes
         "kind": question.kind,
         "design_sentence": spec.designs[question.design].sentence(spec.surroundings),
         "endpoint": question.endpoint,
-        "label": endpoint(question.endpoint).label,
+        "label": label_of(question.endpoint, scenario.spec.analysis),
         "analysis": spec.analysis.human(),
         "replicates": question.replicates,
         "facts": result.facts,

@@ -11,7 +11,7 @@ from cmvsim.core.canonical import pretty_json
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import Request
 from cmvsim.designs import TwoArm
-from cmvsim.endpoints import endpoint
+from cmvsim.endpoints import endpoint, label_of
 from cmvsim.endpoints.comparison import COMPARISONS, compared_by, variable_of
 from cmvsim.endpoints.curves import incidence_table
 from cmvsim.planning.question import PowerResult, Question
@@ -164,7 +164,7 @@ def figures(
     from cmvsim.report.style import png
     from cmvsim.report.trial_figures import incidence_by_arm, power_by_strength
 
-    label = endpoint(question.endpoints[0]).label
+    label = label_of(question.endpoints[0], scenario.spec.analysis)
     made: dict[str, str | bytes] = {}
     if result.detectable is not None:
         points = [(point.strength, point.power, point.mcse) for point in result.detectable.curve]

@@ -11,7 +11,7 @@ import pytest
 
 from cmvsim.calibration import calibrate
 from cmvsim.calibration.quality_of_life import convert
-from cmvsim.calibration.redraw import Redraw
+from cmvsim.calibration.redraw import Laws, Redraw
 from cmvsim.core.ledger import Item
 from cmvsim.core.streams import CHUNK_REPLICATES
 from cmvsim.economics.information import Decision, break_even, highest_price, information_tree, perfect_by_price
@@ -20,6 +20,7 @@ from cmvsim.economics.psa_tables import psa_tree, samples_of, varied
 from cmvsim.economics.samples import psa_csv, read_psa
 from cmvsim.economics.settings import EvaluationSettings
 from cmvsim.economics.study_summaries import StudyExperiment, informed
+from cmvsim.models.baseline import Baseline
 from cmvsim.models.strategies import StrategySpec
 from cmvsim.montecarlo.run import open_store, run
 from cmvsim.scenarios import ResolvedScenario, resolve
@@ -62,6 +63,25 @@ def test_a_draw_is_the_same_in_another_process_and_in_a_longer_series(experiment
     outcomes, _ = sent.draw(sent.parameters(300), draw)
     np.testing.assert_array_equal(outcomes.total.mean(axis=1), psa.cost[5])
     np.testing.assert_array_equal(sent.parameters(300).values[psa.draws], psa.parameters)
+
+
+def test_draws_and_their_studies_are_under_hazards_solved_under_the_law_drawn(experiment: PsaExperiment, psa: PsaDraws) -> None:
+    """The set-point is drawn: with hazards held fixed all onset amplitudes would be those of the targets alone."""
+    drawn, asked = experiment.parameters(64), []
+
+    class Asked(Redraw):
+        def baseline(self, varied: ResolvedScenario, laws: Laws = "fixed") -> Baseline:
+            asked.append((laws, super().baseline(varied, laws).onset_amplitude, super().baseline(varied).onset_amplitude))
+            return super().baseline(varied, laws)
+
+    spy = Asked.__new__(Asked)
+    spy.__dict__.update(experiment.redraw.__dict__)
+    watched = replace(experiment, redraw=spy)
+    watched.draw(drawn, int(psa.draws[0]))
+    StudyExperiment(watched, (64,)).study(drawn, int(psa.draws[0]))
+    assert [laws for laws, _, _ in asked] == ["solved", "solved"]
+    assert asked[0] == asked[1], "the study has the hazards of the decision"
+    assert asked[0][1] != asked[0][2]
 
 
 def test_a_draw_is_its_own_evaluation(experiment: PsaExperiment, psa: PsaDraws) -> None:
