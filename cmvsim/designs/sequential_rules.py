@@ -81,8 +81,9 @@ class Rules:
 
         Notes
         -----
-        Boundaries follow the information that was seen, not the planned one. Of looks with the same events only the last
-        decides, on the longest follow-up; the last of all is always made, and spends what is left.
+        Boundaries follow the information that was seen, not the planned one. A look that brings no new event is not made:
+        when the first of several with the same events is due, nobody knows that no event will follow. The last is always
+        made, and spends what is left.
         """
         replicates, looks = z.shape
         drift = self.design.drift if self.futility is not None else None
@@ -102,11 +103,11 @@ class Rules:
 
 
 def _made(events: FloatArray) -> list[int]:
-    """Looks that are made: of several with the same events the last, whose follow-up is the longest."""
+    """Looks that are made: those with new events, short of what the last has, and the last."""
     last = events.size - 1
     if events[last] <= 0:
         return []
-    kept = [k for k in range(last) if 0 < events[k] < events[k + 1]]
+    kept = [k for k in range(last) if 0 < events[k] < events[last] and (k == 0 or events[k] > events[k - 1])]
     return [*kept, last]
 
 

@@ -131,10 +131,10 @@ def test_rules_follow_the_information_that_was_seen() -> None:
     # with fewer events than planned the last look still spends what is left
     few = OBF.decide(np.array([[0.0, 0.0, 2.0]]), np.array([[10.0, 20.0, 60.0]]))
     assert few.claim.all()
-    # of two looks with the same events the later decides, on its own statistic
-    later = OBF.decide(np.array([[9.0, 0.0, 0.0], [0.0, 9.0, 0.0]]), np.array([[150.0, 150.0, 300.0]] * 2))
-    assert later.look.tolist() == [2, 1]
-    assert later.claim.tolist() == [False, True]
+    # of two looks with the same events the first decides: nobody knows then that no event will follow
+    twice = OBF.decide(np.array([[9.0, 0.0, 0.0], [0.0, 9.0, 0.0]]), np.array([[150.0, 150.0, 300.0]] * 2))
+    assert twice.look.tolist() == [0, 2]
+    assert twice.claim.tolist() == [True, False]
     # a look without new events is not made, however extreme the statistic that it would repeat
     same = OBF.decide(np.array([[9.0, 9.0, 0.0]]), np.array([[0.0, 300.0, 300.0]]))
     assert same.look.tolist() == [2]
