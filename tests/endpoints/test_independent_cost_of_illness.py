@@ -32,7 +32,8 @@ def _choice(name: str):
 
 def known_until(d: Diary) -> float:
     """Last day of the window of which costs are known, deaths apart."""
-    if d.reason in (EndReason.WITHDRAWN, EndReason.LOST) or (d.reason is EndReason.COMPLETED and d.end < 83):
+    left = (EndReason.WITHDRAWN, EndReason.LOST, EndReason.ONGOING)  # who is still followed is known until the cut
+    if d.reason in left or (d.reason is EndReason.COMPLETED and d.end < 83):
         return min(d.end, 90.0)
     return 90.0
 
