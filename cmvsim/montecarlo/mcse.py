@@ -261,9 +261,11 @@ def _jackknife(terms: FloatArray, mask: BoolArray, statistic: Callable[[FloatArr
         without = statistic(total - by_chunk)
     sizes = np.diff(np.append(starts, n))
     weight = n / sizes
-    centre = starts.size * value - np.sum((1 - sizes / n) * without)
-    pseudo = weight * value - (weight - 1) * without
-    return _summary(value, np.sqrt(np.mean((pseudo - centre) ** 2 / (weight - 1))), mask)
+    with np.errstate(invalid="ignore"):  # not finite where leaving one out leaves no spread
+        centre = starts.size * value - np.sum((1 - sizes / n) * without)
+        pseudo = weight * value - (weight - 1) * without
+        error = np.sqrt(np.mean((pseudo - centre) ** 2 / (weight - 1)))
+    return _summary(value, error, mask)
 
 
 def _summary(value: float, mcse: float, mask: BoolArray) -> Summary:

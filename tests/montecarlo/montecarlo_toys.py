@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass, field
@@ -106,6 +107,8 @@ if __name__ == "__main__":
     # The victim of tests that kill and interrupt: folder, replicates, jobs, backend. Workers import it: not their __main__.
     import montecarlo_toys
 
+    # tests that run in the background of a shell are born deaf to Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     victim = montecarlo_toys.Means(delay=0.05)
     run(
         victim,
