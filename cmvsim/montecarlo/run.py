@@ -136,13 +136,13 @@ def run(
         if judged[-1].reached:
             break
     end = judged[-1].replicates
-    store.discard_from(_chunks(end))
+    store.discard_from(chunks_for(end))
     return MonteCarloResult(experiment, store, end, tuple(judged))
 
 
 def _complete(experiment: Experiment, store: ChunkStore, replicates: int, jobs: int, backend: Backend, meter: _Meter) -> None:
     """Compute and store the chunks that the first `replicates` replicates lack."""
-    wanted = range(_chunks(replicates))
+    wanted = range(chunks_for(replicates))
     missing = [index for index in wanted if index not in store]
     meter.stored(len(wanted) - len(missing))
     if not missing:
@@ -229,7 +229,8 @@ def _checked(experiment: Experiment, index: int, chunk: Replicates) -> Replicate
     return Replicates(chunk.values, chunk.extras, tuple(kept))
 
 
-def _chunks(replicates: int) -> int:
+def chunks_for(replicates: int) -> int:
+    """Chunks that hold so many replicates."""
     return -(-replicates // CHUNK_REPLICATES)
 
 

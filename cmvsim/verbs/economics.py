@@ -19,15 +19,14 @@ from cmvsim.economics.probabilistic import PsaDraws, PsaExperiment, collect, dra
 from cmvsim.economics.psa_tables import psa_tree, samples_of
 from cmvsim.economics.samples import psa_csv
 from cmvsim.economics.settings import EvaluationSettings, at_least_two, chosen, economics_of
-from cmvsim.montecarlo.run import open_store
+from cmvsim.montecarlo.run import chunks_for, open_store
 from cmvsim.montecarlo.run import run as run_experiment
-from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
-from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
+from cmvsim.verbs.place import Place, RunOutcome
 from cmvsim.verbs.power import reachable
-from cmvsim.verbs.running import FolderWork, check_workers
+from cmvsim.verbs.running import FolderWork, kept_run
 from cmvsim.verbs.ui import Ui
 
 FORMAT = 1
@@ -80,19 +79,13 @@ def economics(options: EconomicsOptions, place: Place, ui: Ui) -> RunOutcome:
     scenario = resolve(options.scenario, options.overrides)
     asked = ask(scenario, options)
     request = request_of(scenario, options, asked)
-    folder = RunFolder(request, output=place.output, name=scenario.id)
-    if folder.state is RunState.FINISHED and not place.force:
-        return RunOutcome(folder.path, read_results(folder.path), found=True)
-    if folder.state is RunState.UNFINISHED and not place.force:
-        ui.note(f"continuing the unfinished run in {folder.path}")
-    check_workers(place)
-    calibration = reachable(scenario)
-    with folder.open(force=place.force) as run:
-        work = FolderWork(run.chunks, place, ui)
-        files = compute(scenario, calibration, request, asked, work)
-        write_outputs(run, files)
-        run.finish(chunks_done=-(-options.psa // 64), keep_chunks=True)
-    return RunOutcome(folder.path, read_results(folder.path), found=False)
+    return kept_run(
+        request,
+        place,
+        ui,
+        solve=lambda: reachable(scenario),
+        make=lambda calibration, work: (compute(scenario, calibration, request, asked, work), chunks_for(options.psa)),
+    )
 
 
 def ask(scenario: ResolvedScenario, options: EconomicsOptions) -> Asked:

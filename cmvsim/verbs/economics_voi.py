@@ -20,16 +20,15 @@ from cmvsim.economics.samples import psa_csv
 from cmvsim.economics.settings import EvaluationSettings, economics_of
 from cmvsim.economics.study_summaries import StudyExperiment, summaries
 from cmvsim.economics.variants import incidence_rows
-from cmvsim.montecarlo.run import open_store
+from cmvsim.montecarlo.run import chunks_for, open_store
 from cmvsim.montecarlo.run import run as run_experiment
 from cmvsim.planning.sizes import parse_sizes
-from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.verbs.economics import EconomicsOptions, ask, draws_of, rests_on
-from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
+from cmvsim.verbs.place import Place, RunOutcome
 from cmvsim.verbs.power import reachable
-from cmvsim.verbs.running import FolderWork
+from cmvsim.verbs.running import FolderWork, kept_run
 from cmvsim.verbs.ui import Ui
 
 FORMAT = 1
@@ -76,15 +75,16 @@ def voi(options: VoiOptions, place: Place, ui: Ui) -> RunOutcome:
     scenario = resolve(options.scenario, options.overrides)
     asked, sizes = checked(scenario, options)
     request = request_of(scenario, options, asked, sizes)
-    folder = RunFolder(request, output=place.output, name=scenario.id)
-    if folder.state is RunState.FINISHED and not place.force:
-        return RunOutcome(folder.path, read_results(folder.path), found=True)
-    calibration = reachable(scenario)
-    with folder.open(force=place.force) as run:
-        files = compute(scenario, calibration, request, options, asked, sizes, FolderWork(run.chunks, place, ui))
-        write_outputs(run, files)
-        run.finish(chunks_done=2 * -(-options.draws // 64), keep_chunks=True)
-    return RunOutcome(folder.path, read_results(folder.path), found=False)
+    return kept_run(
+        request,
+        place,
+        ui,
+        solve=lambda: reachable(scenario),
+        make=lambda calibration, work: (
+            compute(scenario, calibration, request, options, asked, sizes, work),
+            2 * chunks_for(options.draws),  # draws and studies
+        ),
+    )
 
 
 def checked(scenario: ResolvedScenario, options: VoiOptions) -> tuple[Asked, tuple[int, ...]]:

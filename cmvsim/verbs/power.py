@@ -24,14 +24,13 @@ from cmvsim.planning.question import PowerResult, Question
 from cmvsim.planning.sizes import parse_sizes
 from cmvsim.report import power_text
 from cmvsim.report.protocol_text import protocol_paragraph
-from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.scenario import Scenario
 from cmvsim.verbs import power_assurance, power_staged, power_trial
 from cmvsim.verbs.failed import failed_replicates
-from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
+from cmvsim.verbs.place import Place, RunOutcome
 from cmvsim.verbs.power_results import results_tree
-from cmvsim.verbs.running import FolderWork, check_workers
+from cmvsim.verbs.running import FolderWork, kept_run
 from cmvsim.verbs.ui import Ui
 
 DEFAULT_REPLICATES = 10_000
@@ -77,18 +76,7 @@ def power(options: PowerOptions, place: Place, ui: Ui) -> RunOutcome:
     """
     scenario = resolve(options.scenario, options.overrides)
     request, make = _asked(scenario, options)
-    folder = RunFolder(request, output=place.output, name=scenario.id)
-    if folder.state is RunState.FINISHED and not place.force:
-        return RunOutcome(folder.path, read_results(folder.path), found=True)
-    if folder.state is RunState.UNFINISHED and not place.force:
-        ui.note(f"continuing the unfinished run in {folder.path}")
-    check_workers(place)
-    calibration = reachable(scenario)
-    with folder.open(force=place.force) as run:
-        files, chunks = make(calibration, FolderWork(run.chunks, place, ui))
-        write_outputs(run, files)
-        run.finish(chunks_done=chunks, keep_chunks=True)
-    return RunOutcome(folder.path, read_results(folder.path), found=False)
+    return kept_run(request, place, ui, solve=lambda: reachable(scenario), make=make)
 
 
 def _asked(scenario: ResolvedScenario, options: PowerOptions) -> tuple[Request, Making]:

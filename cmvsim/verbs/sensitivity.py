@@ -29,14 +29,13 @@ from cmvsim.planning.sensitivity import (
 from cmvsim.planning.sizes import parse_sizes
 from cmvsim.planning.variations import Variation, check_settings, parse_variation, unknowns
 from cmvsim.report import sensitivity_text
-from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_patients
-from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
+from cmvsim.verbs.place import Place, RunOutcome
 from cmvsim.verbs.power import reachable
-from cmvsim.verbs.running import FolderWork, check_workers
+from cmvsim.verbs.running import FolderWork, kept_run
 from cmvsim.verbs.ui import Ui
 
 FORMAT = 1
@@ -70,18 +69,14 @@ def sensitivity(options: SensitivityOptions, place: Place, ui: Ui) -> RunOutcome
     scenario = resolve(options.scenario, options.overrides)
     question = ask(scenario, options)
     request = request_of(scenario, question, options)
-    folder = RunFolder(request, output=place.output, name=scenario.id)
-    if folder.state is RunState.FINISHED and not place.force:
-        return RunOutcome(folder.path, read_results(folder.path), found=True)
-    if folder.state is RunState.UNFINISHED and not place.force:
-        ui.note(f"continuing the unfinished run in {folder.path}")
-    check_workers(place)
-    calibration = reachable(scenario)
-    with folder.open(force=place.force) as run:
-        files, chunks = compute(scenario, calibration, question, request, FolderWork(run.chunks, place, ui))
-        write_outputs(run, files)
-        run.finish(chunks_done=chunks, keep_chunks=False)
-    return RunOutcome(folder.path, read_results(folder.path), found=False)
+    return kept_run(
+        request,
+        place,
+        ui,
+        solve=lambda: reachable(scenario),
+        make=lambda calibration, work: compute(scenario, calibration, question, request, work),
+        keep_chunks=False,
+    )
 
 
 def ask(scenario: ResolvedScenario, options: SensitivityOptions) -> SensitivityQuestion:

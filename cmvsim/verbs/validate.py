@@ -20,15 +20,14 @@ from cmvsim.planning.sizes import parse_sizes
 from cmvsim.planning.validation import Validation, ValidationQuestion, Validator
 from cmvsim.planning.verdicts import ORDER, tolerances
 from cmvsim.report import validation_text
-from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_patients
 from cmvsim.verbs.failed import failed_replicates
-from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
+from cmvsim.verbs.place import Place, RunOutcome
 from cmvsim.verbs.power import reachable, same_cost
-from cmvsim.verbs.running import FolderWork, check_workers
+from cmvsim.verbs.running import FolderWork, kept_run
 from cmvsim.verbs.ui import Ui
 
 FORMAT = 1
@@ -65,18 +64,13 @@ def validate(options: ValidateOptions, place: Place, ui: Ui) -> RunOutcome:
         raise InputError(Problem(f"two of the scenarios have the same id: {', '.join(ids)}", "SCENARIO"))
     question = ask(scenarios, options)
     request = request_of(scenarios, question)
-    folder = RunFolder(request, output=place.output)
-    if folder.state is RunState.FINISHED and not place.force:
-        return RunOutcome(folder.path, read_results(folder.path), found=True)
-    if folder.state is RunState.UNFINISHED and not place.force:
-        ui.note(f"continuing the unfinished run in {folder.path}")
-    check_workers(place)
-    solved = [reachable(scenario) for scenario in scenarios]
-    with folder.open(force=place.force) as run:
-        files, chunks = compute(scenarios, solved, question, request, FolderWork(run.chunks, place, ui))
-        write_outputs(run, files)
-        run.finish(chunks_done=chunks, keep_chunks=True)
-    return RunOutcome(folder.path, read_results(folder.path), found=False)
+    return kept_run(
+        request,
+        place,
+        ui,
+        solve=lambda: [reachable(scenario) for scenario in scenarios],
+        make=lambda solved, work: compute(scenarios, solved, question, request, work),
+    )
 
 
 def ask(scenarios: Sequence[ResolvedScenario], options: ValidateOptions) -> ValidationQuestion:
