@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shlex
 import sys
@@ -98,6 +99,25 @@ def backend_option(command: Callable[..., Any]) -> Callable[..., Any]:
         callback=_workers,
         help="Kind of workers; the numbers do not depend on it.",
     )(command)
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what all commands take that keep a Monte Carlo run: seed, workers, folder, JSON, quiet.
+
+    The command gets `place` for workers and folder; the seed is among its other options.
+    """
+
+    @functools.wraps(command)
+    def placed(*, output: Path | None, jobs: int, backend: Any, force: bool, **rest: Any) -> Any:
+        from cmvsim.verbs.place import Place
+
+        return command(place=Place(output, jobs or -1, backend, force), **rest)
+
+    options = (seed_option, jobs_option, backend_option, output_option, force_option, json_option, quiet_option)
+    decorated: Callable[..., Any] = placed
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated
 
 
 format_option = click.option(

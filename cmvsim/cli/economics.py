@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cmvsim.app import Terminal
 from cmvsim.cli.base import (
-    backend_option,
     cli,
     finish,
     force_option,
-    jobs_option,
     json_option,
     output_option,
     quiet_option,
+    run_options,
     say,
     say_json,
     scenario_argument,
@@ -25,6 +24,9 @@ from cmvsim.cli.base import (
     shown,
 )
 from cmvsim.core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from cmvsim.verbs.place import Place
 
 
 @cli.group()
@@ -50,21 +52,12 @@ strategies_option = click.option(
 )
 @click.option("--per-draw", type=int, default=1_000, show_default=True, help="Patients in each draw.")
 @click.option("--quick", is_flag=True, help="Base case only: no structural choices, other incidences, cost of illness.")
-@seed_option
-@jobs_option
-@backend_option
-@output_option
-@force_option
-@json_option
-@quiet_option
+@run_options
 def economics_run(
     scenario: str,
     overrides: tuple[str, ...],
     strategies: str,
-    output: Path | None,
-    jobs: int,
-    backend: Any,
-    force: bool,
+    place: Place,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -75,11 +68,10 @@ def economics_run(
         from cmvsim.report import economics_run_text, power_text
         from cmvsim.verbs.economics import EconomicsOptions
         from cmvsim.verbs.economics import economics as verb
-        from cmvsim.verbs.place import Place
 
         names = tuple(part.strip() for part in strategies.split(",") if part.strip())
         asked = EconomicsOptions(scenario, overrides, names, **options)
-        outcome = verb(asked, Place(output, jobs or -1, backend, force), Terminal(quiet=quiet))
+        outcome = verb(asked, place, Terminal(quiet=quiet))
         if as_json:
             say_json(outcome.results)
             return
@@ -178,21 +170,12 @@ def economics_check(
 @click.option("-n", "sizes", metavar="N", help="Sizes of the study: 250, or 60,120,250 [default: 60 to 1,000].")
 @click.option("--price", type=float, help="Euros for a day of letermovir [default: the break-even price].")
 @click.option("--threshold", type=float, help="Euros per QALY [default: the middle of the scenario's range].")
-@seed_option
-@jobs_option
-@backend_option
-@output_option
-@force_option
-@json_option
-@quiet_option
+@run_options
 def economics_voi(
     scenario: str,
     overrides: tuple[str, ...],
     strategies: str,
-    output: Path | None,
-    jobs: int,
-    backend: Any,
-    force: bool,
+    place: Place,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -203,11 +186,10 @@ def economics_voi(
         from cmvsim.report import economics_voi_text, power_text
         from cmvsim.verbs.economics_voi import VoiOptions
         from cmvsim.verbs.economics_voi import voi as verb
-        from cmvsim.verbs.place import Place
 
         names = tuple(part.strip() for part in strategies.split(",") if part.strip())
         asked = VoiOptions(scenario, overrides, names, **options)
-        outcome = verb(asked, Place(output, jobs or -1, backend, force), Terminal(quiet=quiet))
+        outcome = verb(asked, place, Terminal(quiet=quiet))
         if as_json:
             say_json(outcome.results)
             return

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cmvsim.app import Terminal
 from cmvsim.cli.base import (
-    backend_option,
     cli,
     finish,
-    force_option,
-    jobs_option,
-    json_option,
-    output_option,
-    quiet_option,
+    run_options,
     say,
     say_json,
     scenario_argument,
-    seed_option,
     set_option,
     shown,
 )
 from cmvsim.core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from cmvsim.verbs.place import Place
 
 
 @cli.command()
@@ -35,21 +31,12 @@ from cmvsim.core.errors import ExitCode
 @click.option("-n", "sizes", metavar="N", help="Patients: 250, or 60,120,250, or 60:300:10 [default: the scenario's].")
 @click.option("--replicates", type=int, default=2_000, show_default=True, help="Simulated studies.")
 @click.option("--strict", is_flag=True, help="Exit with 3 if an estimator is beyond its tolerance.")
-@seed_option
-@jobs_option
-@backend_option
-@output_option
-@force_option
-@json_option
-@quiet_option
+@run_options
 def validate(
     scenarios: tuple[str, ...],
     overrides: tuple[str, ...],
     strict: bool,
-    output: Path | None,
-    jobs: int,
-    backend: Any,
-    force: bool,
+    place: Place,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -63,12 +50,11 @@ def validate(
     def work() -> ExitCode:
         from cmvsim.report import validation_text
         from cmvsim.report.power_text import plain_table
-        from cmvsim.verbs.place import Place
         from cmvsim.verbs.validate import ValidateOptions
         from cmvsim.verbs.validate import validate as verb
 
         asked = ValidateOptions(scenarios, overrides, **options)
-        outcome = verb(asked, Place(output, jobs or -1, backend, force), Terminal(quiet=quiet))
+        outcome = verb(asked, place, Terminal(quiet=quiet))
         if as_json:
             say_json(outcome.results)
         else:
@@ -105,20 +91,11 @@ def validate(
     "repeatable, the first one orders the inputs [default: those of the design].",
 )
 @click.option("--replicates", type=int, default=640, show_default=True, help="Simulated studies of each setting.")
-@seed_option
-@jobs_option
-@backend_option
-@output_option
-@force_option
-@json_option
-@quiet_option
+@run_options
 def sensitivity(
     scenario: str,
     overrides: tuple[str, ...],
-    output: Path | None,
-    jobs: int,
-    backend: Any,
-    force: bool,
+    place: Place,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -132,12 +109,11 @@ def sensitivity(
     def work() -> None:
         from cmvsim.report import sensitivity_text
         from cmvsim.report.power_text import plain_table
-        from cmvsim.verbs.place import Place
         from cmvsim.verbs.sensitivity import SensitivityOptions
         from cmvsim.verbs.sensitivity import sensitivity as verb
 
         asked = SensitivityOptions(scenario, overrides, **options)
-        outcome = verb(asked, Place(output, jobs or -1, backend, force), Terminal(quiet=quiet))
+        outcome = verb(asked, place, Terminal(quiet=quiet))
         if as_json:
             say_json(outcome.results)
             return

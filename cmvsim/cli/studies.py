@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,7 @@ from cmvsim.cli.base import (
     json_option,
     output_option,
     quiet_option,
+    run_options,
     say,
     say_json,
     scenario_argument,
@@ -26,6 +27,9 @@ from cmvsim.cli.base import (
     shown,
 )
 from cmvsim.core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from cmvsim.verbs.place import Place
 
 
 @cli.command()
@@ -41,20 +45,11 @@ from cmvsim.core.errors import ExitCode
 @click.option("--replicates", type=int, default=10_000, show_default=True, help="Simulated studies (the maximum with --mcse).")
 @click.option("--mcse", type=float, help="Stop when the criterion's Monte Carlo standard error is this small.")
 @click.option("--sensitivity", is_flag=True, help="All estimators of each endpoint, not only the primary one.")
-@seed_option
-@jobs_option
-@backend_option
-@output_option
-@force_option
-@json_option
-@quiet_option
+@run_options
 def power(
     scenario: str,
     overrides: tuple[str, ...],
-    output: Path | None,
-    jobs: int,
-    backend: Any,
-    force: bool,
+    place: Place,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -63,12 +58,11 @@ def power(
 
     def work() -> None:
         from cmvsim.report import planning_text
-        from cmvsim.verbs.place import Place
         from cmvsim.verbs.power import PowerOptions
         from cmvsim.verbs.power import power as verb
 
         terminal = Terminal(quiet=quiet)
-        outcome = verb(PowerOptions(scenario, overrides, **options), Place(output, jobs or -1, backend, force), terminal)
+        outcome = verb(PowerOptions(scenario, overrides, **options), place, terminal)
         if as_json:
             say_json(outcome.results)
             return
