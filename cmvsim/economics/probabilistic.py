@@ -31,6 +31,7 @@ from cmvsim.valuation import price_list
 
 FIRST_CHUNK = 2**20
 """Chunks of the role that draws begin at: the base case has those before."""
+MET = "met"
 MEASURES = ("cost", "qaly", "cost_increment", "qaly_increment", "drug_days", "clinically_significant")
 
 
@@ -71,8 +72,8 @@ class PsaExperiment:
 
     @property
     def extras(self) -> tuple[str, ...]:
-        """Covariance of the means of the increments of cost and QALYs over the patients of a draw, by strategy."""
-        return tuple(f"covariance:{name}" for name in self.strategies)
+        """Covariance of the means of the increments over the patients of a draw, by strategy; whether its targets are met."""
+        return (*(f"covariance:{name}" for name in self.strategies), MET)
 
     @cached_property
     def request(self) -> Request:
@@ -103,22 +104,27 @@ class PsaExperiment:
         failures = []
         for offset in range(CHUNK_REPLICATES):
             try:
-                outcomes, settings = self.draw(drawn, first + offset)
+                outcomes, settings, met = self.draw(drawn, first + offset)
             except CmvsimError as error:  # parameters that no model meets: counted, and never drawn again
                 failures.append(Failure.of(first + offset, error, self.seed))
                 continue
             self._fill(result, offset, outcomes, settings)
+            result.extras[offset, 0, -1] = met
         return replace(result, failures=tuple(failures))
 
-    def draw(self, drawn: ParameterDraws, draw: int) -> tuple[Outcomes, EvaluationSettings]:
-        """Patients of one draw under every strategy, at its parameters and prices."""
+    def draw(self, drawn: ParameterDraws, draw: int) -> tuple[Outcomes, EvaluationSettings, bool]:
+        """Patients of one draw under every strategy, at its parameters and prices; whether hazards meet all its targets.
+
+        Targets that no hazards meet have the nearest.
+        """
         changes = drawn.changes(draw)
         varied = vary(self.scenario, changes)
         prices = vary_prices(price_list(economics_of(varied.spec).price_list.value), changes)
         settings = EvaluationSettings.of(varied.spec, self.strategies[1:], prices)
-        model = model_of(varied.spec, self.redraw.baseline(varied, laws="solved"), drawn=True)
+        baseline, met = self.redraw.solve(varied, laws="solved")
+        model = model_of(varied.spec, baseline, drawn=True)
         chance = ChunkDraws(self.seed, Role.DECISION, FIRST_CHUNK + draw, -(-self.patients // CHUNK_REPLICATES))
-        return evaluate(model, chance, settings).first(self.patients), settings
+        return evaluate(model, chance, settings).first(self.patients), settings, met
 
     def _fill(self, result: Replicates, offset: int, outcomes: Outcomes, settings: EvaluationSettings) -> None:
         more, gain = outcomes.total - outcomes.total[0], outcomes.qaly - outcomes.qaly[0]
@@ -156,6 +162,8 @@ class PsaDraws:
         (D, strategies) means over the patients of a draw.
     within
         (D, strategies, 2, 2) covariance, by patient sampling, of the increments of cost and QALYs against the comparator.
+    unreached
+        Draws whose targets no hazards meet together; they have the nearest.
     failed
         Draws that raised.
     """
@@ -170,6 +178,7 @@ class PsaDraws:
     drug_days: FloatArray
     clinically_significant: FloatArray
     within: FloatArray
+    unreached: int
     failed: tuple[Failure, ...]
 
     def at_price(self, today: float, price: float) -> FloatArray:
@@ -202,5 +211,6 @@ def collect(result: MonteCarloResult, experiment: PsaExperiment) -> PsaDraws:
         table("drug_days")[kept],
         table("clinically_significant")[kept],
         within[kept],
+        int((result.extra_column(size, MET)[kept] == 0).sum()),
         tuple(result.failures()),
     )

@@ -58,6 +58,7 @@ def psa_tree(
     return {
         "draws": int(psa.draws.size),
         "failed": len(psa.failed),
+        "unreached": psa.unreached,
         "failures": [failure.as_dict() for failure in psa.failed[:5]],
         "patients": psa.patients,
         "inputs": len(psa.inputs),

@@ -35,7 +35,19 @@ def psa_sections(results: Mapping[str, Any]) -> list[str]:
     ]
     if psa["failed"]:
         lines += [f"{psa['failed']} draws could not be computed and are left out; the first are in `results.json`.", ""]
+    lines += [line for line in (unreached(psa),) if line] + [""]
     return [*lines, *advice(psa, threshold), "", *perfect(results, place), "", *_pictures()]
+
+
+def unreached(told: Mapping[str, Any]) -> str:
+    """What is to be known of draws whose targets the model does not meet; "" if there are none."""
+    if not told["unreached"]:
+        return ""
+    return (
+        f"In {told['unreached']:,} of {told['draws']:,} draws no hazards meet all targets drawn together (mostly the two ratios of "
+        "letermovir, drawn independently: a drug that lowers loads so much cannot leave so much DNAemia); these have the "
+        "nearest, so that the drug's effect is less uncertain here than its two ratios say."
+    )
 
 
 def means(psa: Mapping[str, Any]) -> list[list[str]]:

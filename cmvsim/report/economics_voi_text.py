@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cmvsim.report.economics_answer import euros
-from cmvsim.report.economics_psa_text import regression
+from cmvsim.report.economics_psa_text import regression, unreached
 from cmvsim.report.economics_run_tables import interval
 from cmvsim.report.power_text import markdown_table
 
@@ -143,8 +143,8 @@ def _basis(results: Mapping[str, Any]) -> str:
         f"{euros(results['price'], 2)} EUR, {euros(results['threshold'])} EUR per QALY. {len(results['assumptions'])} inputs have "
         f"no paper behind them (`results.json`); {results['drawn']['inputs']} inputs have a stated uncertainty and are drawn, "
         f"{results['drawn']['assumed_fixed']} assumed ones have none and stay fixed. The study's patients have "
-        "streams of their own, apart from those of the decision."
-    )
+        f"streams of their own, apart from those of the decision. {unreached(results)}"
+    ).rstrip()
 
 
 def _floor(results: Mapping[str, Any]) -> str:

@@ -166,6 +166,7 @@ def compute(
             "strategies": list(asked.strategies),
             "draws": int(psa.draws.size),
             "failed": len(psa.failed),
+            "unreached": psa.unreached,
             "patients": psa.patients,
             "today": today,
             "threshold": threshold,

@@ -24,6 +24,7 @@ from cmvsim.models.baseline import Baseline
 from cmvsim.models.strategies import StrategySpec
 from cmvsim.montecarlo.run import open_store, run
 from cmvsim.scenarios import ResolvedScenario, resolve
+from cmvsim.scenarios.vary import vary
 
 GIVEN = ("letermovir.effect=given", "letermovir.given={ onset_ratio = 0.5, set_point_shift = -0.5 }")
 PATIENTS = 64
@@ -60,7 +61,7 @@ def test_a_draw_is_the_same_in_another_process_and_in_a_longer_series(experiment
     cloudpickle = pytest.importorskip("cloudpickle")  # as workers get it
     sent = pickle.loads(cloudpickle.dumps(experiment))
     draw = int(psa.draws[5])
-    outcomes, _ = sent.draw(sent.parameters(300), draw)
+    outcomes, _, _ = sent.draw(sent.parameters(300), draw)
     np.testing.assert_array_equal(outcomes.total.mean(axis=1), psa.cost[5])
     np.testing.assert_array_equal(sent.parameters(300).values[psa.draws], psa.parameters)
 
@@ -70,9 +71,10 @@ def test_draws_and_their_studies_are_under_hazards_solved_under_the_law_drawn(ex
     drawn, asked = experiment.parameters(64), []
 
     class Asked(Redraw):
-        def baseline(self, varied: ResolvedScenario, laws: Laws = "fixed") -> Baseline:
-            asked.append((laws, super().baseline(varied, laws).onset_amplitude, super().baseline(varied).onset_amplitude))
-            return super().baseline(varied, laws)
+        def solve(self, varied: ResolvedScenario, laws: Laws = "fixed") -> tuple[Baseline, bool]:
+            found, held = super().solve(varied, laws), super().solve(varied)
+            asked.append((laws, found[0].onset_amplitude, held[0].onset_amplitude))
+            return found
 
     spy = Asked.__new__(Asked)
     spy.__dict__.update(experiment.redraw.__dict__)
@@ -84,11 +86,18 @@ def test_draws_and_their_studies_are_under_hazards_solved_under_the_law_drawn(ex
     assert asked[0][1] != asked[0][2]
 
 
+def test_draws_whose_targets_are_not_met_are_counted(experiment: PsaExperiment, psa: PsaDraws) -> None:
+    drawn = experiment.parameters(int(psa.draws[-1]) + 1)
+    varied = [vary(experiment.scenario, drawn.changes(int(draw))) for draw in psa.draws]
+    missed = sum(not experiment.redraw.reaches(one, laws="solved") for one in varied)
+    assert psa.unreached == missed > 0
+
+
 def test_a_draw_is_its_own_evaluation(experiment: PsaExperiment, psa: PsaDraws) -> None:
     """Prices of the draw times quantities of the draw, from the parameters as the interchange file states them."""
     for place in (0, 7):
         draw = int(psa.draws[place])
-        outcomes, settings = experiment.draw(experiment.parameters(CHUNK_REPLICATES), draw)
+        outcomes, settings, _ = experiment.draw(experiment.parameters(CHUNK_REPLICATES), draw)
         cost = np.einsum("sip,si->sp", outcomes.quantity, settings.unit_costs).mean(axis=1)
         np.testing.assert_allclose(psa.cost[place], cost, rtol=1e-12)
         ward = next(k for k, item in enumerate(psa.inputs) if item.key == "prices.ward_day")
