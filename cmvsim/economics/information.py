@@ -10,7 +10,7 @@ import numpy as np
 from cmvsim.core.records import FloatArray
 from cmvsim.economics.enbs import Beneficiaries, enbs
 from cmvsim.economics.evppi import Evppi, evppi, regression_size
-from cmvsim.economics.evsi import evsi
+from cmvsim.economics.evsi import Evsi, evsi
 from cmvsim.economics.net_benefit import evpi, net_monetary_benefit, smooth_net_benefit
 from cmvsim.economics.noise_floor import PERMUTATIONS, noise_floor
 from cmvsim.economics.probabilistic import PsaDraws
@@ -126,17 +126,6 @@ def information_tree(
     known = [k for k, i in enumerate(psa.inputs) if informed(design, i.key) and np.ptp(psa.parameters[:, k]) > 0]
     bound = evppi(nb, psa.parameters[:, known])
     study = evsi(nb, studies, sizes)
-    who = Beneficiaries(
-        float(plan.budget.eligible),
-        float(plan.information.years),
-        float(plan.information.delay),
-        Discounting("scenario", float(plan.discount_effects)),
-        float(plan.information.enrolled_per_year),
-    )
-    net = enbs(study, who, fixed=float(plan.information.fixed), per_patient=float(plan.information.per_patient))
-    joint_short = [
-        row["input"] for row in singles if row["value"] > float(smooth.value) + 3 * np.hypot(row["se"], float(smooth.se))
-    ]
     return {
         "price": decision.price,
         "threshold": decision.threshold,
@@ -165,6 +154,39 @@ def information_tree(
             {"patients": int(n), "value": float(v), "se": float(e), "rising": float(r), "floor": noise_floor(nb, studies[:, k])}
             for k, (n, v, e, r) in enumerate(zip(study.sizes, study.value, study.se, study.rising, strict=True))
         ],
+        **_net_of_cost(study, plan),
+        "identities": {
+            "singles_above_joint": [
+                row["input"] for row in singles if _above(row["value"], row["se"], float(smooth.value), float(smooth.se))
+            ],
+            "groups_above_joint": [
+                name
+                for name, got in group_values.items()
+                if _above(float(got.value), float(got.se), float(smooth.value), float(smooth.se))
+            ],
+            "evsi_falls_after": list(study.falls),
+            "evsi_above_informed": list(study.exceeds(bound)),
+        },
+    }
+
+
+def _above(value: float, se: float, bound: float, bound_se: float) -> bool:
+    """Whether a part is worth more than the whole, beyond 3 standard errors."""
+    return bool(value > bound + 3 * np.hypot(se, bound_se))
+
+
+def _net_of_cost(study: Evsi, plan: EconomicsSpec) -> dict[str, Any]:
+    """What the study is worth to those the decision applies to, less what it costs, by size."""
+    who = Beneficiaries(
+        float(plan.budget.eligible),
+        float(plan.information.years),
+        float(plan.information.delay),
+        Discounting("scenario", float(plan.discount_effects)),
+        float(plan.information.enrolled_per_year),
+    )
+    net = enbs(study, who, fixed=float(plan.information.fixed), per_patient=float(plan.information.per_patient))
+    columns = (net.sizes, net.people, net.population, net.cost, net.value, net.se)
+    return {
         "enbs": [
             {
                 "patients": int(n),
@@ -175,21 +197,11 @@ def information_tree(
                 "value": float(v),
                 "se": float(e),
             }
-            for n, p, w, c, v, e in zip(net.sizes, net.people, net.population, net.cost, net.value, net.se, strict=True)
+            for n, p, w, c, v, e in zip(*columns, strict=True)
         ],
         "best_size": net.best,
         "as_good": list(net.as_good),
         "beneficiaries": {key: value for key, value in asdict(who).items() if key != "discounting"},
-        "identities": {
-            "singles_above_joint": joint_short,
-            "groups_above_joint": [
-                name
-                for name, got in group_values.items()
-                if float(got.value) > float(smooth.value) + 3 * np.hypot(float(got.se), float(smooth.se))
-            ],
-            "evsi_falls_after": list(study.falls),
-            "evsi_above_informed": list(study.exceeds(bound)),
-        },
     }
 
 
