@@ -18,7 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-PACKAGE = Path(__file__).resolve().parents[1]
+from cmvsim.core.sources import PACKAGE, sources_digest
+
 VARIABLE = "CMVSIM_CACHE_DIR"
 """Names another folder; empty: nothing is kept."""
 COMPUTE = ("numpy", "scipy", "numba")
@@ -41,9 +42,7 @@ def folder() -> Path | None:
     place = os.environ.get(VARIABLE)
     if place == "":
         return None
-    whole = hashlib.sha256(" ".join(version(name) for name in COMPUTE).encode())
-    for path in sorted(PACKAGE.rglob("*.py")):
-        whole.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
+    whole = hashlib.sha256(" ".join([sources_digest(), *(version(name) for name in COMPUTE)]).encode())
     base = Path(place) if place is not None else PACKAGE / "__pycache__"
     return base / f"solved-{whole.hexdigest()[:16]}"
 

@@ -11,7 +11,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[1]
+from cmvsim.core.sources import PACKAGE
 
 
 @cache

@@ -8,7 +8,6 @@ refused, at the start and again with every chunk, because workers may join later
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import logging
 import pickle
@@ -22,12 +21,11 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, suppress
 from functools import cache
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from cmvsim.core.errors import CmvsimError, ExitCode
-from cmvsim.core.kernel_cache import PACKAGE
 from cmvsim.core.records import NUMBERS_VERSION
+from cmvsim.core.sources import sources_digest
 from cmvsim.montecarlo.experiment import Experiment, Replicates
 from cmvsim.runs.provenance import environment, software_version
 
@@ -292,17 +290,7 @@ def identity() -> Identity:
     """What must be the same on a worker for the same bytes: versions, and the very code."""
     found = {"cmvsim": software_version(), "numbers version": str(NUMBERS_VERSION)}
     found |= {library: environment()[library] for library in _SAME}
-    return {**found, "code": _code(PACKAGE)}
-
-
-def _code(package: Path) -> str:
-    """Digest of all sources and data of the package, whatever the line ends."""
-    whole = hashlib.sha256()
-    for path in sorted(package.rglob("*")):
-        if path.suffix in {".py", ".toml", ".json"}:
-            whole.update(path.relative_to(package).as_posix().encode() + b"\0")
-            whole.update(path.read_bytes().replace(b"\r\n", b"\n") + b"\0")
-    return whole.hexdigest()[:16]
+    return {**found, "code": sources_digest()[:16]}
 
 
 def _require(wanted: Identity, found: Identity, address: str) -> None:
