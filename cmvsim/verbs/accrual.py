@@ -19,14 +19,13 @@ from cmvsim.planning.accrual import AccrualQuestion, Forecast, closed_forms, for
 from cmvsim.planning.accrual_sites import SitesAnswer, smallest_sites
 from cmvsim.planning.sizes import LARGEST, parse_sizes
 from cmvsim.report import accrual_text
-from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_recruitment
 from cmvsim.scenarios.scenario import Scenario
 from cmvsim.verbs.accrual_programme import ProgrammeSection, programme_section
-from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
+from cmvsim.verbs.place import Place, RunOutcome, kept_files
 from cmvsim.verbs.running import FolderWork
 from cmvsim.verbs.ui import Ui
 
@@ -65,13 +64,7 @@ def accrual(options: AccrualOptions, place: Place, ui: Ui) -> RunOutcome:
     request = Request(
         "accrual", scenario.id, scenario.digest, {"question": question.as_dict(), "set": list(scenario.overrides)}, options.seed
     )
-    folder = RunFolder(request, output=place.output, name=scenario.id)
-    if folder.state is RunState.FINISHED and not place.force:
-        return RunOutcome(folder.path, read_results(folder.path), found=True)
-    with folder.open(force=place.force) as run:
-        write_outputs(run, compute(scenario, question, request, ui))
-        run.finish()
-    return RunOutcome(folder.path, read_results(folder.path), found=False)
+    return kept_files(request, place, lambda: compute(scenario, question, request, ui))
 
 
 def ask(scenario: Scenario, options: AccrualOptions) -> AccrualQuestion:

@@ -18,9 +18,8 @@ from cmvsim.economics import net_health_benefit
 from cmvsim.economics.psa import PsaAnalysis, analyse_psa
 from cmvsim.economics.samples import PsaSamples, parse_thresholds, read_psa
 from cmvsim.report import economics_text
-from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
-from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
+from cmvsim.verbs.place import Place, RunOutcome, kept_files
 from cmvsim.verbs.ui import Silent, Ui
 
 FORMAT = 1
@@ -73,14 +72,7 @@ def table(options: TableOptions, place: Place, ui: Ui = SILENT) -> RunOutcome:
         },
         seed=0,
     )
-    folder = RunFolder(request, output=place.output)
-    if folder.state is RunState.FINISHED and not place.force:
-        return RunOutcome(folder.path, read_results(folder.path), found=True)
-    files = compute(samples, groups, request, options, ui)
-    with folder.open(force=place.force) as run:
-        write_outputs(run, files)
-        run.finish()
-    return RunOutcome(folder.path, read_results(folder.path), found=False)
+    return kept_files(request, place, lambda: compute(samples, groups, request, options, ui))
 
 
 def parse_groups(texts: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

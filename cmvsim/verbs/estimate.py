@@ -21,9 +21,8 @@ from cmvsim.endpoints import AnalysisSpec, endpoint, read_analysis
 from cmvsim.endpoints.analyse import analyse, check_plan, choices_of
 from cmvsim.endpoints.curves import curve_table
 from cmvsim.report.estimate_text import estimate_summary
-from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
-from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
+from cmvsim.verbs.place import Place, RunOutcome, kept_files
 from cmvsim.verbs.ui import Silent, Ui
 
 ANALYSIS = "analysis.toml"
@@ -60,14 +59,7 @@ def estimate(options: EstimateOptions, place: Place, ui: Ui = SILENT) -> RunOutc
         {"analysis": plan.human(), "endpoints": list(names)},
         seed=0,
     )
-    folder = RunFolder(request, output=place.output)
-    if folder.state is RunState.FINISHED and not place.force:
-        return RunOutcome(folder.path, read_results(folder.path), found=True)
-    files = compute(study, plan, names, request, ui)
-    with folder.open(force=place.force) as run:
-        write_outputs(run, files)
-        run.finish()
-    return RunOutcome(folder.path, read_results(folder.path), found=False)
+    return kept_files(request, place, lambda: compute(study, plan, names, request, ui))
 
 
 def read_plan(options: EstimateOptions) -> AnalysisSpec:

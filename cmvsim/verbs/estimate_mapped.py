@@ -14,9 +14,8 @@ from cmvsim.core.records import Request
 from cmvsim.data.mapping import Mapped, MapSpec, read_map, read_mapped
 from cmvsim.endpoints.mapped import LABELS, AnalysedMap, analyse_mapped, check_endpoints
 from cmvsim.report.mapped_text import mapped_summary
-from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.runs.provenance import software_version
-from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
+from cmvsim.verbs.place import Place, RunOutcome, kept_files
 
 FEWEST_TICKS, CLOSEST_TICKS = 3, 0.07  # the latter as a part of the axis
 
@@ -42,14 +41,7 @@ def estimate_mapped(file: Path, mapping: Path, analysis: Path | None, endpoints:
     mapped = read_mapped(file, spec, str(mapping))
     content = {"map": spec.model_dump(mode="json", by_alias=True, exclude_none=True)}
     request = Request("estimate", file.stem, hashlib.sha256(file.read_bytes()).hexdigest(), content, seed=0)
-    folder = RunFolder(request, output=place.output)
-    if folder.state is RunState.FINISHED and not place.force:
-        return RunOutcome(folder.path, read_results(folder.path), found=True)
-    files = compute(mapped, spec, request)
-    with folder.open(force=place.force) as run:
-        write_outputs(run, files)
-        run.finish()
-    return RunOutcome(folder.path, read_results(folder.path), found=False)
+    return kept_files(request, place, lambda: compute(mapped, spec, request))
 
 
 def compute(mapped: Mapped, spec: MapSpec, request: Request) -> dict[str, str | bytes]:

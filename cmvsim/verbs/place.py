@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from cmvsim.core.errors import InputError
-from cmvsim.runs.folder import OpenRun
+from cmvsim.core.records import Request
+from cmvsim.runs.folder import OpenRun, RunFolder, RunState
 
 RESULTS = "results.json"
 
@@ -59,3 +60,26 @@ def write_outputs(run: OpenRun, files: Mapping[str, str | bytes]) -> None:
     """Write all outputs of a run."""
     for name, content in files.items():
         run.write(name, content)
+
+
+def kept_files(request: Request, place: Place, make: Callable[[], Mapping[str, str | bytes]]) -> RunOutcome:
+    """Answer a request in a run folder, or find it answered there.
+
+    For work that is quick enough to be begun again when it is interrupted: nothing is on disk until all of it is made.
+    (:func:`cmvsim.verbs.running.kept_run` continues.)
+
+    Parameters
+    ----------
+    request
+        Its digest names the run.
+    make
+        All files of the run by name.
+    """
+    folder = RunFolder(request, output=place.output)
+    if folder.state is RunState.FINISHED and not place.force:
+        return RunOutcome(folder.path, read_results(folder.path), found=True)
+    files = make()
+    with folder.open(force=place.force) as run:
+        write_outputs(run, files)
+        run.finish()
+    return RunOutcome(folder.path, read_results(folder.path), found=False)

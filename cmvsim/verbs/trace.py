@@ -23,7 +23,6 @@ from cmvsim.endpoints import endpoint
 from cmvsim.endpoints.derived import CENSORED, DEATH, EVENT, HCT, RELAPSE, TimeToEvent
 from cmvsim.models.strategies import reference_strategy
 from cmvsim.planning.sizes import LARGEST
-from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.simulation.background import Background
 from cmvsim.simulation.draws import ChunkDraws
@@ -33,7 +32,7 @@ from cmvsim.simulation.pathway.recorded import ending_of, recorded
 from cmvsim.simulation.pathway.records import PatientHistory, Reported
 from cmvsim.simulation.pathway.story import story_tree
 from cmvsim.simulation.pathway.story_events import StoryEvent, events_of
-from cmvsim.verbs.place import Place, RunOutcome, read_results, write_outputs
+from cmvsim.verbs.place import Place, RunOutcome, kept_files
 from cmvsim.verbs.running import FolderWork
 from cmvsim.verbs.ui import Ui
 
@@ -83,14 +82,7 @@ def trace(options: TraceOptions, place: Place, ui: Ui) -> RunOutcome:
     if options.find is not None:
         number = _found(scenario, options, number, n, ui)
     request = _request(scenario, options, number, n)
-    folder = RunFolder(request, output=place.output, name=scenario.id)
-    if folder.state is RunState.FINISHED and not place.force:
-        return RunOutcome(folder.path, read_results(folder.path), found=True)
-    files = compute(scenario, request)
-    with folder.open(force=place.force) as run:
-        write_outputs(run, files)
-        run.finish()
-    return RunOutcome(folder.path, read_results(folder.path), found=False)
+    return kept_files(request, place, lambda: compute(scenario, request))
 
 
 def again(scenario: ResolvedScenario, request: Request, _: FolderWork) -> str:
