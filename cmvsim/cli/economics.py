@@ -1,4 +1,4 @@
-"""Commands of the economic evaluation: run and table."""
+"""Commands of the economic evaluation: run, table, check and voi."""
 
 from __future__ import annotations
 
@@ -34,8 +34,17 @@ def economics() -> None:
     """Economic evaluation of strategies: costs, QALYs, break-even prices, decision tables, value of information."""
 
 
+def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    """Names between commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 strategies_option = click.option(
-    "--strategies", metavar="ID,ID", default="", help="Strategies to compare with the one without a drug [default: all]."
+    "--strategies",
+    metavar="ID,ID",
+    default="",
+    callback=_names,
+    help="Strategies to compare with the one without a drug [default: all].",
 )
 
 
@@ -56,7 +65,7 @@ strategies_option = click.option(
 def economics_run(
     scenario: str,
     overrides: tuple[str, ...],
-    strategies: str,
+    strategies: tuple[str, ...],
     place: Place,
     as_json: bool,
     quiet: bool,
@@ -69,8 +78,7 @@ def economics_run(
         from cmvsim.verbs.economics import EconomicsOptions
         from cmvsim.verbs.economics import economics as verb
 
-        names = tuple(part.strip() for part in strategies.split(",") if part.strip())
-        asked = EconomicsOptions(scenario, overrides, names, **options)
+        asked = EconomicsOptions(scenario, overrides, strategies, **options)
         outcome = verb(asked, place, Terminal(quiet=quiet))
         if as_json:
             say_json(outcome.results)
@@ -129,34 +137,42 @@ def table(output: Path | None, force: bool, as_json: bool, quiet: bool, **option
 @strategies_option
 @click.option("-n", "patients", type=int, default=4_096, show_default=True, help="Patients of each check.")
 @seed_option
+@output_option
 @json_option
 @quiet_option
 def economics_check(
-    scenario: str, overrides: tuple[str, ...], strategies: str, as_json: bool, quiet: bool, **options: Any
+    scenario: str,
+    overrides: tuple[str, ...],
+    strategies: tuple[str, ...],
+    output: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Black-box checks of SCENARIO's evaluation (TECH-VER, AdViSHE): sums, equal arms, null effects, extreme values.
 
-    Exits with 3 if one fails.
+    They are run afresh each time. Exits with 3 if one fails.
     """
 
     def work() -> ExitCode:
-        from cmvsim.economics.black_box import ADVISHE
-        from cmvsim.report import power_text
-        from cmvsim.verbs.economics_check import CheckOptions, check, table
+        from cmvsim.report import economics_check_text, power_text
+        from cmvsim.verbs.economics_check import CheckOptions, check
+        from cmvsim.verbs.place import Place
 
-        names = tuple(part.strip() for part in strategies.split(",") if part.strip())
-        checked = check(CheckOptions(scenario, overrides, names, **options), Terminal(quiet=quiet))
+        asked = CheckOptions(scenario, overrides, strategies, **options)
+        outcome = check(asked, Place(output), Terminal(quiet=quiet))
+        passed = outcome.results["passed"]
         if as_json:
-            say_json(checked.as_dict())
+            say_json(outcome.results)
         else:
-            failed = sum(not row.passed for row in checked.rows)
-            say(f"{len(checked.rows)} checks of {checked.scenario}: {'all hold' if not failed else f'{failed} FAIL'}.")
-            if not quiet or failed:
-                say("\n" + power_text.plain_table(table(checked)))
+            say(economics_check_text.verdict(outcome.results))
+            if not quiet or not passed:
+                say("\n" + power_text.plain_table(economics_check_text.table(outcome.results)))
             if not quiet:
                 say("\nAdViSHE, and where each item is answered:\n")
-                say(power_text.plain_table([["item", "answered"], *map(list, ADVISHE)]))
-        return ExitCode.OK if checked.passed else ExitCode.VERDICT_NO
+                say(power_text.plain_table(economics_check_text.items(outcome.results)))
+                say(f"\nRun folder: {shown(outcome.folder)}")
+        return ExitCode.OK if passed else ExitCode.VERDICT_NO
 
     finish(work)
 
@@ -174,7 +190,7 @@ def economics_check(
 def economics_voi(
     scenario: str,
     overrides: tuple[str, ...],
-    strategies: str,
+    strategies: tuple[str, ...],
     place: Place,
     as_json: bool,
     quiet: bool,
@@ -187,8 +203,7 @@ def economics_voi(
         from cmvsim.verbs.economics_voi import VoiOptions
         from cmvsim.verbs.economics_voi import voi as verb
 
-        names = tuple(part.strip() for part in strategies.split(",") if part.strip())
-        asked = VoiOptions(scenario, overrides, names, **options)
+        asked = VoiOptions(scenario, overrides, strategies, **options)
         outcome = verb(asked, place, Terminal(quiet=quiet))
         if as_json:
             say_json(outcome.results)

@@ -63,9 +63,13 @@ class Checker:
         """The same patients under a changed model or valuation."""
         return evaluate_cohort(model, settings, self.patients, self.seed, cmv=cmv)
 
-    def rows(self) -> tuple[CheckRow, ...]:
-        """All checks, in their order."""
-        return tuple(row for check in CHECKS for row in check(self))
+    def rows(self, tick: Callable[[int, int], None] = lambda *_: None) -> tuple[CheckRow, ...]:
+        """All checks, in their order; `tick` hears how many groups of them are done."""
+        found: list[CheckRow] = []
+        for done, check in enumerate(CHECKS, 1):
+            found += check(self)
+            tick(done, len(CHECKS))
+        return tuple(found)
 
 
 def _row(check: str, kind: str, expected: str, difference: float, tolerance: float = 0.0) -> CheckRow:
@@ -215,7 +219,7 @@ ADVISHE = (
     ("B1 Face validity of input data", "for experts: `cmvsim scenarios cite`"),
     ("B2 Model fit", "`cmvsim scenarios calibrate`: targets achieved, with their standard errors"),
     ("C1 External review", "for reviewers"),
-    ("C2 Extreme values", "this command"),
+    ("C2 Extreme values", "`cmvsim economics check`"),
     ("C3 Traces of patients", "`cmvsim trace`"),
     ("C4 Unit testing", "`make test`"),
     ("D1 Face validity of outcomes", "for experts: summary.md of `cmvsim economics run`"),

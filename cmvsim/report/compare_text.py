@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cmvsim.report.compare_economics_text import economics_text
 from cmvsim.report.power_text import plain_table
 
 LONGEST = 60
@@ -28,7 +29,13 @@ def comparison_text(tree: Mapping[str, Any], *, every_row: bool = False) -> str:
             ends = [_answer(item, side) for side in ("left", "right")]
             table.append([item["endpoint"], *ends, _signed(item["difference"])])
         parts.append(f"Sample sizes:\n{plain_table(table)}")
-    return "\n\n".join([*parts, *_rows(tree, every_row)])
+    if tree["economics"] is None:
+        return "\n\n".join([*parts, *_rows(tree, every_row)])
+    parts += economics_text(tree["economics"], tree["beyond"], same_seed=tree["same_seed"], every_row=every_row)
+    if every_row:
+        return "\n\n".join([*parts, *_rows(tree, every_row)])
+    differ = sum(bool(row["difference"]) for row in tree["rows"])
+    return "\n\n".join([*parts, f"Of {len(tree['rows']):,} numbers in both runs {differ:,} differ (--all, --json)."])
 
 
 def _opening(tree: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from cmvsim.core.errors import InputError, Problem
 from cmvsim.report.run_page import flat
 from cmvsim.runs.folder import changed_files, read_run, request_of
 from cmvsim.scenarios.diff import diff
+from cmvsim.verbs.compare_economics import economics_of
 from cmvsim.verbs.place import read_results
 from cmvsim.verbs.replay import stored_scenario
 
@@ -41,6 +42,7 @@ _NAMES = (
     "group",
     "endpoint",
     "label",
+    "check",
 )
 """What tells entries of a list apart, where a verb's results are no rows."""
 
@@ -102,6 +104,7 @@ def compare(options: CompareOptions) -> dict[str, Any]:
         "same_seed": one.seed == other.seed and all("seed" in tree for tree in results),
         "beyond": options.beyond,
         "answers": _answers(results),
+        "economics": economics_of(one.verb, results, options.beyond),
         **rows,
     }
 

@@ -126,6 +126,18 @@ def request_of(scenario: ResolvedScenario, options: EconomicsOptions, asked: Ask
     return Request("economics", scenario.id, scenario.digest, content, options.seed)
 
 
+def question_of(request: Request) -> Asked:
+    """The question back from a stored request."""
+    stored = request.content
+    return Asked(tuple(stored["strategies"]), tuple(stored["thresholds"]), stored["patients"], request.seed, stored["quick"])
+
+
+def again(scenario: ResolvedScenario, request: Request, work: FolderWork) -> str:
+    """``results.json`` of the same request, computed once more."""
+    results, _ = results_of(scenario, reachable(scenario), request, question_of(request), work)
+    return pretty_json(results)
+
+
 def compute(
     scenario: ResolvedScenario,
     calibration: Calibration,
@@ -136,30 +148,45 @@ def compute(
     """All files of the run, by name."""
     from cmvsim.report import economics_run_figures, economics_run_text
 
-    redraw = Redraw(scenario, calibration)
-    tree, outcomes = deterministic(scenario, calibration, redraw, asked, work.progress)
-    results = head(scenario, request, asked) | tree | rests_on(scenario)
+    results, drawn = results_of(scenario, calibration, request, asked, work)
     files: dict[str, str | bytes] = {
         "scenario.resolved.json": pretty_json(scenario.as_dict()),
         "calibration.json": pretty_json(calibration.as_dict()),
     }
-    results["checks"] = sums(outcomes)
-    psa = int(request.content["psa"])
-    if psa:
-        drawn = draws_of(scenario, redraw, asked, psa, int(request.content["per_draw"]), work)
-        with work.progress("curves") as tick:
-            prices = np.array([results["settings"]["letermovir_prices"][name] for name in asked.strategies])
-            results["psa"] = psa_tree(drawn, asked.thresholds, asked.middle, prices, results["strategies"])
-            tick(1, 1)
+    if drawn is not None:
         files["PSA.csv"] = psa_csv(samples_of(drawn))
         files |= economics_run_figures.psa_figures(drawn, asked.thresholds, results["settings"]["currency"])
-    results["cheers"] = economics_run_text.cheers(results)
     files |= economics_run_figures.figures(results)
     return files | {
         "results.json": pretty_json(results),
         "tables.csv": economics_run_text.long_table(results),
         "summary.md": economics_run_text.summary(results),
     }
+
+
+def results_of(
+    scenario: ResolvedScenario,
+    calibration: Calibration,
+    request: Request,
+    asked: Asked,
+    work: FolderWork,
+) -> tuple[dict[str, Any], PsaDraws | None]:
+    """``results.json``, and the draws if there are any."""
+    from cmvsim.report import economics_run_text
+
+    redraw = Redraw(scenario, calibration)
+    tree, outcomes = deterministic(scenario, calibration, redraw, asked, work.progress)
+    results = head(scenario, request, asked) | tree | rests_on(scenario)
+    results["checks"] = sums(outcomes)
+    drawn, psa = None, int(request.content["psa"])
+    if psa:
+        drawn = draws_of(scenario, redraw, asked, psa, int(request.content["per_draw"]), work)
+        with work.progress("curves") as tick:
+            prices = np.array([results["settings"]["letermovir_prices"][name] for name in asked.strategies])
+            results["psa"] = psa_tree(drawn, asked.thresholds, asked.middle, prices, results["strategies"])
+            tick(1, 1)
+    results["cheers"] = economics_run_text.cheers(results)
+    return results, drawn
 
 
 def draws_of(scenario: ResolvedScenario, redraw: Redraw, asked: Asked, draws: int, patients: int, work: FolderWork) -> PsaDraws:

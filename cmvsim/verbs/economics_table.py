@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,13 @@ from cmvsim.economics.samples import PsaSamples, parse_thresholds, read_psa
 from cmvsim.report import economics_text
 from cmvsim.runs.provenance import software_version
 from cmvsim.verbs.place import Place, RunOutcome, kept_files
+from cmvsim.verbs.running import FolderWork
 from cmvsim.verbs.ui import Silent, Ui
 
 FORMAT = 1
 VERB = "economics-table"
+INPUT = "input"
+"""Folder of the run that keeps the file of draws."""
 RANGE = "0:100000:5000"
 """Thresholds without ``--wtp``."""
 
@@ -52,9 +55,7 @@ def table(options: TableOptions, place: Place, ui: Ui = SILENT) -> RunOutcome:
     InputError
         With every problem of the file or the options; nothing is written then.
     """
-    samples = read_psa(options.file)
-    if options.comparator is not None:
-        samples = samples.against(options.comparator)
+    samples = samples_of(options.file, options.comparator)
     groups, grid = parse_groups(options.groups), parse_thresholds(options.wtp)
     wrong = [value for value in options.thresholds if not (np.isfinite(value) and value >= 0)]
     if wrong:
@@ -72,7 +73,29 @@ def table(options: TableOptions, place: Place, ui: Ui = SILENT) -> RunOutcome:
         },
         seed=0,
     )
-    return kept_files(request, place, lambda: compute(samples, groups, request, options, ui))
+    return kept_files(request, place, lambda: compute(samples, options.file, request, ui))
+
+
+def samples_of(file: Path, comparator: str | None) -> PsaSamples:
+    """The draws of a file, the comparator first."""
+    samples = read_psa(file)
+    return samples if comparator is None else samples.against(comparator)
+
+
+def again(folder: Path, request: Request, work: FolderWork) -> str:
+    """``results.json`` of the same request, computed once more from the copy of the draws in the run folder.
+
+    Raises
+    ------
+    InputError
+        If the copy is not there, or no longer the file that was asked about.
+    """
+    files = [path for path in folder.joinpath(INPUT).glob("*") if path.is_file()]
+    if len(files) != 1 or hashlib.sha256(files[0].read_bytes()).hexdigest() != request.scenario_digest:
+        raise InputError(f"{folder / INPUT} does not hold the draws that the run was made from")
+    samples = samples_of(files[0], request.content["comparator"])
+    analysis, interest = analysed(samples, request, work.ui)
+    return pretty_json(results_tree(analysis, interest, request, files[0].name))
 
 
 def parse_groups(texts: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -93,20 +116,13 @@ def parse_groups(texts: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     return groups
 
 
-def compute(
-    samples: PsaSamples, groups: Mapping[str, tuple[str, ...]], request: Request, options: TableOptions, ui: Ui = SILENT
-) -> dict[str, str | bytes]:
-    """All files of the run, by name."""
+def compute(samples: PsaSamples, file: Path, request: Request, ui: Ui = SILENT) -> dict[str, str | bytes]:
+    """All files of the run, by name; the draws are among them, so that the run can be replayed."""
     from cmvsim.report import economics_pictures  # matplotlib takes its time
 
-    asked = tuple(request.content["thresholds"])
-    grid = tuple(sorted({*request.content["wtp"], *asked}))
-    interest = asked or quarters(grid)
-    with ui.progress("analysing the draws") as tick:
-        analysis = analyse_psa(samples, grid, of_interest=interest, groups=groups)
-        tick(1, 1)
-    results = results_tree(analysis, interest, request, options)
-    pictures = economics_pictures.figure_files(analysis, interest, economics_pictures.Units(options.currency, options.effect))
+    analysis, interest = analysed(samples, request, ui)
+    results = results_tree(analysis, interest, request, file.name)
+    pictures = economics_pictures.figure_files(analysis, interest, economics_pictures.Units(*request.content["units"]))
     frames = {
         "table.csv": pd.DataFrame(list(_table_rows(analysis))),
         "ceac.csv": pd.DataFrame(list(curve_rows(analysis))),
@@ -120,7 +136,19 @@ def compute(
     }
     for name, frame in frames.items():
         files[name] = frame.to_csv(index=False, lineterminator="\n", float_format="%.12g")
-    return files | pictures
+    return files | pictures | {f"{INPUT}/{file.name}": file.read_bytes()}
+
+
+def analysed(samples: PsaSamples, request: Request, ui: Ui) -> tuple[PsaAnalysis, tuple[float, ...]]:
+    """The analysis asked for, and the thresholds that single numbers are shown at."""
+    groups = {name: tuple(members) for name, members in request.content["groups"].items()}
+    asked = tuple(request.content["thresholds"])
+    grid = tuple(sorted({*request.content["wtp"], *asked}))
+    interest = asked or quarters(grid)
+    with ui.progress("analysing the draws") as tick:
+        analysis = analyse_psa(samples, grid, of_interest=interest, groups=groups)
+        tick(1, 1)
+    return analysis, interest
 
 
 def quarters(grid: tuple[float, ...]) -> tuple[float, ...]:
@@ -131,7 +159,7 @@ def quarters(grid: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(grid[round(last * part)] for part in (0.25, 0.5, 0.75))
 
 
-def results_tree(analysis: PsaAnalysis, interest: tuple[float, ...], request: Request, options: TableOptions) -> dict[str, Any]:
+def results_tree(analysis: PsaAnalysis, interest: tuple[float, ...], request: Request, source: str) -> dict[str, Any]:
     """``results.json``."""
     samples, partial = analysis.samples, analysis.partial
     return {
@@ -140,13 +168,13 @@ def results_tree(analysis: PsaAnalysis, interest: tuple[float, ...], request: Re
         "digest": request.digest,
         "request": request.as_dict(),
         "software_version": software_version(),
-        "source": options.file.name,
+        "source": source,
         "draws": len(samples.draws),
         "strategies": list(samples.strategies),
         "comparator": samples.strategies[0],
         "inputs": list(samples.varied),
-        "units": {"currency": options.currency, "effect": options.effect},
-        "thresholds_asked": bool(options.thresholds),
+        "units": dict(zip(("currency", "effect"), request.content["units"], strict=True)),
+        "thresholds_asked": bool(request.content["thresholds"]),
         "table": [
             asdict(row) | {"status": str(row.status), "interval": _interval(analysis, row.strategy)} for row in analysis.table
         ],

@@ -12,7 +12,7 @@ from cmvsim.calibration.redraw import Redraw
 from cmvsim.core.canonical import pretty_json
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import Request
-from cmvsim.economics.analysis import Asked, worth_from
+from cmvsim.economics.analysis import FEW, Asked, worth_from
 from cmvsim.economics.information import Decision, break_even, highest_price, information_tree, perfect_by_price
 from cmvsim.economics.probabilistic import PsaDraws, PsaExperiment
 from cmvsim.economics.psa_tables import samples_of, varied
@@ -73,15 +73,14 @@ def voi(options: VoiOptions, place: Place, ui: Ui) -> RunOutcome:
         If scenario or options hold a mistake; nothing is written then.
     """
     scenario = resolve(options.scenario, options.overrides)
-    asked, sizes = checked(scenario, options)
-    request = request_of(scenario, options, asked, sizes)
+    request = request_of(scenario, options, *checked(scenario, options))
     return kept_run(
         request,
         place,
         ui,
         solve=lambda: reachable(scenario),
         make=lambda calibration, work: (
-            compute(scenario, calibration, request, options, asked, sizes, work),
+            compute(scenario, calibration, request, work),
             2 * chunks_for(options.draws),  # draws and studies
         ),
     )
@@ -128,57 +127,16 @@ def request_of(scenario: ResolvedScenario, options: VoiOptions, asked: Asked, si
     return Request(VERB, scenario.id, scenario.digest, content, options.seed)
 
 
-def compute(
-    scenario: ResolvedScenario,
-    calibration: Calibration,
-    request: Request,
-    options: VoiOptions,
-    asked: Asked,
-    sizes: tuple[int, ...],
-    work: FolderWork,
-) -> dict[str, str | bytes]:
+def again(scenario: ResolvedScenario, request: Request, work: FolderWork) -> str:
+    """``results.json`` of the same request, computed once more."""
+    return pretty_json(results_of(scenario, reachable(scenario), request, work)[0])
+
+
+def compute(scenario: ResolvedScenario, calibration: Calibration, request: Request, work: FolderWork) -> dict[str, str | bytes]:
     """All files of the run, by name."""
     from cmvsim.report import economics_voi_figures, economics_voi_text
 
-    redraw = Redraw(scenario, calibration).prepare()
-    psa = draws_of(scenario, redraw, asked, options.draws, options.per_draw, work)
-    studies = _studies(
-        PsaExperiment(scenario, redraw, asked.strategies, options.per_draw, asked.seed), psa, options, sizes, work
-    )
-    plan, threshold = economics_of(scenario.spec), asked.thresholds[asked.middle]
-    today = float(EvaluationSettings.of(scenario.spec, asked.strategies).day_prices[-1])
-    name, own = break_even(psa, today, threshold)
-    price = own if options.price is None else options.price
-    at_today, inputs = Decision(psa, today, today, threshold), varied(psa)
-    incidences = incidence_rows(scenario, redraw, asked.strategies, (threshold,), 16_384, asked.seed, lambda *_: None)
-    one = Asked(asked.strategies, (threshold,), 16_384, asked.seed)
-    with work.progress("value of information") as tick:
-        results: dict[str, Any] = {
-            "format": FORMAT,
-            "verb": VERB,
-            "scenario": scenario.id,
-            "title": scenario.spec.title,
-            "digest": request.digest,
-            "request": request.as_dict(),
-            "software_version": software_version(),
-            "seed": request.seed,
-            "labels": {key: scenario.spec.strategies[key].label for key in asked.strategies},
-            "strategies": list(asked.strategies),
-            "draws": int(psa.draws.size),
-            "failed": len(psa.failed),
-            "unreached": psa.unreached,
-            "patients": psa.patients,
-            "today": today,
-            "threshold": threshold,
-            "break_even": {"strategy": name, "price": own},
-            "today_evpi": _perfect(at_today, inputs),
-            "evpi_stops_being_0": highest_price(at_today, inputs),
-            "worth_from_incidence": worth_from(incidences, one),
-            "by_price": perfect_by_price(at_today, inputs),
-            **information_tree(Decision(psa, today, price, threshold), studies, sizes, plan),
-            **rests_on(scenario),
-        }
-        tick(1, 1)
+    results, psa = results_of(scenario, calibration, request, work)
     return {
         "scenario.resolved.json": pretty_json(scenario.as_dict()),
         "calibration.json": pretty_json(calibration.as_dict()),
@@ -189,18 +147,64 @@ def compute(
     }
 
 
+def results_of(
+    scenario: ResolvedScenario, calibration: Calibration, request: Request, work: FolderWork
+) -> tuple[dict[str, Any], PsaDraws]:
+    """``results.json``, and the draws."""
+    stored = request.content
+    strategies, sizes, threshold = tuple(stored["strategies"]), tuple(stored["sizes"]), float(stored["threshold"])
+    asked = Asked(strategies, (threshold,), FEW, request.seed)
+    redraw = Redraw(scenario, calibration).prepare()
+    psa = draws_of(scenario, redraw, asked, stored["draws"], stored["per_draw"], work)
+    experiment = StudyExperiment(PsaExperiment(scenario, redraw, strategies, stored["per_draw"], asked.seed), sizes)
+    studies = _studies(experiment, psa, stored["draws"], work)
+    plan = economics_of(scenario.spec)
+    today = float(EvaluationSettings.of(scenario.spec, strategies).day_prices[-1])
+    name, own = break_even(psa, today, threshold)
+    price = own if stored["price"] is None else stored["price"]
+    at_today, inputs = Decision(psa, today, today, threshold), varied(psa)
+    incidences = incidence_rows(scenario, redraw, strategies, (threshold,), FEW, asked.seed, lambda *_: None)
+    with work.progress("value of information") as tick:
+        results: dict[str, Any] = {
+            "format": FORMAT,
+            "verb": VERB,
+            "scenario": scenario.id,
+            "title": scenario.spec.title,
+            "digest": request.digest,
+            "request": request.as_dict(),
+            "software_version": software_version(),
+            "seed": request.seed,
+            "labels": {key: scenario.spec.strategies[key].label for key in strategies},
+            "strategies": list(strategies),
+            "draws": int(psa.draws.size),
+            "failed": len(psa.failed),
+            "unreached": psa.unreached,
+            "patients": psa.patients,
+            "today": today,
+            "threshold": threshold,
+            "break_even": {"strategy": name, "price": own},
+            "today_evpi": _perfect(at_today, inputs),
+            "evpi_stops_being_0": highest_price(at_today, inputs),
+            "worth_from_incidence": worth_from(incidences, asked),
+            "by_price": perfect_by_price(at_today, inputs),
+            **information_tree(Decision(psa, today, price, threshold), studies, sizes, plan),
+            **rests_on(scenario),
+        }
+        tick(1, 1)
+    return results, psa
+
+
 def _perfect(decision: Decision, inputs: np.ndarray) -> dict[str, float]:
     rows = perfect_by_price(decision, inputs)
     nearest = min(rows, key=lambda row: abs(row["price"] - decision.today))
     return {key: nearest[key] for key in ("raw", "raw_mcse", "smoothed", "smoothed_se")}
 
 
-def _studies(psa: PsaExperiment, drawn: PsaDraws, options: VoiOptions, sizes: tuple[int, ...], work: FolderWork) -> np.ndarray:
-    experiment = StudyExperiment(psa, sizes)
-    with work.progress(f"{options.draws:,} studies of up to {sizes[-1]:,} patients") as tick:
+def _studies(experiment: StudyExperiment, drawn: PsaDraws, draws: int, work: FolderWork) -> np.ndarray:
+    with work.progress(f"{draws:,} studies of up to {experiment.sizes[-1]:,} patients") as tick:
         result = run_experiment(
             experiment,
-            replicates=options.draws,
+            replicates=draws,
             store=open_store(work.chunks / "study", experiment),
             jobs=work.jobs,
             backend=work.backend,

@@ -15,8 +15,9 @@ from cmvsim.core.records import NUMBERS_VERSION, Request
 from cmvsim.runs.folder import changed_files, read_run, request_of
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.verbs import accrual as accrual_verb
+from cmvsim.verbs import economics as economics_verb
+from cmvsim.verbs import economics_check, economics_table, economics_voi, power_assurance, power_staged
 from cmvsim.verbs import power as power_verb
-from cmvsim.verbs import power_assurance, power_staged
 from cmvsim.verbs import sensitivity as sensitivity_verb
 from cmvsim.verbs import simulate as simulate_verb
 from cmvsim.verbs import trace as trace_verb
@@ -55,20 +56,19 @@ def replay(folder: Path, place: Place, ui: Ui) -> Replayed:
     InputError
         If the folder is no finished run of a verb that can be replayed, or its numbers are of another version.
     """
-    request = request_of(read_run(folder))
+    run = read_run(folder)
+    request = request_of(run)
     if request.verb not in REPLAYED:
-        raise InputError(f"{folder}: a '{request.verb}' run cannot be replayed")
+        known = ", ".join(sorted(REPLAYED))
+        raise InputError(f"{folder}: runs of '{request.verb}' cannot be replayed; those that can: {known}")
     if request.numbers_version != NUMBERS_VERSION:
         raise InputError(
             f"{folder}: the run has numbers version {request.numbers_version}, this software {NUMBERS_VERSION}: "
             "the same request gives other numbers (see CHANGELOG, Changed numbers)"
         )
-    if "scenario.resolved.json" not in read_run(folder)["outputs"]:
-        raise InputError(f"{folder}: a run of several scenarios is not replayed; run each by itself")
     before = read_results(folder)
-    scenario = stored_scenario(folder, request)
     with cache.ignored():  # the hazards are part of what is recomputed
-        again = json.loads(scratch(lambda chunks: REPLAYED[request.verb](scenario, request, FolderWork(chunks, place, ui))))
+        again = json.loads(scratch(lambda chunks: REPLAYED[request.verb](folder, request, FolderWork(chunks, place, ui))))
     differences = list(compare(before, again))
     verdict: Verdict = "identical"
     if differences:
@@ -78,13 +78,19 @@ def replay(folder: Path, place: Place, ui: Ui) -> Replayed:
 
 def stored_scenario(folder: Path, request: Request) -> ResolvedScenario:
     """The resolved scenario of a run."""
+    if "scenario.resolved.json" not in read_run(folder)["outputs"]:
+        raise InputError(f"{folder}: a run of several scenarios is not replayed; run each by itself")
     path = folder / "scenario.resolved.json"
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise InputError(f"{path} cannot be read") from None
     scenario = ResolvedScenario.of_dict(tree, source=str(path), overrides=tuple(request.content.get("set", ())))
-    if scenario.digest != request.scenario_digest:
+    valued = scenario.spec.economics  # no part of the digest
+    same = "economics" not in request.content or (
+        valued is not None and valued.model_dump(mode="json") == request.content["economics"]
+    )
+    if scenario.digest != request.scenario_digest or not same:
         raise InputError(f"{path} was edited: it is not the scenario that the run was made from")
     return scenario
 
@@ -99,14 +105,25 @@ def _power(scenario: ResolvedScenario, request: Request, work: FolderWork) -> st
     return str(files["results.json"])
 
 
-REPLAYED: dict[str, Callable[[ResolvedScenario, Request, FolderWork], str]] = {
-    "power": _power,
-    "simulate": simulate_verb.again,
-    "trace": trace_verb.again,
-    "accrual": accrual_verb.again,
-    "validate": validate_verb.again,
-    "sensitivity": sensitivity_verb.again,
+def _of_scenario(
+    again: Callable[[ResolvedScenario, Request, FolderWork], str],
+) -> Callable[[Path, Request, FolderWork], str]:
+    return lambda folder, request, work: again(stored_scenario(folder, request), request, work)
+
+
+REPLAYED: dict[str, Callable[[Path, Request, FolderWork], str]] = {
+    "power": _of_scenario(_power),
+    "simulate": _of_scenario(simulate_verb.again),
+    "trace": _of_scenario(trace_verb.again),
+    "accrual": _of_scenario(accrual_verb.again),
+    "validate": _of_scenario(validate_verb.again),
+    "sensitivity": _of_scenario(sensitivity_verb.again),
+    "economics": _of_scenario(economics_verb.again),
+    economics_voi.VERB: _of_scenario(economics_voi.again),
+    economics_check.VERB: _of_scenario(economics_check.again),
+    economics_table.VERB: economics_table.again,
 }
+"""How the ``results.json`` of a verb's run is made again from its folder."""
 
 
 def compare(before: Any, after: Any, at: str = "") -> Iterator[tuple[str, bool]]:

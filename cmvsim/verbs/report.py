@@ -12,7 +12,7 @@ from cmvsim.verbs.place import read_results
 
 DEFAULT = "report.html"
 SUMMARIES = ("summary.md", "story.md")
-HIDDEN = frozenset({"chunks", "failures"})
+HIDDEN = frozenset({"chunks", "failures", "input"})
 """Folders of a run whose tables are no results."""
 
 

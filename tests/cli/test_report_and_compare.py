@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cli_runner import cmvsim_here, results
 from PIL import Image
+from published import unmet
 
 from cmvsim.report.run_page import MARK, MOST_ROWS, RunFiles, page
 from cmvsim.verbs.compare import CompareOptions, joined_rows
@@ -181,7 +182,9 @@ def test_long_tables_are_cut_and_say_so() -> None:
 def compared(place: Path, *arguments: object) -> dict:
     done = cmvsim_here("compare", *arguments, "--json", cwd=place)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    tree = json.loads(done.stdout)
+    assert unmet(tree, "compare") == []
+    return tree
 
 
 def test_two_runs_of_another_attendance_differ_in_that_and_in_their_samples(place: Path) -> None:

@@ -1,6 +1,7 @@
 """What each verb writes meets its published JSON Schema, and what does not is noticed.
 
-`power`: test_power_end_to_end, test_power_assurance; `validate`: test_validate; `sensitivity`: test_sensitivity.
+`power`: test_power_end_to_end, test_power_assurance; `validate`: test_validate; `sensitivity`: test_sensitivity; economics:
+test_economics_run, test_economics_replay_compare.
 """
 
 from __future__ import annotations
@@ -35,9 +36,20 @@ endpoints = ["cmv_reactivation"]
 window = 8
 """
 ELSEWHERE = {
-    *("economics", "economics-voi", "power", "power-assurance", "power-staged", "power-trial", "run", "sensitivity", "validate")
+    *(
+        "economics",
+        "economics-check",
+        "economics-voi",
+        "power",
+        "power-assurance",
+        "power-staged",
+        "power-trial",
+        "run",
+        "sensitivity",
+        "validate",
+    )
 }
-"""Checked by the tests of these verbs, which have runs of them anyway."""
+"""Checked by the tests of these verbs, which have runs of them anyway; `compare`: test_report_and_compare."""
 FILE = "Nr,T,E\n1,1.5,CMV\n2,2,none\n3,2,CMV\n4,3,dead\n5,4.5,CMV\n6,9,none\n"
 RUNS = {
     "simulate": ("simulate", "simulate", "cmv-cart", "-n", 12, "--seed", 5, "--history"),
