@@ -48,7 +48,7 @@ def validate(
     """
 
     def work() -> ExitCode:
-        from cmvsim.report import validation_text
+        from cmvsim.report import validation_verdicts as told
         from cmvsim.report.power_text import plain_table
         from cmvsim.verbs.validate import ValidateOptions
         from cmvsim.verbs.validate import validate as verb
@@ -58,10 +58,10 @@ def validate(
         if as_json:
             say_json(outcome.results)
         else:
-            say(validation_text.sentence(outcome.results))
+            say(told.sentence(outcome.results))
             if not quiet:
-                say("\n" + plain_table(validation_text.verdict_table(outcome.results)))
-                say("\nTolerances: " + validation_text.tolerance_line(outcome.results) + ".")
+                say("\n" + plain_table(told.brief_table(outcome.results), most=25, rest="summary.md"))
+                say("\nTolerances: " + told.tolerance_line(outcome.results) + ".")
                 say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
         return ExitCode.VERDICT_NO if strict and outcome.results["verdict"] == "fails" else ExitCode.OK
 

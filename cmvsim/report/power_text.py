@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cmvsim.report.columns import aligned
+
 FEW_EVENTS = 10
 LIKELY = 0.05
 
@@ -181,13 +183,16 @@ def markdown_table(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *body))
 
 
-def plain_table(lines: Sequence[Sequence[str]]) -> str:
-    """A table in aligned columns for a terminal: text to the left, numbers to the right."""
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    numeric = [all(line[column][:1] in "-+0123456789" for line in lines[1:]) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width) for cell, width, right in zip(line, widths, numeric, strict=True)
-        ).rstrip()
-        for line in lines
-    )
+def plain_table(lines: Sequence[Sequence[str]], *, most: int | None = None, rest: str = "rows.csv") -> str:
+    """A table in aligned columns for a terminal: text to the left, numbers to the right.
+
+    Parameters
+    ----------
+    most
+        Lines below the header that are shown; how many more there are is said, and where.
+    rest
+        File of the run folder that has all lines.
+    """
+    hidden = len(lines) - 1 - most if most is not None else 0
+    told = aligned(lines if hidden <= 0 else lines[:-hidden])
+    return "\n".join([*told, *([f"... and {hidden:,} more lines, in {rest} of the run folder"] if hidden > 0 else [])])
