@@ -113,7 +113,9 @@ def _room(axes: Axes, ends: list[float]) -> None:
 
 def grid(results: Mapping[str, Any], measure: str) -> Figure:
     """A measure over two inputs: one cell per setting, with half of its 95% Monte Carlo interval."""
-    across, up = ({**item, "values": list({str(value): value for value in item["values"]}.values())} for item in results["inputs"])
+    across, up = (
+        {**item, "values": list({str(value): value for value in item["values"]}.values())} for item in results["inputs"]
+    )
     scale = _scale(results, measure)
     rows = [row for row in results["rows"] if row["measure"] == measure and row["setting"]]
     found = {(str(row["setting"][across["key"]]), str(row["setting"][up["key"]])): row for row in rows}
