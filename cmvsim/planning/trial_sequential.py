@@ -11,6 +11,7 @@ import numpy as np
 from cmvsim.core.records import BoolArray, Estimates, FloatArray, IntArray
 from cmvsim.core.streams import Role
 from cmvsim.data.cut import cut, known_until
+from cmvsim.data.pooling import replicates_of
 from cmvsim.data.study import EndReason, Study
 from cmvsim.designs.group_sequential import GroupSequential
 from cmvsim.endpoints import AnalysisSpec, endpoint
@@ -131,8 +132,15 @@ class CmvLooks:
 
     def looks(self, seed: int, role: Role, index: int) -> tuple[Looked, ...]:
         """The chunk of studies at each look."""
-        draws = ChunkDraws(seed, role, index, self.patients)
-        study, enrolment = self.study(draws), self.enrolment(draws)
+        return self.looked(self.data(ChunkDraws(seed, role, index, self.patients)), slice(None))
+
+    def data(self, draws: ChunkDraws) -> tuple[Study, FloatArray]:
+        """Whole studies of a batch, and (R, N) days of enrolment."""
+        return self.study(draws), self.enrolment(draws)
+
+    def looked(self, data: tuple[Study, FloatArray], part: slice) -> tuple[Looked, ...]:
+        """Some replicates of a batch at each look."""
+        study, enrolment = replicates_of(data[0], part), data[1][part]
         infusion = enrolment - float(self.scenario.spec.study.inclusion)
         days = self._days(study, infusion)
         return tuple(self._looked(study, enrolment, infusion, day) for day in days)
