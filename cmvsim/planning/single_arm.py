@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from cmvsim.core.records import BoolArray, Estimates, FloatArray, Request, Status
+from cmvsim.core.streams import Role
 from cmvsim.data.pooling import replicates_of
 from cmvsim.data.study import Study
 from cmvsim.designs.simon_two_stage import SimonTwoStage
@@ -18,11 +19,14 @@ from cmvsim.endpoints.derived import TimeToEvent
 from cmvsim.endpoints.evaluable import evaluable
 from cmvsim.estimators import proportion
 from cmvsim.models.accrual import enrol
+from cmvsim.models.baseline import Baseline
 from cmvsim.montecarlo.experiment import FIELDS, Failure, Replicates, RowKey
 from cmvsim.planning.experiment import CohortExperiment
 from cmvsim.planning.nested import isolated
+from cmvsim.scenarios import ResolvedScenario
 
 PROPORTION = "evaluable_proportion"
+PILOT_PATIENTS = 400
 MOST_DOUBLINGS = 5
 """Of the patients of a two-stage study that runs out of them; then it is not estimable."""
 SPARE = 6.0
@@ -75,6 +79,11 @@ class SingleArmExperiment(CohortExperiment):
         """The row that decides."""
         return self.rows[0]
 
+    @property
+    def simulated_by(self) -> tuple[str, ...]:
+        """The strategy."""
+        return ("--strategy", self.strategy)
+
     @cached_property
     def request(self) -> Request:
         """What may change a number of these chunks."""
@@ -126,6 +135,11 @@ class TwoStageExperiment(CohortExperiment):
     def rows(self) -> tuple[RowKey, ...]:
         """One: the proportion among evaluable patients when the study ends."""
         return (RowKey(self.endpoints[0], strategy=self.strategy, estimator=PROPORTION, at=float(self.plan.window)),)
+
+    @property
+    def simulated_by(self) -> tuple[str, ...]:
+        """The strategy."""
+        return ("--strategy", self.strategy)
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -266,6 +280,12 @@ def two_stages(
         int(event[used].sum()),
         int(used.size),
     )
+
+
+def evaluable_share(scenario: ResolvedScenario, baseline: Baseline, design: str, name: str) -> float:
+    """Of patients enrolled, in one chunk of a cohort with streams of its own: how many have to be simulated, no result."""
+    pilot = TwoStageExperiment(scenario, baseline, (PILOT_PATIENTS,), (name,), False, 0, Role.TRUTH, design=design)
+    return pilot.evaluable_share()
 
 
 def patients_to_simulate(n: int, share: float) -> int:

@@ -24,10 +24,10 @@ from cmvsim.models.baseline import Baseline
 from cmvsim.models.history import Process
 from cmvsim.planning.experiment import solved_model
 from cmvsim.planning.nested import ROLE_CHUNKS
-from cmvsim.planning.sequential import Looked
-from cmvsim.planning.trial import comparative_plan, randomisation_strata
+from cmvsim.planning.sequential import Looked, SequentialExperiment
+from cmvsim.planning.trial import TrialExperiment, comparative_plan, randomisation_strata
 from cmvsim.scenarios import ResolvedScenario
-from cmvsim.simulation.cohort import simulate
+from cmvsim.simulation.cohort import ALL, simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.recording import record
@@ -214,6 +214,28 @@ class CmvLooks:
             reach = np.where(value <= null, high - value, value - low)
             z: FloatArray = normal_quantile(self.plan.level) * (null - value) / reach
         return np.where(reach > 0, z, np.nan)
+
+
+@dataclass(frozen=True)
+class WithoutEffect(TrialExperiment):
+    """The same trial with both arms on the control strategy."""
+
+    def whole_study(self, index: int) -> Study:
+        """With all tables."""
+        draws, design = self.draws(index), self.randomised
+        model = solved_model(self.scenario, self.baseline, ALL)
+        arm = design.assign(randomisation_strata(model, draws, design.stratify), draws)
+        return record(simulate(model, draws, needs=ALL, strategy=design.arms[0]), arms=design.arms, arm=arm)
+
+
+def recorded_trial(experiment: SequentialExperiment) -> TrialExperiment:
+    """The same studies without looks, which can be recorded with all their tables."""
+    trial = experiment.trial
+    if not isinstance(trial, CmvLooks):
+        raise TypeError("only trials of a scenario are recorded")
+    kind = WithoutEffect if trial.null else TrialExperiment
+    what = (trial.scenario, trial.baseline, (trial.patients,), (trial.primary,), trial.design, False)
+    return kind(*what, experiment.seed, experiment.role, experiment.attempt)
 
 
 def _only_size(found: Estimates) -> Estimates:
