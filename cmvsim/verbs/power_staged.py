@@ -56,13 +56,13 @@ def ask(scenario: ResolvedScenario, name: str, options: PowerOptions) -> StagedQ
         raise InputError(Problem("the boundaries of Simon's design say how many patients are evaluated", "-n"))
     sizes = parse_sizes(options.sizes) if options.sizes else (spec.study.patients,)
     if isinstance(design, GroupSequential):
-        _check_recruitment(scenario)
+        check_recruitment(scenario)
         if len(sizes) > MOST_SIZES:
             raise InputError(Problem(f"{len(sizes)} sizes", "-n", allowed=f"at most {MOST_SIZES}, each is simulated anew"))
     if sizes[-1] > LARGEST:
         raise InputError(Problem(f"{sizes[-1]:,} patients", "-n", allowed=f"at most {LARGEST:,}"))
     if isinstance(design, SimonTwoStage):
-        _check_recruitment(scenario)
+        check_recruitment(scenario)
         sizes = ()
     if options.detectable and len(sizes) > 1:
         raise InputError(
@@ -114,7 +114,7 @@ def _refuse(options: PowerOptions, kind: str) -> None:
         raise InputError(Problem(f"{options.replicates} replicates", "--replicates", allowed="at least 1"))
 
 
-def _check_recruitment(scenario: ResolvedScenario) -> None:
+def check_recruitment(scenario: ResolvedScenario) -> None:
     """Calendar time needs patients who are all recruited."""
     spec = scenario.spec
     if float(spec.population.retrospective_share) > 0:
@@ -218,8 +218,8 @@ def warnings(result: StagedResult) -> list[str]:
         found.append("the confirmation did not hold; treat the incidence with care")
     if detectable is not None and result.question.replicates < FEW_REPLICATES:
         found.append(
-            f"with {result.question.replicates:,} replicates the confirmation tends to ask for a larger effect than needed; use "
-            f"{FEW_REPLICATES:,} or more for a number that goes into a protocol"
+            f"with {result.question.replicates:,} replicates the confirmation tends to ask for a larger effect than needed; "
+            f"use {FEW_REPLICATES:,} or more for a number that goes into a protocol"
         )
     if result.facts.get("n") is not None and not result.facts["confirmed"]:
         found.append("the confirmation did not hold; treat the number with care")
@@ -272,9 +272,8 @@ def figures(result: StagedResult, results: dict[str, Any]) -> dict[str, bytes]:
 
     label, facts = results["label"], result.facts
     if result.question.detectable:
-        told, n = facts["detectable"], results["replicates"]
-        title = f"{label}: power by incidence, {n:,} studies each"
-        return {"figures/detectable.png": png(draw.power_by_incidence(result.pictured, told, title=title))}
+        title = f"{label}: power by incidence"
+        return {"figures/detectable.png": png(draw.power_by_incidence(result.pictured, facts["detectable"], title=title))}
     if result.question.kind == "single_arm_test":
         title = f"{label} {facts['direction']} {100 * facts['null_incidence']:g}%: power"
         figure = draw.power_curve(result.pictured, title=title, wanted=facts.get("wanted"), stable=facts.get("n"))
