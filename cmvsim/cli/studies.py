@@ -41,7 +41,12 @@ if TYPE_CHECKING:
 @click.option("--half-width", type=float, help="Find the smallest N with this half-width of the confidence interval.")
 @click.option("--probability", type=float, help="... reached with this probability [default: 0.8].")
 @click.option("--power", type=float, help="Find the smallest N with this power, of a design that decides.")
-@click.option("--detectable", is_flag=True, help="Find the smallest effect of the drug that N patients detect, instead of N.")
+@click.option(
+    "--detectable",
+    is_flag=True,
+    help="Find the smallest effect that N patients detect, instead of N (of the drug; of one arm on the incidence).",
+)
+@click.option("--type1", is_flag=True, help="Also the type I error: equal arms, or for non-inferiority arms the margin apart.")
 @click.option("--replicates", type=int, default=10_000, show_default=True, help="Simulated studies (the maximum with --mcse).")
 @click.option("--mcse", type=float, help="Stop when the criterion's Monte Carlo standard error is this small.")
 @click.option("--sensitivity", is_flag=True, help="All estimators of each endpoint, not only the primary one.")

@@ -222,5 +222,5 @@ def why_sequential(design: GroupSequential) -> tuple[str, ...]:
         "information is the number of events seen, which is not exactly that of the comparison",
     ]
     if design.hypothesis == "non_inferiority":
-        reasons.append("the type I error on the margin is not simulated: no scenario lies on it")
+        reasons.append("the type I error on the margin is not simulated over looks: ask a two_arm design for it, with --type1")
     return tuple(reasons)

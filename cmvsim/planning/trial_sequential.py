@@ -25,9 +25,9 @@ from cmvsim.models.history import Process
 from cmvsim.planning.experiment import solved_model
 from cmvsim.planning.nested import ROLE_CHUNKS
 from cmvsim.planning.sequential import Looked, SequentialExperiment
-from cmvsim.planning.trial import TrialExperiment, comparative_plan, randomisation_strata
+from cmvsim.planning.trial import TrialExperiment, WithoutEffect, comparative_plan, randomisation_strata
 from cmvsim.scenarios import ResolvedScenario
-from cmvsim.simulation.cohort import ALL, simulate
+from cmvsim.simulation.cohort import simulate
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.recording import record
@@ -214,18 +214,6 @@ class CmvLooks:
             reach = np.where(value <= null, high - value, value - low)
             z: FloatArray = normal_quantile(self.plan.level) * (null - value) / reach
         return np.where(reach > 0, z, np.nan)
-
-
-@dataclass(frozen=True)
-class WithoutEffect(TrialExperiment):
-    """The same trial with both arms on the control strategy."""
-
-    def whole_study(self, index: int) -> Study:
-        """With all tables."""
-        draws, design = self.draws(index), self.randomised
-        model = solved_model(self.scenario, self.baseline, ALL)
-        arm = design.assign(randomisation_strata(model, draws, design.stratify), draws)
-        return record(simulate(model, draws, needs=ALL, strategy=design.arms[0]), arms=design.arms, arm=arm)
 
 
 def recorded_trial(experiment: SequentialExperiment) -> TrialExperiment:

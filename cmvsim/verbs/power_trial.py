@@ -65,6 +65,7 @@ def ask(scenario: ResolvedScenario, options: PowerOptions, name: str, design: Tw
         seed=options.seed,
         power=power,
         detectable=options.detectable,
+        type1=options.type1,
     )
 
 
@@ -116,6 +117,7 @@ def trial_results(scenario: ResolvedScenario, request: Request, result: PowerRes
             "arm_labels": {arm: scenario.spec.strategies[arm].label for arm in design.arms},
         },
         "detectable": result.detectable.as_dict() if result.detectable is not None else None,
+        **({"type1": result.type1.as_dict()} if result.type1 is not None else {}),
     }
 
 
