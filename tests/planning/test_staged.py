@@ -170,7 +170,7 @@ def answer(solved: tuple[ResolvedScenario, Calibration], folder: Path, **asked: 
     scenario, calibration = solved
     kind = scenario.spec.designs[asked["design"]].kind
     question = StagedQuestion(kind=kind, **{**base, **asked})
-    return StagedPlanner(scenario, calibration.baseline, question, Workplace(folder)).answer()  # type: ignore[arg-type]
+    return StagedPlanner(scenario, calibration, question, Workplace(folder)).answer()  # type: ignore[arg-type]
 
 
 def test_answer_of_one_test(solved: tuple[ResolvedScenario, Calibration], tmp_path: Path) -> None:
