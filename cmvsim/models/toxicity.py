@@ -232,7 +232,9 @@ class Toxicity:
         spec, high = self.spec.neutropenia, self.population.hematotox_high
         z = self.draws("toxicity.neutropenia.duration")
         start = on_grid(spec.start.of_normal(self.draws("toxicity.neutropenia.start")))
-        days = np.where(high, spec.duration_high.of_normal(z), spec.duration_low.of_normal(z))
+        days = np.empty(z.shape)
+        for law, mine in ((spec.duration_high, np.flatnonzero(high)), (spec.duration_low, np.flatnonzero(~high))):
+            days[mine] = law.of_normal(z[mine])
         return Windows(start, start + on_grid(days))
 
     @property
