@@ -79,7 +79,7 @@ def detections(model: Model, draws: ChunkDraws, target: TargetSpec) -> Detection
         As the target is measured, nothing but relapse and time acting on death.
     """
     background = Background(model, draws, never_lost=True)
-    course = simulate_cmv(model, draws, background, episodes=True, path=False, full_attendance=True)
+    course = simulate_cmv(model, draws, background, episodes=True, path=False, full_attendance=True, only_seen=True)
     after = unfold(model, draws, background, course, required(model, FOUNDATION))
     history = history_of(model, draws, background, course, after, path=False)
     plan = AnalysisSpec(endpoints=("cmv_reactivation",), definition=target.definition, window=int(float(target.day)))
