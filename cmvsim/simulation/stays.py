@@ -189,9 +189,11 @@ def _admissions(
             needs = np.flatnonzero(mine)
             needs = needs[u[needs] < probability[antivirals.drug[row, needs]]]
             start[needs] = begins[needs]
-        if np.isfinite(start).any():
-            days = on_grid(spec.cmv.admission_days.of_normal(draws("resources.admission_days", k)))
-            stays.append(Windows(start, start + days))
+        who = np.flatnonzero(np.isfinite(start))
+        if who.size:
+            stop = start.copy()
+            stop[who] += on_grid(spec.cmv.admission_days.of_normal(draws("resources.admission_days", k)[who]))
+            stays.append(Windows(start, stop))
     return stays
 
 
@@ -204,13 +206,16 @@ def _infections(
     """
     wards, icus = [], []
     for k in range(infections.start.shape[0]):
-        begins = np.where(np.isfinite(infections.start[k]), on_grid(infections.start[k]), np.inf)
-        if not np.isfinite(begins).any():
+        ill = np.flatnonzero(np.isfinite(infections.start[k]))
+        if not ill.size:
             continue
+        begins = np.full(planned.start.size, np.inf)
+        begins[ill] = on_grid(infections.start[k, ill])
         severe, out = infections.severe[k], (begins < planned.start) | (begins >= planned.stop)
         chosen = draws("resources.infection_admission", k) < float(spec.infections.admission)
         start = np.where(severe | (out & chosen), begins, np.inf)
-        days = on_grid(spec.infections.days.of_normal(draws("resources.infection_days", k)))
+        days = np.zeros(planned.start.size)
+        days[ill] = on_grid(spec.infections.days.of_normal(draws("resources.infection_days", k)[ill]))
         wards.append(Windows(start, start + days))
         intensive = severe & (draws("resources.infection_icu", k) < float(spec.infections.severe_icu))
         share = float(spec.infections.severe_icu_share)
