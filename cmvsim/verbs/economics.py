@@ -152,7 +152,8 @@ def compute(
             results["psa"] = psa_tree(drawn, asked.thresholds, asked.middle, prices, results["strategies"])
             tick(1, 1)
         files["PSA.csv"] = psa_csv(samples_of(drawn))
-        files |= economics_run_figures.psa_figures(drawn, asked.thresholds, results["settings"]["currency"])
+        told = results["settings"]
+        files |= economics_run_figures.psa_figures(drawn, asked.thresholds, told["currency"], told["labels"])
     results["cheers"] = economics_run_text.cheers(results)
     files |= economics_run_figures.figures(results)
     return files | {
