@@ -5,7 +5,8 @@ They take names and plain arrays, so that every verb that evaluates strategies d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +20,15 @@ from cmvsim.economics.psa import TornadoBar
 from cmvsim.report.style import BLUE, GREEN, GREY, ORANGE
 
 GRID = "#E5E5E5"
+LOW, HIGH = "#6A51A3", "#FDB863"
+"""Ends of an input: colours of no strategy, told apart by colour-blind readers and in grey."""
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 LINES = ("-", "--", "-.", ":")
 Z95 = 1.959963984540054
 MOST_POINTS = 2_000
 MOST_BARS = 15
+FLAT = 0.05
+"""Share of the height of a plane below which a line of a threshold is on its axis."""
 BOX: dict[str, Any] = {"frameon": True, "facecolor": "white", "edgecolor": "none", "framealpha": 0.9}
 
 
@@ -48,7 +53,21 @@ def short(value: float, _: object = None) -> str:
     """A number for an axis: 250, 30,000, 1.2 million."""
     if abs(value) >= 1e6:
         return f"{value / 1e6:,.3g} million"
-    return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:.3g}"
+    return f"{round(value) + 0:,d}" if abs(value) >= 100 or value == round(value) else f"{value:.3g}"
+
+
+def say(axes: Axes, text: str) -> None:
+    """A sentence in the middle of a figure that has nothing to draw."""
+    axes.text(
+        *(0.5, 0.55, text),
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        fontsize=9.5,
+        color=GREY,
+        bbox={"facecolor": "white", "edgecolor": GRID, "boxstyle": "round,pad=0.6"},
+        zorder=9,
+    )
 
 
 def _look(k: int) -> dict[str, Any]:
@@ -71,6 +90,7 @@ def _below(axes: Axes, columns: int = 3) -> None:
     handles, labels = axes.get_legend_handles_labels()
     height = axes.get_position().height * axes.get_figure(root=True).get_size_inches()[1]  # type: ignore[union-attr]
     across = max(1, min(columns, len(labels), 80 // (max(map(len, labels), default=0) + 8)))
+    labels = [textwrap.fill(label, 60) for label in labels]
     axes.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.52 / height), ncols=across, fontsize=8.5)
 
 
@@ -96,6 +116,33 @@ def plane(names: Sequence[str], cost: FloatArray, effect: FloatArray, units: Uni
     gains, costs = effect[:MOST_POINTS] - effect[:MOST_POINTS, :1], cost[:MOST_POINTS] - cost[:MOST_POINTS, :1]
     left, right = _wide(gains)
     bottom, top = _wide(costs)
+    if len(thresholds) and max(thresholds) * right < FLAT * top:
+        _flat_lines(axes, thresholds, right, units.effect)
+    else:
+        _threshold_lines(axes, thresholds, (left, right), top)
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+    _below(axes)
+    return figure
+
+
+def _flat_lines(axes: Axes, thresholds: Sequence[float], right: float, effect: str) -> None:
+    """Lines of thresholds that lie on the axis at this scale: drawn as they are, with one label."""
+    for threshold in thresholds:
+        axes.plot([0, right], [0, threshold * right], color=GREY, lw=0.9, ls=":")
+    ends = dict.fromkeys(short(end) for end in (min(thresholds), max(thresholds)))
+    axes.annotate(
+        f"worth it below the line of {' to '.join(ends)} per {effect or 'unit of effect'}: flat at this scale",
+        (right, max(thresholds) * right),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=7.5,
+        color=GREY,
+    )
+
+
+def _threshold_lines(axes: Axes, thresholds: Sequence[float], limits: tuple[float, float], top: float) -> None:
+    left, right = limits
     for threshold in thresholds:
         axes.plot([left, right], [threshold * left, threshold * right], color=GREY, lw=0.9, ls=":")
         reaches = min(right, top / threshold) if threshold > 0 else right
@@ -111,9 +158,6 @@ def plane(names: Sequence[str], cost: FloatArray, effect: FloatArray, units: Uni
             fontsize=7.5,
             color=GREY,
         )
-    axes.set(xlim=(left, right), ylim=(bottom, top))
-    _below(axes)
-    return figure
 
 
 def _wide(values: FloatArray) -> tuple[float, float]:
@@ -137,6 +181,13 @@ def acceptability(names: Sequence[str], curves: DecisionCurves, units: Units) ->
     axes.plot(curves.thresholds, curves.ceaf, color="black", lw=0, marker="o", mfc="none", ms=6, label=label)
     axes.set_ylim(-0.02, 1.02)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    sole = [name for k, name in enumerate(names) if (curves.ceac[:, k] == 1).all()]
+    if sole:
+        say(
+            axes,
+            f"{sole[0]}\nis best in every draw at every threshold shown;\nall other strategies have probability 0 (on the "
+            "axis)",
+        )
     _below(axes, 2)
     return figure
 
@@ -166,6 +217,10 @@ def perfect_information(raw: DecisionCurves, smoothed: DecisionCurves | None, un
         low, high = curves.evpi - Z95 * curves.evpi_mcse, curves.evpi + Z95 * curves.evpi_mcse
         axes.fill_between(curves.thresholds, np.maximum(low, 0), high, color=_look(k)["color"], alpha=0.18, lw=0)
         axes.plot(curves.thresholds, curves.evpi, label=label, **_look(k))
+    highest = max(float(curves.evpi.max()) for _, curves in drawn)
+    if highest == 0:
+        axes.set_ylim(0, 1)
+        say(axes, "0 at every threshold shown:\nno draw makes another choice better")
     axes.set_ylim(bottom=0)
     _below(axes, 2)
     return figure
@@ -182,6 +237,8 @@ def partial_information(
         By input: (thresholds,).
     """
     largest = {name: float(np.max(one, initial=0.0)) for name, one in values.items()}
+    if not any(largest.values()):
+        return _no_information(len(values), thresholds, units)
     order = sorted(values, key=lambda name: largest[name])[-MOST_BARS:]
     figure = Figure(figsize=(3.0 + 2.6 * len(thresholds), 1.4 + 0.28 * len(order)))
     panels = figure.subplots(1, len(thresholds), sharey=True, sharex=True, squeeze=False)[0]
@@ -203,28 +260,60 @@ def partial_information(
     return figure
 
 
-def tornado_figure(bars: Sequence[TornadoBar], units: Units) -> Figure:
-    """Tornado on the increment of net benefit at one threshold."""
+def _no_information(inputs: int, thresholds: Sequence[float], units: Units) -> Figure:
+    """Said instead of drawn: bars of no length, of inputs in no order."""
+    figure = Figure(figsize=(6.6, 2.0))
+    axes = figure.subplots()
+    axes.set(title=f"Value of learning an input exactly, by {units.threshold}", xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    say(
+        axes,
+        f"0 for each of {inputs} inputs and groups at {', '.join(map(short, thresholds))}:\nno draw makes another choice "
+        "better",
+    )
+    return figure
+
+
+def tornado_figure(
+    bars: Sequence[TornadoBar],
+    units: Units,
+    *,
+    names: Mapping[str, str] | None = None,
+    ends: Callable[[float, str], str] = lambda value, _: two_digits(value),
+    title: str = "",
+) -> Figure:
+    """Tornado on the increment of net benefit at one threshold.
+
+    Parameters
+    ----------
+    names
+        Of the inputs, where they have other names than their ids.
+    ends
+        A value of an input, by its id, as text.
+    title
+        In place of the strategies' names.
+    """
+    shown_names = names or {}
     shown = list(bars[:MOST_BARS])[::-1]
     first = bars[0]
     figure = Figure(figsize=(7.0, 1.5 + 0.32 * len(shown)))
     axes = figure.subplots()
     for place, bar in enumerate(shown):
-        ends = bar.net_benefit
-        for end, colour in zip(ends, (BLUE, ORANGE), strict=True):
+        both = bar.net_benefit
+        for end, colour in zip(both, (LOW, HIGH), strict=True):
             axes.barh(place, end - bar.mean, left=bar.mean, color=colour, height=0.6)
-        for end, value, other in zip(ends, bar.at, ends[::-1], strict=True):
-            _label(axes, end, other, bar.mean, place, short(value) if abs(value) >= 1 else f"{value:.2g}")
+        for end, value, other in zip(both, bar.at, both[::-1], strict=True):
+            _label(axes, end, other, bar.mean, place, ends(value, bar.parameter))
     axes.axvline(first.mean, color="black", lw=0.9)
     axes.axvline(0, color=GREY, lw=0.9, ls="--")
     axes.set(
         yticks=range(len(shown)),
-        yticklabels=[bar.parameter for bar in shown],
+        yticklabels=[textwrap.fill(shown_names.get(bar.parameter, bar.parameter), 42) for bar in shown],
         xlabel=units.money("incremental net benefit"),
-        title=f"{first.strategy} against {first.against} at {short(first.threshold)}",
+        title=title or f"{first.strategy} against {first.against} at {short(first.threshold)}",
     )
-    axes.bar(0, 0, color=BLUE, label="input at its 2.5% quantile")
-    axes.bar(0, 0, color=ORANGE, label="at its 97.5% quantile")
+    axes.bar(0, 0, color=LOW, label="input at its 2.5% quantile")
+    axes.bar(0, 0, color=HIGH, label="at its 97.5% quantile")
     axes.xaxis.set_major_formatter(short)
     axes.locator_params(axis="x", nbins=6)
     axes.grid(axis="x", color=GRID, lw=0.6)
@@ -232,6 +321,11 @@ def tornado_figure(bars: Sequence[TornadoBar], units: Units) -> Figure:
     axes.margins(x=0.12)
     _below(axes)
     return figure
+
+
+def two_digits(value: float) -> str:
+    """As many digits as an axis needs: 1,200, 28, 0.49."""
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2g}"
 
 
 def _label(axes: Axes, end: float, other: float, mean: float, place: int, text: str) -> None:
