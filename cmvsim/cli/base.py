@@ -28,6 +28,11 @@ def cli() -> None:
     """
 
 
+def examples(*lines: str) -> str:
+    """The end of a command's help: command lines that work as they stand, in a folder of the user's."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 def finish(work: Callable[[], ExitCode | None], *, resume: bool = False) -> None:
     """Run the work and exit with its code."""
     again = shlex.join(["cmvsim", *sys.argv[1:]]) if resume and "--force" not in sys.argv else ""
@@ -53,14 +58,31 @@ def shown(path: Path) -> str:
 
 
 set_option = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the scenario; repeatable."
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one key of the scenario, such as monitoring.attendance=0.8; VALUE as in TOML; repeatable.",
 )
-seed_option = click.option("--seed", type=int, default=1, show_default=True, help="Seed of the random streams.")
-output_option = click.option("-o", "--output", type=click.Path(path_type=Path), help="Run folder [default: under outputs/].")
+seed_option = click.option(
+    "--seed",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Seed of the random streams, from 0; the same seed gives the same bytes.",
+)
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Run folder to write [default: one under outputs/, named after what was asked].",
+)
 force_option = click.option("--force", is_flag=True, help="Compute afresh; the old results are replaced at the end.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the results as JSON on stdout.")
 quiet_option = click.option("--quiet", is_flag=True, help="No progress and notes; the answer stays.")
-jobs_option = click.option("--jobs", type=click.IntRange(min=-1), default=-1, help="Worker processes [default: all cores].")
+jobs_option = click.option(
+    "--jobs", type=click.IntRange(min=-1), default=-1, help="Worker processes, from 1; -1: all cores [default: -1]."
+)
 _SCHEDULER = "cmvsim.scheduler"
 
 

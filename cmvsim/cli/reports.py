@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from cmvsim.cli.base import cli, finish, json_option, say, say_json, shown
+from cmvsim.cli.base import cli, examples, finish, json_option, say, say_json, shown
 
 run_argument = click.Path(path_type=Path)
 
 
-@cli.command()
+@cli.command(epilog=examples("cmvsim report outputs/demo -o demo.html"))
 @click.argument("folder", metavar="RUN", type=run_argument)
 @click.option("-o", "--output", type=run_argument, metavar="FILE", help="HTML file [default: report.html in the run folder].")
 @click.option("--force", is_flag=True, help="Replace a file that is no report.")
@@ -30,13 +30,22 @@ def report(folder: Path, output: Path | None, force: bool) -> None:
     finish(work)
 
 
-@cli.command()
+@cli.command(
+    epilog=examples("cmvsim compare outputs/demo outputs/other", "cmvsim compare outputs/demo outputs/other --ignore n --all")
+)
 @click.argument("left", metavar="RUN", type=run_argument)
 @click.argument("right", metavar="RUN", type=run_argument)
 @click.option(
     "--ignore", metavar="KEY", multiple=True, help="Key of rows that may differ between the runs, such as n; repeatable."
 )
-@click.option("--beyond", type=float, default=3.0, show_default=True, metavar="K", help="Mark differences of more than K MCSE.")
+@click.option(
+    "--beyond",
+    type=float,
+    default=3.0,
+    show_default=True,
+    metavar="K",
+    help="Mark differences of more than K Monte Carlo standard errors (MCSE).",
+)
 @click.option("--all", "every_row", is_flag=True, help="All rows, not only those that are marked.")
 @json_option
 def compare(left: Path, right: Path, ignore: tuple[str, ...], beyond: float, every_row: bool, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from cmvsim.app import Terminal
 from cmvsim.cli.base import (
     backend_option,
     cli,
+    examples,
     finish,
     force_option,
     format_option,
@@ -32,18 +33,39 @@ if TYPE_CHECKING:
     from cmvsim.verbs.place import Place
 
 
-@cli.command()
+@cli.command(
+    epilog=examples(
+        "cmvsim power cmv-cart -n 250",
+        "cmvsim power cmv-cart --half-width 0.06 --probability 0.8",
+        "cmvsim power letermovir-trial -n 420,600 --sensitivity -r 1000",
+    )
+)
 @scenario_argument
 @set_option
-@click.option("--design", help="Design of the scenario [default: its first].")
-@click.option("--endpoint", "endpoints", multiple=True, help="Endpoint id; repeatable [default: those of the analysis].")
-@click.option("-n", "sizes", metavar="N", help="Patients: 250, or 100,150, or 60:300:10 [default: the scenario's].")
-@click.option("--half-width", type=float, help="Find the smallest N with this half-width of the confidence interval.")
-@click.option("--probability", type=float, help="... reached with this probability [default: 0.8].")
-@click.option("--power", type=float, help="Find the smallest N with this power, of a design that decides.")
+@click.option("--design", metavar="ID", help="Design of the scenario, a key of its [designs] [default: its first].")
+@click.option(
+    "--endpoint", "endpoints", metavar="ID", multiple=True, help="Endpoint; repeatable [default: those of the analysis]."
+)
+@click.option(
+    "-n",
+    "sizes",
+    metavar="N",
+    help="Patients enrolled: 250, or 100,150, or 60:300:10 (300 included) [default: the scenario's].",
+)
+@click.option(
+    "--half-width",
+    type=float,
+    help="Find the smallest N whose confidence interval is no wider than ± this, a proportion (0.06).",
+)
+@click.option("--probability", type=float, help="... reached with this probability, between 0 and 1 [default: 0.8].")
+@click.option("--power", type=float, help="Find the smallest N with this power, between 0 and 1, of a design that decides.")
 @click.option("--detectable", is_flag=True, help="Find the smallest effect of the drug that N patients detect, instead of N.")
-@click.option("--replicates", type=int, default=10_000, show_default=True, help="Simulated studies (the maximum with --mcse).")
-@click.option("--mcse", type=float, help="Stop when the criterion's Monte Carlo standard error is this small.")
+@click.option(
+    "-r", "--replicates", type=int, default=10_000, show_default=True, help="Simulated studies (the maximum with --mcse)."
+)
+@click.option(
+    "--mcse", type=float, help="Stop when the criterion's Monte Carlo standard error is this small, a proportion (0.005)."
+)
 @click.option("--sensitivity", is_flag=True, help="All estimators of each endpoint, not only the primary one.")
 @run_options
 def power(
@@ -74,11 +96,17 @@ def power(
     finish(work, resume=True)
 
 
-@cli.command()
+@cli.command(
+    epilog=examples(
+        "cmvsim simulate cmv-cart -n 250 -o outputs/example",
+        "cmvsim simulate letermovir-strategies -n 60 --strategy universal --history -o outputs/universal",
+        "cmvsim simulate letermovir-trial --design superiority -n 420",
+    )
+)
 @scenario_argument
 @set_option
 @click.option("-n", "patients", type=int, help="Patients per study [default: the scenario's].")
-@click.option("--replicates", type=int, default=1, show_default=True, help="Studies to simulate.")
+@click.option("-r", "--replicates", type=int, default=1, show_default=True, help="Studies to simulate.")
 @click.option("--replicate", type=int, metavar="K", help="Only study K of them, counted from 0, such as one that failed.")
 @click.option("--strategy", metavar="ID", help="Strategy of the scenario [default: the one without a drug].")
 @click.option("--design", metavar="ID", help="Randomised design of the scenario: patients are assigned to its arms.")
@@ -123,7 +151,12 @@ def simulate(
     finish(work)
 
 
-@cli.command()
+@cli.command(
+    epilog=examples(
+        "cmvsim trace cmv-cart --patient 12",
+        "cmvsim trace letermovir-strategies --strategy universal --find reactivation",
+    )
+)
 @scenario_argument
 @set_option
 @click.option("--patient", metavar="K", help="Which: 12 or P012; with --find where the search begins.")
@@ -175,13 +208,26 @@ def trace(
     finish(work)
 
 
-@cli.command()
+@cli.command(
+    epilog=examples(
+        "cmvsim accrual cmv-cart",
+        "cmvsim accrual cmv-cart -n 250 --by 2026-01-31 --probability 0.8",
+        "cmvsim accrual cmv-cart --set accrual.sites.adult.count=30 --programmes 0",
+    )
+)
 @scenario_argument
 @set_option
-@click.option("-n", "sizes", metavar="N", help="Patients: 250, or 100,150, or 60:300:10 [default: the scenario's].")
+@click.option(
+    "-n",
+    "sizes",
+    metavar="N",
+    help="Patients enrolled: 250, or 100,150, or 60:300:10 (300 included) [default: the scenario's].",
+)
 @click.option("--by", metavar="DAY", help="Probability that all are enrolled by a day from the start, or a date (2026-06-30).")
-@click.option("--probability", type=float, help="With --by: find the smallest number of sites with this probability.")
-@click.option("--replicates", type=int, default=10_000, show_default=True, help="Simulated studies.")
+@click.option(
+    "--probability", type=float, help="With --by: find the smallest number of sites with this probability, between 0 and 1."
+)
+@click.option("-r", "--replicates", type=int, default=10_000, show_default=True, help="Simulated recruitments.")
 @click.option(
     "--programmes",
     type=int,
@@ -224,10 +270,18 @@ def accrual(
     finish(work)
 
 
-@cli.command()
+@cli.command(
+    epilog=examples(
+        "cmvsim estimate outputs/example",
+        "cmvsim estimate outputs/example --endpoint hrql",
+        "cmvsim estimate patients.csv --map patients.map.toml",
+    )
+)
 @click.argument("folder", metavar="DIR|FILE", type=click.Path(path_type=Path))
 @click.option("--analysis", type=click.Path(path_type=Path), help="Analysis file [default: analysis.toml beside the tables].")
-@click.option("--endpoint", "endpoints", multiple=True, help="Endpoint id; repeatable [default: those of the analysis].")
+@click.option(
+    "--endpoint", "endpoints", metavar="ID", multiple=True, help="Endpoint; repeatable [default: those of the analysis]."
+)
 @click.option(
     "--map",
     "mapping",
@@ -279,7 +333,7 @@ def estimate(
     finish(work)
 
 
-@cli.command()
+@cli.command(epilog=examples("cmvsim replay outputs/demo --check"))
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--check", is_flag=True, help="Exit with 3 when a number differs by more than 1e-9.")
 @jobs_option
@@ -315,10 +369,19 @@ def replay(folder: Path, check: bool, jobs: int, backend: Any, as_json: bool, qu
     finish(work)
 
 
-@cli.command()
+@cli.command(
+    epilog=examples(
+        "cmvsim formula",
+        "cmvsim formula precision",
+        "cmvsim formula precision p=0.3 half_width=0.06",
+        "cmvsim formula competing-risks control=0.3 experimental=0.15 competing=0.1 accrual=2 followup=1 --simulate 10000",
+    )
+)
 @click.argument("name", required=False)
 @click.argument("values", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--simulate", "replicates", type=int, help="Also simulate the trial of a formula of event times, so many times.")
+@click.option(
+    "--simulate", "replicates", type=int, metavar="R", help="Also simulate the trial of a formula of event times, R times."
+)
 @seed_option
 @jobs_option
 @json_option

@@ -19,15 +19,22 @@ from cmvsim.endpoints.risk_factors import RiskFactors
 from cmvsim.endpoints.virome import VirusInfection
 
 ENDPOINTS: dict[str, Endpoint] = {
-    "cmv_reactivation": Reactivation("cmv_reactivation", "CMV reactivation", "rate of CMV reactivation within 3 months"),
+    "cmv_reactivation": Reactivation(
+        "cmv_reactivation", "CMV reactivation", "rate of CMV reactivation within 3 months", label_fr="réactivation du CMV"
+    ),
     "cmv_leukaemia": Reactivation(
         "cmv_leukaemia",
         "CMV reactivation, leukaemia",
         "rate of CMV reactivation in B-cell acute lymphoblastic leukaemia",
         "leukaemia",
+        "réactivation du CMV, leucémie",
     ),
     "cmv_lymphoma": Reactivation(
-        "cmv_lymphoma", "CMV reactivation, lymphoma", "rate of CMV reactivation in diffuse large B-cell lymphoma", "lymphoma"
+        "cmv_lymphoma",
+        "CMV reactivation, lymphoma",
+        "rate of CMV reactivation in diffuse large B-cell lymphoma",
+        "lymphoma",
+        "réactivation du CMV, lymphome",
     ),
     "cmv_disease": CmvDisease(),
     "anellovirus": VirusInfection("anellovirus"),

@@ -105,6 +105,11 @@ class Endpoint(Protocol):
         ...
 
     @property
+    def label_fr(self) -> str:
+        """The label in French, as it goes on in a sentence behind "de"."""
+        ...
+
+    @property
     def objective(self) -> str:
         """What the protocol asks."""
         ...

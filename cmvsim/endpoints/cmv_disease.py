@@ -52,6 +52,7 @@ class CmvDisease:
 
     id: str = "cmv_disease"
     label: str = "CMV disease"
+    label_fr: str = "maladie à CMV"
     objective: str = "rate of CMV disease"
 
     @property

@@ -278,6 +278,7 @@ class CmvExpansion:
 
     id: str = "cmv_expansion"
     label: str = "CMV after CAR-T expansion"
+    label_fr: str = "réactivation du CMV après l'expansion des cellules CAR-T"
     objective: str = "correlation of CMV reactivation with CAR-T cell expansion"
 
     @property

@@ -69,6 +69,7 @@ class CmvInfections:
 
     id: str = "cmv_infections"
     label: str = "Infections after CMV"
+    label_fr: str = "infections après une réactivation du CMV"
     objective: str = "correlation of CMV reactivation with bacterial or fungal infections"
 
     @property

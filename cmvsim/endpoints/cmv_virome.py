@@ -94,6 +94,7 @@ class CmvVirome:
 
     id: str = "cmv_virome"
     label: str = "CMV after other viruses"
+    label_fr: str = "réactivation du CMV après d'autres virus"
     objective: str = "correlation of CMV reactivation with anellovirus, pegivirus and redondovirus, and which comes first"
 
     @property

@@ -218,6 +218,7 @@ class CostOfIllness:
 
     id: str = "cost_of_illness"
     label: str = "Cost of illness of CMV"
+    label_fr: str = "coût de la maladie à CMV"
     objective: str = "cost of illness of CMV: prolonged initial stay, additional stays, surveillance, treatments"
 
     @property

@@ -155,6 +155,7 @@ class PolymeraseMutation:
 
     id: str = "cmv_polymerase_mutation"
     label: str = "CMV polymerase mutation under (val)aciclovir"
+    label_fr: str = "mutation de la polymérase du CMV sous (val)aciclovir"
     objective: str = "mutations in the CMV DNA polymerase gene under (val)aciclovir"
 
     @property

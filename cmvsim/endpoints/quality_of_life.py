@@ -322,6 +322,7 @@ class QualityOfLife:
 
     id: str = "hrql"
     label: str = "Health-related quality of life with and without CMV"
+    label_fr: str = "qualité de vie liée à la santé, avec et sans CMV"
     objective: str = "health-related quality of life (EQ-5D-5L, EQ-5D-Y) with and without CMV"
 
     @property

@@ -66,6 +66,7 @@ class Reactivation:
     label: str
     objective: str
     disease: str | None = None
+    label_fr: str = ""
 
     @property
     def estimand(self) -> Estimand:

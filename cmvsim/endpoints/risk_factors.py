@@ -272,6 +272,7 @@ class RiskFactors:
 
     id: str = "risk_factors"
     label: str = "Risk factors for CMV reactivation"
+    label_fr: str = "facteurs de risque de réactivation du CMV"
     objective: str = "risk factors for CMV reactivation"
 
     @property

@@ -182,6 +182,7 @@ def _estimators(virus: str) -> tuple[EstimatorChoice, ...]:
 
 
 VIRUSES = ("anellovirus", "pegivirus", "redondovirus")
+FRENCH = {"anellovirus": "anellovirus", "pegivirus": "pégivirus", "redondovirus": "rédondovirus"}
 ESTIMATORS = {virus: _estimators(virus) for virus in VIRUSES}
 
 
@@ -198,6 +199,11 @@ class VirusInfection:
     def label(self) -> str:
         """Name in tables."""
         return f"{self.id.capitalize()} infection"
+
+    @property
+    def label_fr(self) -> str:
+        """Name in French."""
+        return f"infection à {FRENCH[self.id]}"
 
     @property
     def objective(self) -> str:

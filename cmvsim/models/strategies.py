@@ -140,6 +140,8 @@ class StrategySpec(Spec):
     ----------
     label
         For tables and figures.
+    label_fr
+        The same in French, for the French paragraph of a protocol; "" where there is none.
     prophylaxis
         The drug given to prevent reactivation; "none" is pre-emptive therapy alone, and names nothing else.
     who, start, duration
@@ -151,6 +153,7 @@ class StrategySpec(Spec):
     """
 
     label: str
+    label_fr: str = ""
     prophylaxis: Literal["none", "letermovir"] = "none"
     who: WhoSpec | None = None
     start: StartSpec | None = None

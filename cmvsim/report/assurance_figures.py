@@ -13,6 +13,8 @@ from cmvsim.core.records import FloatArray
 from cmvsim.report.style import BLUE, GREY, ORANGE
 
 Z95 = 1.959963984540054
+FEW_STUDIES = 8
+"""Studies of a draw up to which each share that can be seen has its tick."""
 
 
 def by_size(results: Mapping[str, Any]) -> Figure:
@@ -55,15 +57,21 @@ def distribution(results: Mapping[str, Any], shares: FloatArray) -> Figure:
     axes.bar(counts / studies, seen, width=0.8 / studies, color=BLUE, alpha=0.6, lw=0, label="draws")
     if found["alpha"] is not None and np.isfinite(found["alpha"]):
         fitted = stats.betabinom.pmf(counts, studies, found["alpha"], found["beta"])
-        label = f"beta-binomial, power {100 * found['mean']:.0f}% ± {100 * found['sd']:.0f}"
+        label = f"fitted (beta-binomial), SD of power {100 * found['sd']:.1f} points"
         axes.plot(counts / studies, fitted, color=ORANGE, marker="o", ms=4, lw=1.2, label=label)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    mean, own = row["assurance"], row["power"]
+    axes.axvline(mean, color="black", lw=1.4, label=f"mean over the draws (assurance), {100 * mean:.1f}%")
+    axes.axvline(own, color=GREY, lw=1.2, ls="--", label=f"power at the scenario's numbers, {100 * own:.1f}%")
+    edge = max(0.5 / studies, 0.02)
+    axes.set_xlim(-edge, 1 + edge)
+    axes.set_xticks(counts / studies if studies <= FEW_STUDIES else np.linspace(0, 1, 6))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
     axes.set(
-        xlabel=f"share of the {studies} studies of a draw that succeed",
-        ylabel="draws",
-        title=f"{results['label']}, N = {row['n']}: success over what is not known",
+        xlabel=f"power: share of a draw's {studies} studies that succeed",
+        ylabel=f"share of the {shares.size:,} draws",
+        title=f"{results['label']}, N = {row['n']}: power over what is not known of the inputs",
     )
     axes.grid(axis="y", color="#E5E5E5", lw=0.6)
-    axes.legend(fontsize=8.5)
+    axes.legend(fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     return figure

@@ -21,6 +21,7 @@ def curve_with_band(
     title: str,
     target: float | None = None,
     answer: tuple[int, float, float] | None = None,
+    confirmed: Sequence[tuple[int, float, float]] = (),
     percent: bool = False,
 ) -> Figure:
     """A measure by sample size with its 95% Monte Carlo band.
@@ -30,7 +31,9 @@ def curve_with_band(
     target
         Horizontal line that the measure is to reach.
     answer
-        N found, and its interval.
+        N found, and the interval of the search.
+    confirmed
+        N, value and Monte Carlo standard error in new studies.
     """
     x, y, se = np.asarray(sizes, float), np.asarray(values, float), np.asarray(mcse, float)
     figure = Figure(figsize=(6.4, 4.0))
@@ -39,13 +42,18 @@ def curve_with_band(
     if percent:
         low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
     axes.fill_between(x, low, high, color=BLUE, alpha=0.25, lw=0, label="95% Monte Carlo interval")
-    axes.plot(x, y, color=BLUE, lw=1.5, marker="o", ms=3.5, label="simulated")
+    axes.plot(x, y, color=BLUE, lw=1.5, marker="o", ms=3.5, label="simulated" if answer is None else "simulated (search)")
     if target is not None:
         axes.axhline(target, color=GREY, lw=1, ls="--", label="target")
     if answer is not None:
         n, n_low, n_high = answer
-        axes.axvspan(n_low, n_high, color=ORANGE, alpha=0.2, lw=0)
+        axes.axvspan(n_low, n_high, color=ORANGE, alpha=0.2, lw=0, label="95% Monte Carlo interval of the search")
         axes.axvline(n, color=ORANGE, lw=1.2, label=f"N = {n}")
+    if confirmed:
+        places, found, errors = (np.asarray(column, float) for column in zip(*confirmed, strict=True))
+        axes.errorbar(
+            places, found, yerr=Z95 * errors, color=ORANGE, fmt="D", ms=5, capsize=3, label="confirmed in new studies", zorder=4
+        )
     if percent:
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")

@@ -7,6 +7,9 @@ from typing import Any
 
 from cmvsim.report import assurance_text, power_text, staged_text, trial_text
 
+MOST_LINES = 40
+"""Of a table in the terminal; all are in the run folder."""
+
 
 def sentence(results: dict[str, Any]) -> str:
     """The answer."""
@@ -17,10 +20,19 @@ def sentence(results: dict[str, Any]) -> str:
 def terminal_lines(results: dict[str, Any]) -> list[str]:
     """Tables and remarks for the terminal."""
     told = _told(results)
-    lines = [power_text.plain_table(told.table(results, brief=True)), ""]
+    lines = [_plain(told.table(results, brief=True)), ""]
     if told is trial_text:
-        lines += [power_text.plain_table(trial_text.arm_table(results, brief=True)), ""]
+        lines += [_plain(trial_text.arm_table(results, brief=True)), ""]
     return [*lines, *told.truth_lines(results)]
+
+
+def _plain(table: list[list[str]]) -> str:
+    """A table for the terminal; one estimator throughout, which the answer names, needs no column."""
+    lines = table
+    for column, name in enumerate(table[0]):
+        if name in ("estimator", "comparison") and len({line[column] for line in table[1:]}) == 1:
+            lines = [[*line[:column], *line[column + 1 :]] for line in table]
+    return power_text.plain_table(lines, most=MOST_LINES)
 
 
 def _told(results: dict[str, Any]) -> ModuleType:

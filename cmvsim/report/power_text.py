@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cmvsim.report.columns import aligned
+
 FEW_EVENTS = 10
 LIKELY = 0.05
 
@@ -138,6 +140,15 @@ def _label(results: Mapping[str, Any], endpoint: str) -> str:
     return str(results["labels"].get(endpoint, endpoint))
 
 
+PRECISION_ALT = (
+    "Precision of the primary endpoint by sample size, with its Monte Carlo interval, what is wanted and what was found"
+)
+INCIDENCE_ALT = "Cumulative incidence by day of the event and of what competes with it, in one simulated study"
+CRITERION = "p_half_width_le"
+SEARCH_NOTE = (
+    "Search: in the studies that N was read off; confirmed: in new studies, which is the figure of the sentence above and the one "
+    "to report."
+)
 TABLE_MEASURES = (
     ("expected_evaluable", "evaluable", ".0f"),
     ("expected_events", "events", ".1f"),
@@ -164,14 +175,32 @@ def table(results: Mapping[str, Any], *, brief: bool = False) -> list[list[str]]
     cells = {(row["n"], row["endpoint"], row["estimator"], row["measure"]): row for row in results["rows"]}
     if brief and results["answers"]:
         keys = [key for key in keys if key[0] == main_size(results)]
-    lines = [["N", "endpoint", "estimator", *(label for _, label, _ in measures)]]
+    confirmed = confirmation(results)
+    heads = [f"{label}, search" if confirmed and name == CRITERION else label for name, label, _ in measures]
+    at = next((place for place, (name, _, _) in enumerate(measures) if name == CRITERION), 0) + 4
+    lines = [["N", "endpoint", "estimator", *heads]]
     for n, endpoint, estimator in keys:
         line = [str(n), endpoint, estimator]
         for name, _, form in measures:
             row = cells.get((n, endpoint, estimator, name))
             line.append("-" if row is None or row["value"] is None else f"{row['value']:{form}}")
         lines.append(line)
+    if confirmed:
+        lines[0].insert(at, "confirmed")
+        for line, (n, endpoint, _) in zip(lines[1:], keys, strict=True):
+            line.insert(at, confirmed.get(n, "-") if endpoint == results["endpoints"][0] else "-")
     return lines
+
+
+def confirmation(results: Mapping[str, Any]) -> dict[int, str]:
+    """N -> share of the new studies that met the criterion; empty where no sample size was looked for.
+
+    The share in the studies of the search chose N, and is therefore too high or too low by the luck that chose it: the one
+    in new studies is the one to report, and both stand in the table under their names.
+    """
+    if not results["answers"]:
+        return {}
+    return {item["n"]: f"{item['value']:.3f}" for item in results["answers"][0]["confirmation"]}
 
 
 def markdown_table(lines: Sequence[Sequence[str]]) -> str:
@@ -181,13 +210,16 @@ def markdown_table(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *body))
 
 
-def plain_table(lines: Sequence[Sequence[str]]) -> str:
-    """A table in aligned columns for a terminal: text to the left, numbers to the right."""
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    numeric = [all(line[column][:1] in "-+0123456789" for line in lines[1:]) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width) for cell, width, right in zip(line, widths, numeric, strict=True)
-        ).rstrip()
-        for line in lines
-    )
+def plain_table(lines: Sequence[Sequence[str]], *, most: int | None = None, rest: str = "rows.csv") -> str:
+    """A table in aligned columns for a terminal: text to the left, numbers to the right.
+
+    Parameters
+    ----------
+    most
+        Lines below the header that are shown; how many more there are is said, and where.
+    rest
+        File of the run folder that has all lines.
+    """
+    hidden = len(lines) - 1 - most if most is not None else 0
+    told = aligned(lines if hidden <= 0 else lines[:-hidden])
+    return "\n".join([*told, *([f"... and {hidden:,} more lines, in {rest} of the run folder"] if hidden > 0 else [])])

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from cmvsim.endpoints import endpoint
+from cmvsim.endpoints.reactivation import Reactivation
+from cmvsim.endpoints.virome import VirusInfection
 from cmvsim.report.power_text import main_size, row_value
 
 MANY_SIZES = 3
@@ -121,17 +124,37 @@ def protocol_paragraph(results: Mapping[str, Any], language: str) -> str:
         seed=results["seed"],
     )
     opening = words["endpoint"].format(event=event, day=plan["window"], among=among)
-    parts = [f"{opening}, {method}.", words["prevalent"][plan["prevalent"]], simulation, *_goal(results, words, say)]
+    parts = [f"{opening}, {method}.", _prevalent(results, words), simulation, *_goal(results, words, say)]
+    parts = [part for part in parts if part]
     return " ".join([*parts, *(_result(results, n, words, say) for n in _sizes(results)), *_what_if(results, words, say)])
 
 
 def event_of(results: Mapping[str, Any], words: Words, say: Callable[[str], str]) -> str:
-    """What counts as an event, in the language of the words."""
+    """What counts as an event, in the language of the words: the definition of the plan, or the name of another endpoint."""
+    first = endpoint(results["endpoints"][0])
+    if not isinstance(first, Reactivation):
+        return _in_sentence(first.label) if words is EN else _of(first.label_fr)
     plan, study = results["analysis"], results["study"]
     plain = isinstance(plan["definition"], str)
     definition, level = (plan["definition"], "") if plain else ("at_least", f"{plan['definition']['at_least']:g}")
     matrix = words["matrix"][study["matrix"]]
     return str(words[definition].format(matrix=matrix, lloq=say(f"{study['lloq']:g}"), level=say(level)))
+
+
+def _in_sentence(label: str) -> str:
+    """A label within an English sentence."""
+    return label if label[:2].isupper() else label[0].lower() + label[1:]
+
+
+def _of(label: str) -> str:
+    """A French label behind "de"."""
+    return f"d'{label}" if label[0] in "aeiouéèêhœ" else f"de {label}"
+
+
+def _prevalent(results: Mapping[str, Any], words: Words) -> str:
+    """Who is left out for CMV at infusion; of other viruses the endpoint itself says who is at risk."""
+    other = isinstance(endpoint(results["endpoints"][0]), VirusInfection)
+    return "" if other else str(words["prevalent"][results["analysis"]["prevalent"]])
 
 
 def _clinic(study: Mapping[str, Any], words: Words, say: Callable[[str], str]) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from cmvsim.report.sensitivity_names import figure_names
-from cmvsim.report.sensitivity_text import base_value, figure, in_points, inputs, shown
+from cmvsim.report.sensitivity_text import bare, base_value, figure, in_points, inputs, short, shown, unit_of
 from cmvsim.report.style import BLUE, GREY, ORANGE
 
 BARS, LONGEST = 15, 48
@@ -43,7 +44,7 @@ def tornado(results: Mapping[str, Any], measure: str) -> Figure:
         for (value, result), side in ((first, -1), (last, 1)):
             x = min(scale * result, base) if side < 0 else max(scale * result, base)
             axes.annotate(
-                shown(value, unit if unit == "proportion" else ""),
+                short(value, unit),
                 (x, place),
                 xytext=(4 * side, 0),
                 textcoords="offset points",
@@ -58,7 +59,10 @@ def tornado(results: Mapping[str, Any], measure: str) -> Figure:
     axes.margins(x=0.14)
     axes.set_xlabel(_label(results, measure))
     over = "over its 95% range" if results["shape"] == "tornado" else "over the values given"
-    axes.set_title(f"{results['label']}, N = {results['n']}: each input {over}")
+    now = figure(results, measure, base_value(results, measure))
+    axes.set_title(
+        f"{results['label']}, N = {results['n']}: each input {over} (small figures)\nline: the scenario as it is, {now}"
+    )
     axes.grid(axis="x", color="#E5E5E5", lw=0.6)
     if not rows:
         axes.text(0.5, 0.5, "no input changes it", ha="center", va="center", transform=axes.transAxes, color=GREY)
@@ -90,33 +94,55 @@ def curve(results: Mapping[str, Any], measure: str) -> Figure:
         axes.margins(x=0.25)
     axes.axhline(scale * base_value(results, measure), color=GREY, lw=1, ls="--", label="the scenario as it is")
     axes.set(xlabel=_short(item), ylabel=textwrap.fill(_label(results, measure), 48))
-    axes.set_title(f"{results['label']}, N = {results['n']}")
+    if numbers and item["unit"] == "proportion":
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
+    same = len(set(y.tolist())) == 1 and y[0] == scale * base_value(results, measure)
+    axes.set_title(f"{results['label']}, N = {results['n']}{': the same for all values' if same else ''}")
+    _room(axes, [*(y - error), *(y + error)])
     axes.grid(axis="y", color="#E5E5E5", lw=0.6)
     axes.legend(fontsize=8.5)
     return figure_
 
 
+def _room(axes: Axes, ends: list[float]) -> None:
+    """Vertical limits that do not blow up a difference of no size."""
+    known = [value for value in ends if np.isfinite(value)]
+    if known and max(known) - min(known) < 1e-3 * max(abs(known[0]), 1e-9):
+        axes.set_ylim(known[0] - 0.05 * abs(known[0]) - 0.01, known[0] + 0.05 * abs(known[0]) + 0.01)
+
+
 def grid(results: Mapping[str, Any], measure: str) -> Figure:
-    """A measure over two inputs: one cell per setting."""
-    across, up = results["inputs"]
-    table = {
-        (str(row["setting"][across["key"]]), str(row["setting"][up["key"]])): row["value"]
-        for row in results["rows"]
-        if row["measure"] == measure and row["setting"]
-    }
-    cells = np.array([[_number(table.get((str(x), str(y)))) for x in across["values"]] for y in up["values"]])
-    figure_ = Figure(figsize=(2.6 + 0.95 * len(across["values"]), 1.9 + 0.55 * len(up["values"])))
+    """A measure over two inputs: one cell per setting, with half of its 95% Monte Carlo interval."""
+    across, up = (
+        {**item, "values": list({str(value): value for value in item["values"]}.values())} for item in results["inputs"]
+    )
+    scale = _scale(results, measure)
+    rows = [row for row in results["rows"] if row["measure"] == measure and row["setting"]]
+    found = {(str(row["setting"][across["key"]]), str(row["setting"][up["key"]])): row for row in rows}
+    cells, errors = (
+        np.array([[_number(found.get((str(x), str(y)), {}).get(name)) for x in across["values"]] for y in up["values"]])
+        for name in ("value", "mcse")
+    )
+    figure_ = Figure(figsize=(3.4 + 1.05 * len(across["values"]), 2.1 + 0.62 * len(up["values"])), layout="constrained")
     axes = figure_.subplots()
-    image = axes.imshow(_scale(results, measure) * cells, cmap="cividis", aspect="auto", origin="lower")
-    middle = float(np.nanmean(image.get_clim())) if np.isfinite(cells).any() else 0.0
+    constant = not np.isfinite(cells).any() or bool(np.nanmax(cells) == np.nanmin(cells))
+    image = axes.imshow(
+        scale * cells, cmap=ListedColormap(["#E5E5E5"]) if constant else "cividis", aspect="auto", origin="lower"
+    )
+    middle = -np.inf if constant else float(np.mean(image.get_clim()))
     for (row, column), value in np.ndenumerate(cells):
-        dark = _scale(results, measure) * value < middle
-        text = "not reached" if np.isnan(value) else figure(results, measure, float(value)).removesuffix(" points")
-        color = "black" if np.isnan(value) or not dark else "white"
+        text = "not estimable" if np.isnan(value) else bare(results, measure, float(value))
+        if np.isfinite(value) and np.isfinite(errors[row, column]):
+            text += f"\n± {Z95 * scale * errors[row, column]:.{2 if in_points(results, measure) else 3}f}"
+        color = "white" if np.isfinite(value) and scale * value < middle else "black"
         axes.text(column, row, text, ha="center", va="center", fontsize=8.5, color=color)
     _ticks(axes, across, up)
-    figure_.colorbar(image, ax=axes, label=textwrap.fill(_label(results, measure), 30))
-    axes.set_title(f"{results['label']}, N = {results['n']}")
+    if constant:
+        note = f"{_label(results, measure)}:\nthe same in all settings"
+    else:
+        figure_.colorbar(image, ax=axes, label=textwrap.fill(_label(results, measure), 34))
+        note = "±: half of the 95% Monte Carlo interval"
+    axes.set_title(f"{results['label']}, N = {results['n']}\n{note}", fontsize=10)
     return figure_
 
 
@@ -132,9 +158,7 @@ def _number(value: float | None) -> float:
 
 
 def _label(results: Mapping[str, Any], measure: str) -> str:
-    unit = " (points)" if measure == "half_width" else " (%)"
-    unit = unit if in_points(results, measure) else ""
-    return f"{results['measures'][measure]}{unit}"
+    return f"{results['measures'][measure]}{unit_of(results, measure)}"
 
 
 def _short(item: Mapping[str, Any], *, unit: bool = True) -> str:

@@ -12,6 +12,10 @@ SHARES = frozenset({"power", "p_half_width_le", "p_not_estimable"})
 POINTS = frozenset({"half_width", "mean_estimate"})
 PERCENT = frozenset({"probability", "risk_difference"})
 """Scales of estimates that are written in points."""
+RANGE_NOTE = (
+    "Low / high: the ends of the range that holds the input with 95% probability, and what the measures are at each; a ratio is a "
+    "hazard or odds ratio unless its name says otherwise."
+)
 MOST = 15
 """Inputs in the table for people; all are in the files."""
 
@@ -35,6 +39,34 @@ def shown(value: Any, unit: str) -> str:
     return quantity(float(value), unit) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
+def unit_of(results: Mapping[str, Any], measure: str) -> str:
+    """Unit of a measure for a header or an axis, in brackets with a leading space; "" for a plain number."""
+    if not in_points(results, measure):
+        return ""
+    return " (points)" if measure == "half_width" else " (%)"
+
+
+def bare(results: Mapping[str, Any], measure: str, value: float | None) -> str:
+    """A figure of a measure below a header that has its unit."""
+    return figure(results, measure, value).removesuffix(" points").removesuffix("%")
+
+
+def short(value: Any, unit: str) -> str:
+    """The end of a range, below a header that has the unit: three digits, as nobody knows it better."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return str(value)
+    if unit == "proportion":
+        return f"{100 * value:.3g}%"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+
+
+def named(item: Mapping[str, Any]) -> str:
+    """An input with its unit."""
+    return (
+        f"{item['label']} [{item['unit']}]" if item["unit"] not in ("", "proportion", "ratio", "correlation") else item["label"]
+    )
+
+
 def base_value(results: Mapping[str, Any], measure: str) -> float:
     """The figure of the scenario as it is."""
     return float(next(row["value"] for row in results["rows"] if not row["setting"] and row["measure"] == measure))
@@ -53,10 +85,11 @@ def sentence(results: Mapping[str, Any]) -> str:
     ranked = [row for row in results["influence"] if row["measure"] == measure]
     if not ranked:
         found = [row["value"] for row in results["rows"] if row["measure"] == measure and row["value"] is not None]
-        return f"{begin} Over the grid it goes from {figure(results, measure, min(found))} to {figure(results, measure, max(found))}."
+        return f"{begin} {_range(results, measure, found, 'Over the grid')}"
     if results["shape"] == "curve":
-        low, high = min(ranked[0]["results"]), max(ranked[0]["results"])
-        return f"{begin} Over the values of {results['inputs'][0]['label']} it goes from {figure(results, measure, low)} to {figure(results, measure, high)}."
+        return (
+            f"{begin} {_range(results, measure, ranked[0]['results'], 'Over the values of ' + results['inputs'][0]['label'])}"
+        )
     moved = [row for row in ranked if row["range"] > 0]
     if not moved:
         return f"{begin} None of the {len(ranked)} inputs varied changes it."
@@ -70,6 +103,16 @@ def sentence(results: Mapping[str, Any]) -> str:
     return f"{begin} Each over {over}, it depends most on {', '.join(top)}.{rest}"
 
 
+def _range(results: Mapping[str, Any], measure: str, values: Sequence[float], over: str) -> str:
+    """From where to where a measure goes, or that it does not."""
+    if not values:
+        return f"{over} it cannot be estimated."
+    low, high = min(values), max(values)
+    if low == high:
+        return f"{over} it does not change."
+    return f"{over} it goes from {figure(results, measure, low)} to {figure(results, measure, high)}."
+
+
 def table(results: Mapping[str, Any], most: int | None = MOST) -> list[list[str]]:
     """Inputs by influence, or the settings of a curve or grid."""
     if results["shape"] in ("curve", "grid"):
@@ -77,22 +120,24 @@ def table(results: Mapping[str, Any], most: int | None = MOST) -> list[list[str]
     measures = list(results["measures"])
     known = inputs(results)
     by_measure = {m: {row["input"]: row for row in results["influence"] if row["measure"] == m} for m in measures}
-    lines = [["input", "now", "varied", *(results["measures"][m] for m in measures)]]
+    lines = [["input", "now", "low / high", *(results["measures"][m] + unit_of(results, m) for m in measures)]]
+    if results["shape"] != "tornado":
+        lines[0][2] = "values"
     for row in list(by_measure[measures[0]].values())[:most]:
         item = known[row["input"]]
         unit = item["unit"]
         cells = []
         for m in measures:
             results_of = by_measure[m][row["input"]]["results"]
-            cells.append(" / ".join(figure(results, m, value) for value in results_of))
-        values = " / ".join(shown(value, unit) for value in row["values"])
-        lines.append([item["label"], shown(item["base"], unit), values, *cells])
+            cells.append(" / ".join(bare(results, m, value) for value in results_of))
+        values = " / ".join(short(value, unit) for value in row["values"])
+        lines.append([named(item), short(item["base"], unit), values, *cells])
     return lines
 
 
 def _settings(results: Mapping[str, Any]) -> list[list[str]]:
     measures, known = list(results["measures"]), inputs(results)
-    lines = [[*(item["label"] for item in known.values()), *(results["measures"][m] for m in measures)]]
+    lines = [[*(item["label"] for item in known.values()), *(results["measures"][m] + unit_of(results, m) for m in measures)]]
     by_setting: dict[str, dict[str, Any]] = {}
     for row in results["rows"]:
         by_setting.setdefault(str(row["setting"]), {"setting": row["setting"]})[row["measure"]] = row["value"]
@@ -102,7 +147,7 @@ def _settings(results: Mapping[str, Any]) -> list[list[str]]:
             shown(setting[key], item["unit"]) if setting else f"{shown(item['base'], item['unit'])} (now)"
             for key, item in known.items()
         ]
-        lines.append([*first, *(figure(results, m, found[m]) for m in measures)])
+        lines.append([*first, *(bare(results, m, found[m]) for m in measures)])
     return lines
 
 
@@ -114,6 +159,7 @@ def summary(results: Mapping[str, Any]) -> str:
     total = len([row for row in results["influence"] if row["measure"] == next(iter(results["measures"]))])
     if results["shape"] not in ("curve", "grid") and total > MOST:
         lines += [f"The {MOST} most influential of {total} inputs; all are in `rows.csv`.", ""]
+    lines += [RANGE_NOTE, ""] if results["shape"] == "tornado" else []
     method = (
         f"Each setting was simulated in {results['replicates']:,} studies of {results['n']} patients with the same random numbers; "
         "differences from the scenario as it is are between the same patients, and `results.json` has their Monte Carlo standard "

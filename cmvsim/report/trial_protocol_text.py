@@ -72,6 +72,7 @@ FR: Words = {
     "design": "Les patients sont randomisés {ratio} entre {arms}, par blocs permutés de {blocks}{strata}.",
     "or": " ou ",
     "arms": "« {control} » (contrôle) et « {experimental} »",
+    "untranslated": "Les noms des bras sont ceux du scénario.",
     "strata": ", avec stratification sur {names}",
     "factors": {"stratum": "la maladie et la classe d'âge", "disease": "la maladie", "site": "le centre", "sex": "le sexe"},
     "and": " et ",
@@ -109,19 +110,26 @@ WHY_FR = (
 Say = Callable[[str], str]
 
 
-def protocol_paragraph(results: Mapping[str, Any], language: str) -> str:
+def protocol_paragraph(results: Mapping[str, Any], language: str, labels: Mapping[str, str] | None = None) -> str:
     """A paragraph to paste into the protocol of a trial.
 
     Parameters
     ----------
     language
         "en" or "fr".
+    labels
+        Of the arms, in that language; where one is missing, the scenario's own stands there, and the paragraph says so.
     """
     words, rates, say = (FR, RATE_FR, french) if language == "fr" else (EN, RATE_EN, english)
     if results["answers"] and results["answers"][0]["n"] is None:
         return str(words["none"])
+    own = results["trial"]["arm_labels"]
+    told = {arm: (labels or {}).get(arm) or label for arm, label in own.items()}
+    translated = language == "en" or all((labels or {}).get(arm) for arm in own)
+    results = {**results, "trial": {**results["trial"], "arm_labels": told}}
     parts = [
         _design(results, words),
+        "" if translated else words["untranslated"],
         _endpoint(results, words, rates, say, language),
         _decision(results, words, say),
         _goal(results, words, say, language),

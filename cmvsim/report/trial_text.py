@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cmvsim.report.estimate_words import SCALES, shown
-from cmvsim.report.power_text import FEW_EVENTS, LIKELY, main_size, percent
+from cmvsim.report.power_text import FEW_EVENTS, LIKELY, confirmation, main_size, percent
 
 LEGEND = (
     "Power: share of simulated trials that reach the design's conclusion; against: the opposite is significant. Means of ratios "
@@ -16,9 +16,9 @@ LEGEND = (
     "carry their Monte Carlo standard error in `results.json`."
 )
 CAPTIONS = {
-    "figures/power.png": "Power by sample size",
-    "figures/strength.png": "Power by strength of the effect",
-    "figures/cumulative_incidence.png": "Cumulative incidence by arm in one simulated trial",
+    "figures/power.png": "Power by sample size, with its Monte Carlo interval, the power wanted and the sample size found",
+    "figures/strength.png": "Power by strength of the drug's effect, 1 being the scenario's own, with the smallest effect detected",
+    "figures/cumulative_incidence.png": "Cumulative incidence by day in each arm of one simulated trial, with confidence intervals",
 }
 MEASURES = (
     ("expected_evaluable", "evaluable", ".0f"),
@@ -185,8 +185,9 @@ def _expectation(results: Results, n: int) -> str:
     arms = [value_of(results, n, "expected_events", strategy=arm) for arm in trial["arms"]]
     risks = [value_of(results, n, "mean_estimate", strategy=arm) for arm in trial["arms"]]
     own = "with the drug's effect as assumed, " if results["detectable"] is not None else ""
+    by_arm = " and ".join(parts_of(arms, round(events), ".0f"))
     text = (
-        f"Expected at N = {n}: {own}{events:.0f} events ({arms[0]:.0f} and {arms[1]:.0f}), incidences of {percent(risks[0])} and "
+        f"Expected at N = {n}: {own}{events:.0f} events ({by_arm}), incidences of {percent(risks[0])} and "
         f"{percent(risks[1])}, {SCALES[trial['scale']]} {shown(mean, trial['scale'])}"
     )
     half, nnt = value_of(results, n, "half_width"), value_of(results, n, "nnt")
@@ -240,12 +241,57 @@ def table(results: Results, *, brief: bool = False) -> list[list[str]]:
     brief
         Only the size that was found, if one was looked for.
     """
-    return _table(results, MEASURES, "estimator", lambda row: row["estimator"] not in ("by_arm", ""), brief)
+    lines = _table(results, MEASURES, "estimator", lambda row: row["estimator"] not in ("by_arm", ""), brief)
+    confirmed = confirmation(results)
+    if confirmed:
+        at = lines[0].index("power")
+        lines[0][at : at + 1] = ["power, search", "confirmed"]
+        for line in lines[1:]:
+            decides = line[1] == results["endpoints"][0] and line[2] == results["trial"]["comparison"]
+            line.insert(at + 1, confirmed.get(int(line[0]), "-") if decides else "-")
+    return lines
 
 
 def arm_table(results: Results, *, brief: bool = False) -> list[list[str]]:
     """What each arm shows, by N and endpoint, header first."""
-    return _table(results, ARM_MEASURES, "strategy", lambda row: row["estimator"] == "by_arm", brief)
+    lines = _table(results, ARM_MEASURES, "strategy", lambda row: row["estimator"] == "by_arm", brief)
+    whole = {(line[0], line[1]): line for line in reversed(table(results, brief=brief)[1:])}
+    arms = len(results["trial"]["arms"])
+    for column in range(2):  # evaluable patients and events: those of the arms add up to those of the trial
+        for first in range(1, len(lines), arms):
+            mine = lines[first : first + arms]
+            total = whole.get((mine[0][0], mine[0][1]), ["-"] * 5)[3 + column]
+            names = [line[2] for line in mine]
+            if total == "-" or "-" in [line[3 + column] for line in mine]:
+                continue
+            name, _, form = ARM_MEASURES[column]
+            exact = [value_of(results, int(mine[0][0]), name, endpoint=mine[0][1], strategy=arm) for arm in names]
+            for line, text in zip(mine, parts_of(exact, float(total), form), strict=True):
+                line[3 + column] = text
+    return lines
+
+
+def parts_of(values: Sequence[float], total: float, form: str) -> list[str]:
+    """Figures of parts, rounded so that they add up to their rounded total (largest remainders).
+
+    Parameters
+    ----------
+    values
+        Of the parts.
+    total
+        Of the whole, rounded as `form` does.
+    form
+        ``".0f"`` or with decimals.
+    """
+    unit = 10.0 ** -int(form[1])
+    floors = [math.floor(value / unit + 1e-9) for value in values]
+    missing = round(total / unit) - sum(floors)
+    if not 0 <= missing <= len(values):  # the parts are not those of this whole
+        return [f"{value:{form}}" for value in values]
+    by_remainder = sorted(range(len(values)), key=lambda place: floors[place] - values[place] / unit)
+    for place in by_remainder[:missing]:
+        floors[place] += 1
+    return [f"{floor * unit:{form}}" for floor in floors]
 
 
 def _table(results: Results, measures: Any, by: str, keep: Any, brief: bool) -> list[list[str]]:

@@ -6,64 +6,38 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cmvsim.report.power_text import markdown_table
+from cmvsim.report.validation_verdicts import sentence, verdict_table
 
+OF_SCALE, SIGNED, SQUARED = "scale", "signed", "squared"
+"""Forms with as many decimals as the scale of the estimator has."""
 COLUMNS = (
-    ("mean_estimate", "mean", ".4g"),
-    ("bias", "bias", "+.3g"),
+    ("mean_estimate", "mean", OF_SCALE),
+    ("bias", "bias", SIGNED),
     ("relative_bias", "relative", "+.1%"),
     ("standardised_bias", "bias / SE", "+.2f"),
-    ("empirical_se", "empirical SE", ".3g"),
-    ("model_se", "model SE", ".3g"),
+    ("empirical_se", "empirical SE", OF_SCALE),
+    ("model_se", "model SE", OF_SCALE),
     ("relative_se_error", "SE error", "+.1%"),
-    ("mse", "MSE", ".3g"),
+    ("mse", "MSE", SQUARED),
     ("coverage", "coverage", ".3f"),
     ("coverage_bias_eliminated", "bias-eliminated", ".3f"),
     ("coverage_latent", "of latent", ".3f"),
-    ("ci_width", "CI width", ".3g"),
+    ("ci_width", "CI width", OF_SCALE),
     ("type1", "type I error", ".3f"),
     ("power", "power", ".3f"),
     ("p_not_estimable", "failed", ".1%"),
 )
+LEGEND = (
+    "Mean: of the estimates; relative: bias by truth; bias / SE: bias by the empirical standard error (standardised bias);",
+    "empirical SE: standard deviation of the estimates; model SE: root mean square of the standard errors that were stated;",
+    "SE error: model SE by empirical SE, less 1; MSE: mean squared error; coverage: of the protocol value or limit, then of the",
+    "mean estimate (bias-eliminated) and of the latent value; failed: studies without an estimate.",
+)
+DECIMALS = {"mean": 2, "mean_difference": 2, "count": 2, "cost": 0}
+"""Of a mean or an error by scale; of all others three for ratios and four for rates and correlations."""
 BOUNDED = ("mean_estimate", "bias", "coverage", "type1", "power")
 WITH_ERROR = ("bias", "coverage", "type1", "power", "relative_se_error")
 MANY_FAILURES = 0.01
-
-
-def sentence(results: Mapping[str, Any]) -> str:
-    """The answer in plain words."""
-    counted = [item for item in results["verdicts"] if not item["declared"]]
-    words = {word: [item for item in counted if item["verdict"] == word] for word in ("holds", "unclear", "fails")}
-    sizes = ", ".join(str(n) for n in results["sizes"])
-    scenarios = ", ".join(item["id"] for item in results["scenarios"])
-    ok, of = f"{len(words['holds'])} of {len(counted)} analyses hold their tolerances", f"{results['replicates']:,}"
-    parts = [f"{ok} in {of} simulated studies of N = {sizes} ({scenarios})."]
-    for word, told in (("fails", "Beyond tolerance"), ("unclear", "Unclear with so many replicates")):
-        if words[word]:
-            names = "; ".join(_named(item, len(results["scenarios"]) > 1) for item in words[word][:6])
-            more = f"; and {len(words[word]) - 6} more" if len(words[word]) > 6 else ""
-            parts.append(f"{told}: {names}{more}.")
-    shown = [item for item in results["verdicts"] if item["declared"] and item["verdict"] == "fails"]
-    if shown:
-        parts.append(f"{len(shown)} shown for comparison fail, as their notes say they do.")
-    return " ".join(parts)
-
-
-def _named(item: Mapping[str, Any], several: bool) -> str:
-    place = f"{item['scenario']} " if several else ""
-    term = f" {item['term']}" if item["term"] else ""
-    reason = next((text for text in item["reasons"] if text.endswith(item["verdict"])), item["reasons"][0])
-    return f"{place}{item['endpoint']} {item['estimator']}{term} ({reason})"
-
-
-def verdict_table(results: Mapping[str, Any]) -> list[list[str]]:
-    """One line per analysis, header first."""
-    lines = [["scenario", "endpoint", "estimator", "term", "verdict", "why"]]
-    for item in results["verdicts"]:
-        word = item["verdict"] + (" (as declared)" if item["declared"] and item["verdict"] == "fails" else "")
-        lines.append(
-            [item["scenario"], item["endpoint"], item["estimator"], item["term"], word, "; ".join(item["reasons"][:3])]
-        )
-    return lines
 
 
 def performance_table(results: Mapping[str, Any], scenario: str, endpoint: str) -> list[list[str]]:
@@ -74,22 +48,35 @@ def performance_table(results: Mapping[str, Any], scenario: str, endpoint: str) 
     keys = list(dict.fromkeys((row["estimator"], row["term"], row["n"]) for row in rows))
     first = {key[:2]: place for place, key in reversed(list(enumerate(keys)))}
     keys.sort(key=lambda key: first[key[:2]])
+    scales = {item["estimator"]: item["scale"] for item in results["estimators"] if item["endpoint"] == endpoint}
     lines = [["estimator", "term", "N", *(label for _, label, _ in used)]]
-    lines += [
-        [key[0], key[1], str(key[2]), *(_cell(cells.get((*key, name)), name, form) for name, _, form in used)] for key in keys
-    ]
+    for key in keys:
+        told = (_cell(cells.get((*key, name)), name, _form(form, scales[key[0]])) for name, _, form in used)
+        lines.append([key[0], key[1], str(key[2]), *told])
     return lines
+
+
+def _form(form: str, scale: str) -> str:
+    """How a measure of an estimator of a scale is written: as many digits in all its rows."""
+    digits = decimals(scale)
+    return {OF_SCALE: f".{digits}f", SIGNED: f"+.{digits}f", SQUARED: f".{digits + 2}f"}.get(form, form)
+
+
+def decimals(scale: str) -> int:
+    """Of estimates of a scale."""
+    return DECIMALS.get(scale, 3 if scale.endswith("ratio") else 4)
 
 
 def _cell(row: Mapping[str, Any] | None, name: str, form: str) -> str:
     if row is None or row["value"] is None:
         return "-"
     text = f"{row['value']:{form}}"
+    plain = form.lstrip("+")
     if name in WITH_ERROR and row["mcse"] is not None:
-        text += f" ({row['mcse']:.1%})" if form.endswith("%") else f" ({row['mcse']:.2g})"
+        text += f" ({row['mcse']:{plain}})"
     failed = row["n_failed"] / max(row["n_ok"] + row["n_failed"], 1)
     if name in BOUNDED and failed > MANY_FAILURES and row["low"] is not None and row["high"] is not None:
-        text += f" [{row['low']:.3g}, {row['high']:.3g}]"
+        text += f" [{row['low']:{form}}, {row['high']:{form}}]"
     return text
 
 
@@ -118,7 +105,8 @@ def _aims(results: Mapping[str, Any]) -> list[str]:
             ]
         ),
         "",
-        "A measure holds when its 95% Monte Carlo interval lies inside, fails when it lies outside, and is unclear in between.",
+        "A measure holds when its 95% Monte Carlo interval lies inside, fails when it lies outside, and is unclear in between (more",
+        "studies would tell). MCSE: Monte Carlo standard error, the error of a simulated figure for want of more simulated studies.",
         "",
         markdown_table(verdict_table(results)),
         "",
@@ -155,6 +143,7 @@ def _estimands(results: Mapping[str, Any]) -> list[str]:
             "",
         ]
     if results["limits"]:
+        scales = {(item["endpoint"], item["estimator"]): item["scale"] for item in results["estimators"]}
         lines += [
             "Of other estimators: what each tends to in studies of 4,096 patients with every visit made and nobody lost. It is",
             "what the estimator estimates, not necessarily an effect: a naive comparison has a limit too.",
@@ -163,7 +152,11 @@ def _estimands(results: Mapping[str, Any]) -> list[str]:
                 [
                     ["scenario", "endpoint", "estimator", "term", "value", "MCSE", "studies"],
                     *(
-                        [v["scenario"], v["endpoint"], v["estimator"], v["term"], *_pair(v), str(v["studies"])]
+                        [
+                            *(v[key] for key in ("scenario", "endpoint", "estimator", "term")),
+                            *_pair(v, scales[v["endpoint"], v["estimator"]]),
+                            str(v["studies"]),
+                        ]
                         for v in results["limits"]
                     ),
                 ]
@@ -173,8 +166,10 @@ def _estimands(results: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _pair(item: Mapping[str, Any]) -> list[str]:
-    return [("-" if item[key] is None else f"{item[key]:{form}}") for key, form in (("value", ".4g"), ("mcse", ".2g"))]
+def _pair(item: Mapping[str, Any], scale: str = "probability") -> list[str]:
+    digits = decimals(scale)
+    forms = (("value", digits), ("mcse", digits + 1))
+    return ["-" if item[key] is None else f"{item[key]:.{places}f}" for key, places in forms]
 
 
 def _methods(results: Mapping[str, Any]) -> list[str]:
@@ -197,20 +192,34 @@ def _performance(results: Mapping[str, Any]) -> list[str]:
         "their worst and their best plausible value: of a share, not met and met; of a mean, the ends of its scale, or as far",
         "from the median as any study that succeeded.",
         "",
+        *LEGEND,
+        "",
     ]
     for scenario in results["scenarios"]:
         for name in results["endpoints"]:
             lines += [f"### {results['labels'][name]}, `{scenario['id']}`", ""]
             lines += [markdown_table(performance_table(results, scenario["id"], name)), ""]
             lines += (
-                [f"![Zip plot](figures/zip-{scenario['id']}-{name}.png)", ""] if _has_truth(results, scenario, name) else []
+                [f"![{_alt(results, name, 'zip')}, {scenario['id']}](figures/zip-{scenario['id']}-{name}.png)", ""]
+                if _has_truth(results, scenario, name)
+                else []
             )
     for name in results["endpoints"]:
         if any(row["endpoint"] == name and row["measure"] == "coverage" for row in results["rows"]):
-            lines += [f"![Coverage by N](figures/coverage-{name}.png)", ""]
+            lines += [f"![{_alt(results, name, 'coverage')}](figures/coverage-{name}.png)", ""]
             if len(results["sizes"]) * len(results["scenarios"]) > 1:
-                lines += [f"![Nested loop](figures/nested-loop-{name}.png)", ""]
+                lines += [f"![{_alt(results, name, 'nested-loop')}](figures/nested-loop-{name}.png)", ""]
     return lines
+
+
+def _alt(results: Mapping[str, Any], name: str, stem: str) -> str:
+    """What a figure shows, for who does not see it."""
+    label, level = results["labels"][name], f"{results['level']:.0%}"
+    return {
+        "zip": f"{label}: zip plot of the {level} confidence intervals of the simulated studies by distance from the truth, by N",
+        "coverage": f"{label}: coverage of the {level} confidence intervals of each estimator by N, with Monte Carlo intervals",
+        "nested-loop": f"{label}: nested-loop plot of standardised bias and coverage of each estimator over scenarios and N",
+    }[stem]
 
 
 def _has_truth(results: Mapping[str, Any], scenario: Mapping[str, Any], name: str) -> bool:
@@ -218,8 +227,3 @@ def _has_truth(results: Mapping[str, Any], scenario: Mapping[str, Any], name: st
         row["scenario"] == scenario["id"] and row["endpoint"] == name and row["measure"] == "coverage"
         for row in results["rows"]
     )
-
-
-def tolerance_line(results: Mapping[str, Any]) -> str:
-    """The tolerances on one line."""
-    return ", ".join(f"{item['measure']} {item['low']:g} to {item['high']:g}" for item in results["tolerances"])

@@ -72,7 +72,26 @@ def load_tree(name: str, *, beside: Path | None = None, trail: tuple[str, ...] =
             Problem(f"{shown(parent)} is not the name of a scenario", label, "extends", "a catalogue id or a file, in quotes")
         )
     base = load_tree(parent, beside=folder, trail=(*trail, label))
-    return _own_designs_first(merge(base, tree), tree)
+    return _own_designs_first(_labels_together(merge(base, tree), tree), tree)
+
+
+def _labels_together(merged: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A strategy that a file names anew does not keep the French name of the one it takes over."""
+    named = own.get("strategies")
+    named = named if isinstance(named, Mapping) else {}
+    changed = {key for key, item in named.items() if isinstance(item, Mapping) and _one_label(item)}
+    if not changed or not isinstance(merged.get("strategies"), Mapping):
+        return merged
+    plain = {key: _plain(item) if key in changed else item for key, item in merged["strategies"].items()}
+    return {**merged, "strategies": plain}
+
+
+def _one_label(item: Mapping[str, Any]) -> bool:
+    return "label" in item and "label_fr" not in item
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if key != "label_fr"}
 
 
 def _own_designs_first(merged: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

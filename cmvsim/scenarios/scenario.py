@@ -343,7 +343,7 @@ class ResolvedScenario:
 
 BASIS = "calibration_basis"
 _NO_PART_OF_THE_BASIS = {"analysis", "designs", "strategies", "letermovir", "accrual", "capacity", "economics"}
-_WORDS = frozenset({"title", "label", "assumed", "evidence", "registry", "id"})
+_WORDS = frozenset({"title", "label", "label_fr", "assumed", "evidence", "registry", "id"})
 
 
 def _without_words(tree: Any) -> Any:

@@ -91,7 +91,8 @@ def compute(
         **figures(scenario, calibration, question, result),
         **failed_replicates(_trial(scenario, calibration, question, result.sizes[-1]), result.failures),
     }
-    files["summary.md"] = summary(results, sorted(name for name in files if name.startswith("figures/")))
+    french = {arm: scenario.spec.strategies[arm].label_fr for arm in results["trial"]["arm_labels"]}
+    files["summary.md"] = summary(results, sorted(name for name in files if name.startswith("figures/")), french)
     return files, result.chunks
 
 
@@ -118,8 +119,16 @@ def trial_results(scenario: ResolvedScenario, request: Request, result: PowerRes
     }
 
 
-def summary(results: dict[str, Any], pictures: list[str]) -> str:
-    """``summary.md``."""
+def summary(results: dict[str, Any], pictures: list[str], french: dict[str, str]) -> str:
+    """``summary.md``.
+
+    Parameters
+    ----------
+    pictures
+        Files of the figures.
+    french
+        Labels of the arms in French, "" where the scenario has none.
+    """
     lines = [
         f"# {results['scenario']}: power of the design {results['design']}",
         "",
@@ -131,7 +140,7 @@ def summary(results: dict[str, Any], pictures: list[str]) -> str:
         "",
         power_text.markdown_table(trial_text.table(results)),
         "",
-        trial_text.LEGEND,
+        trial_text.LEGEND + (f" {power_text.SEARCH_NOTE}" if results["answers"] else ""),
         "",
         "## By arm",
         "",
@@ -144,7 +153,7 @@ def summary(results: dict[str, Any], pictures: list[str]) -> str:
         "",
         trial_protocol_text.protocol_paragraph(results, "en"),
         "",
-        trial_protocol_text.protocol_paragraph(results, "fr"),
+        trial_protocol_text.protocol_paragraph(results, "fr", french),
         "",
         "## What this rests on",
         "",
@@ -183,6 +192,7 @@ def figures(
                 [point.mcse for point in result.curve],
                 target=question.power,
                 answer=mark,
+                confirmed=[(point.n, point.value, point.mcse) for point in found.confirmation] if found is not None else (),
                 percent=True,
                 ylabel="power",
                 title=f"{label}: power by sample size",

@@ -237,7 +237,7 @@ def warnings(found: Sequence[Validation]) -> list[str]:
 
 
 def figures(results: dict[str, Any], found: Sequence[Validation]) -> dict[str, str | bytes]:
-    """Zip plot, coverage by N and nested-loop plots."""
+    """Zip, coverage and nested-loop plots."""
     from cmvsim.report import validation_figures as draw
     from cmvsim.report.style import png
 
@@ -245,9 +245,11 @@ def figures(results: dict[str, Any], found: Sequence[Validation]) -> dict[str, s
     for one in found:
         for name, zips in one.zips.items():
             if zips:
-                label = f"{results['labels'][name]}, {one.scenario}"
-                files[f"figures/zip-{one.scenario}-{name}.png"] = png(draw.zip_plot(zips, title=label, level=results["level"]))
+                title, key = f"{results['labels'][name]}, {one.scenario}", zips[0].key
+                of = next(e for e in results["estimators"] if (e["endpoint"], e["estimator"]) == (name, key.estimator))
+                made = draw.zip_plot(zips, title=title, level=results["level"], what=of["label"], scale=of["scale"])
+                files[f"figures/zip-{one.scenario}-{name}.png"] = png(made)
     for name in results["endpoints"]:
-        for stem, made in draw.of_endpoint(results, name).items():
-            files[f"figures/{stem}-{name}.png"] = png(made)
+        for stem, drawn in draw.of_endpoint(results, name).items():
+            files[f"figures/{stem}-{name}.png"] = png(drawn)
     return files
