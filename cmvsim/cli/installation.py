@@ -39,7 +39,7 @@ def qualify(topic: str | None, output: Path | None, as_json: bool, quiet: bool) 
 @cli.command()
 @click.argument("name", required=False)
 def schema(name: str | None) -> None:
-    """JSON Schema of run.json (NAME run) or of results.json (NAME is the verb); without NAME their list."""
+    """JSON Schema of run.json (NAME run), results.json (NAME is the verb) or `compare --json`; without NAME their list."""
 
     def work() -> None:
         from cmvsim.runs.schemas import schema as published

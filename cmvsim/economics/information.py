@@ -181,7 +181,7 @@ def _net_of_cost(study: Evsi, plan: EconomicsSpec) -> dict[str, Any]:
         float(plan.budget.eligible),
         float(plan.information.years),
         float(plan.information.delay),
-        Discounting("scenario", float(plan.discount_effects)),
+        Discounting("scenario", float(plan.discount_costs)),  # what information is worth is money
         float(plan.information.enrolled_per_year),
     )
     net = enbs(study, who, fixed=float(plan.information.fixed), per_patient=float(plan.information.per_patient))

@@ -47,7 +47,8 @@ DRUG = "letermovir"
 """Nobody in a single arm under the comparator takes it: whatever key it stands in, such a study tells nothing of it."""
 SUMMARIES = ("reactivation", "clinically_significant", "treated_early")
 """Reported by the study: share with quantified DNAemia and with clinically significant infection in the window, and share
-with the latter within two weeks, which tells timing from incidence."""
+with the latter within two weeks, which tells timing from incidence. Few, because a regression on many summaries of a small
+study fits its noise; what else the study records is left out, so that the value computed from these is a lower bound."""
 EARLY = 14.0
 
 

@@ -87,6 +87,20 @@ class Discounting:
         """Worth of one unit at the end of each year."""
         return float(self.factor(np.arange(1, years + 1)).sum())
 
+    def years_lived(self, hazard: float, start: float, years: float) -> float:
+        """Worth of the years that somebody alive at year `start` lives in the following `years`, expected.
+
+        Parameters
+        ----------
+        hazard
+            Of death, constant, per year.
+        """
+        early = min(max(self.switch - start, 0.0), years)
+        late = self.rate if self.later is None else self.later
+        lived = _decaying(hazard + math.log1p(self.rate), early)
+        then = math.exp(-hazard * early) * float(self.factor(start + early))
+        return float(self.factor(start)) * lived + then * _decaying(hazard + math.log1p(late), years - early)
+
     def _integral(self, t: FloatArray) -> FloatArray:
         if self.later is None:
             return _exponential_integral(self.rate, t)
@@ -96,11 +110,24 @@ class Discounting:
         return whole
 
 
+def _decaying(rate: float, length: float) -> float:
+    """Integral of exp(-rate t) over [0, length]."""
+    return length if rate == 0 else -math.expm1(-rate * length) / rate
+
+
 def _exponential_integral(rate: float, t: FloatArray) -> FloatArray:
     """Integral of (1 + rate) ** -s from 0 to t."""
     continuous = math.log1p(rate)
     integral: FloatArray = np.array(t, dtype=np.float64) if continuous == 0 else -np.expm1(-continuous * t) / continuous
     return integral
+
+
+def past_first_year(rate: float) -> Discounting:
+    """The rule of evaluations whose first year is not discounted: 1 for a year, then falling at this rate from there.
+
+    It has no step at the end of the year, so what is simulated (a year at most) and what comes after it go together.
+    """
+    return Discounting("past the first year", 0.0, later=rate, switch=1.0)
 
 
 def discounting(name: str) -> Discounting:

@@ -132,7 +132,8 @@ class EconomicsSpec(Spec):
     value_set, value_set_youth
         EQ-5D value sets; patients under 16 are valued by the latter, "" for the former's.
     discount_costs, discount_effects
-        Effective annual rates; they act from the end of the first year on.
+        Effective annual rates. What happens to a patient is discounted from the end of the first year on: effects in the
+        tail (no costs are counted there). What information is worth is money, discounted from now at the rate of costs.
     thresholds
         Willingness to pay per QALY at which net benefit is shown: a range, as France has no threshold.
     tail

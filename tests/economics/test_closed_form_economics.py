@@ -39,6 +39,7 @@ def test_closed_form_accrual_is_the_integral_of_the_discount_function() -> None:
             want, _ = integrate.quad(lambda t, r=rule: float(r.factor(t)), start, stop, points=[30.0], epsabs=1e-12)
             assert rule.annuity(start, stop) == pytest.approx(want, rel=1e-9)
         assert rule.factor(30.0 - 1e-9) == pytest.approx(rule.factor(30.0 + 1e-9), rel=1e-8)
+        assert rule.years_lived(0.0, 3.0, 40.0) == pytest.approx(rule.annuity(3.0, 43.0), rel=1e-12)
     assert discounting("none").annuity(0, 7) == 7
     assert discounting("has_2020").accrued_days(0, [10, 100]).shape == (2,)
 

@@ -14,7 +14,6 @@ from cmvsim.core.streams import Role
 from cmvsim.economics.cohort import evaluate_cohort, model_of
 from cmvsim.economics.evaluate import Outcomes, evaluate
 from cmvsim.economics.settings import EvaluationSettings
-from cmvsim.economics.tail import discounted_years
 from cmvsim.models.quality_of_life import DAYS_PER_YEAR
 from cmvsim.models.strategies import StrategySpec
 from cmvsim.scenarios import resolve
@@ -23,6 +22,7 @@ from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.paired import simulate_paired
 from cmvsim.simulation.quality_of_life import expected_index_at
+from cmvsim.valuation.discounting import past_first_year
 
 GIVEN = ("letermovir.effect=given", "letermovir.given={ onset_ratio = 0.5, set_point_shift = -0.5 }")
 """The effect is not solved here: these tests are of what is done with a history."""
@@ -197,12 +197,13 @@ def test_the_tail_is_its_closed_form(model: Model, settings: EvaluationSettings,
 
 
 @pytest.mark.parametrize(
-    ("hazard", "rate", "since", "years"), [(0.1, 0.025, 0.5, 20.0), (0.0, 0.0, 0.3, 5.0), (1.1, 0.03, 1.4, 9.0)]
+    ("hazard", "rate", "since", "years"),
+    [(0.1, 0.025, 0.5, 20.0), (0.0, 0.0, 0.3, 5.0), (1.1, 0.03, 1.4, 9.0), (0.2, 0.03, 0.1, 0.5)],
 )
 def test_independent_quadrature_of_discounted_years(hazard: float, rate: float, since: float, years: float) -> None:
     t = (np.arange(400_000) + 0.5) * years / 400_000
     factor = np.where(since + t > 1, (1 + rate) ** -(since + t - 1), 1.0)
-    assert discounted_years(hazard, rate, since, years) == pytest.approx(
+    assert past_first_year(rate).years_lived(hazard, since, years) == pytest.approx(
         (np.exp(-hazard * t) * factor).mean() * years, rel=1e-6
     )
 
