@@ -14,7 +14,7 @@ from cmvsim.models.baseline import Baseline
 from cmvsim.montecarlo.experiment import Failure, Replicates, RowKey
 from cmvsim.montecarlo.run import MonteCarloResult
 from cmvsim.planning.sequential import SequentialExperiment, status_of, stopped
-from cmvsim.planning.trial_sequential import CmvLooks, planned_events
+from cmvsim.planning.trial_sequential import CmvLooks, check_looks, planned_events
 from cmvsim.scenarios import ResolvedScenario
 
 
@@ -42,7 +42,10 @@ class LookedSizes:
     ) -> LookedSizes:
         """Trials of these sizes, with the events that the scenario lets expect of each."""
         trials = (CmvLooks(scenario, baseline, design, size, name) for size in sizes)
-        return cls(tuple(replace(trial, planned=planned_events(trial)) for trial in trials), seed)
+        planned = tuple(replace(trial, planned=planned_events(trial)) for trial in trials)
+        for trial in planned:
+            check_looks(trial)
+        return cls(planned, seed)
 
     def under(self, scenario: ResolvedScenario, baseline: Baseline, replicates: int) -> LookedSizes:
         """The same trials where other numbers are true, so many to a chunk."""

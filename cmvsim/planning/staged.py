@@ -45,7 +45,7 @@ from cmvsim.planning.staged_rows import (
     why_sequential,
     why_tested,
 )
-from cmvsim.planning.trial_sequential import CmvLooks, planned_events
+from cmvsim.planning.trial_sequential import CmvLooks, check_looks, planned_events
 from cmvsim.runs.chunk_store import ChunkStore
 from cmvsim.scenarios import ResolvedScenario
 
@@ -327,6 +327,7 @@ class StagedPlanner:
             sizes = (int(facts["n"]),)
         for size in sizes:
             trial = self._looked_at(size)
+            check_looks(trial)
             # the search chose the size on its own streams: what is reported is the confirmation on new ones
             found = confirmed or self.execute(
                 f"study-{size}", f"study: n = {size}, all looks", SequentialExperiment(trial, self.question.seed)

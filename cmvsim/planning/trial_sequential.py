@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, Estimates, FloatArray, IntArray
 from cmvsim.core.streams import Role
 from cmvsim.data.cut import cut, known_until
@@ -241,3 +244,24 @@ def planned_events(trial: CmvLooks) -> int:
     derived = trial.derived(trial.study(draws))
     counts: IntArray = (derived.cause == EVENT).sum(axis=1)
     return max(1, round(float(counts.mean())))
+
+
+def check_looks(trial: CmvLooks) -> None:
+    """Refuse looks that cannot tell more than the one before.
+
+    Raises
+    ------
+    InputError
+        If two looks come with the same number of events, or one on a day on which no simulated trial has seen an event.
+    """
+    looks, at = trial.sequential.looks, f"designs.{trial.design}.looks"
+    wanted = [math.ceil(share * trial.planned - 1e-9) for share in looks.information]
+    for k, (one, other) in enumerate(pairwise(wanted)):
+        if other <= one:
+            told = f"{looks.names[k + 1]} would see no more events than {looks.names[k]}: {other} of {trial.planned} planned"
+            raise InputError(Problem(told, "-n", at, "more patients, or fewer looks"))
+    if looks.calendar:
+        for name, looked in zip(looks.names, trial.looks(PILOT_SEED, Role.TRUTH, PILOT_CHUNK), strict=True):
+            if not looked.events.any():
+                told = f"{name} sees no event in any of {looked.events.size} simulated trials of {trial.patients} patients"
+                raise InputError(Problem(told, "-n", at, "later days, or more patients"))
