@@ -97,7 +97,7 @@ def _below(axes: Axes, columns: int = 3) -> None:
 def plane(names: Sequence[str], cost: FloatArray, effect: FloatArray, units: Units, thresholds: Sequence[float] = ()) -> Figure:
     """Cost-effectiveness plane: increments of every strategy against the first, (draws, strategies), with their means."""
     figure = Figure(figsize=(6.6, 4.6))
-    title = f"Increments against {names[0]}\n" if len(thresholds) else f"Increments against {names[0]}"
+    title = f"Increments against {names[0]}"
     axes = _axes(
         figure,
         x=f"incremental effect{f' ({units.effect})' if units.effect else ''}",
@@ -120,6 +120,7 @@ def plane(names: Sequence[str], cost: FloatArray, effect: FloatArray, units: Uni
         _flat_lines(axes, thresholds, right, units.effect)
     else:
         _threshold_lines(axes, thresholds, (left, right), top)
+        axes.set_title(axes.get_title(loc="left"), pad=36)  # the lines' labels are above the axes
     axes.set(xlim=(left, right), ylim=(bottom, top))
     _below(axes)
     return figure
