@@ -8,8 +8,10 @@ from typing import Any
 
 from cmvsim.report.economics_names import (
     FEW_DAYS_OF_HEALTH,
+    TOO_FEW,
     Z95,
     Price,
+    enough,
     euros,
     inline,
     names_of,
@@ -23,8 +25,6 @@ __all__ = ["answer", "euros", "price_note", "price_table", "ratio", "signed"]
 
 FLAT = 0.2
 """A price that changes by less than this share over all thresholds hangs on costs, not on QALYs."""
-FEW_PATIENTS = 30
-"""A group of fewer has no price of its own here."""
 
 
 def answer(results: Mapping[str, Any]) -> list[str]:
@@ -63,11 +63,20 @@ def _benefit(row: Mapping[str, Any], place: int) -> float:
     return float(value["value"] if isinstance(value, Mapping) else value)
 
 
+def _gained(row: Mapping[str, Any], place: int) -> str:
+    """Net benefit, with the error of simulation where that is all there is."""
+    text, mean = f"{signed(_benefit(row, place))} EUR per patient", row["net_benefit"][place]
+    if not isinstance(mean, Mapping):
+        return text
+    ends = (mean["value"] - Z95 * mean["se"], mean["value"] + Z95 * mean["se"])
+    return f"{text}, 95% of simulation {signed(ends[0])} to {signed(ends[1])}"
+
+
 def _overall(results: Mapping[str, Any], rows: Sequence[Price]) -> str:
     place, names = _place(results), _inline(results)
     worth = [row.strategy for row in rows if _benefit(_base(results, row.strategy), place) > 0]
     if worth:
-        told = "; ".join(f"{names[k]} ({signed(_benefit(_base(results, k), place))} EUR per patient)" for k in worth)
+        told = "; ".join(f"{names[k]} ({_gained(_base(results, k), place)})" for k in worth)
         return f"**At today's price and {euros(results['shown_threshold'])} EUR per QALY these uses are worth it:** {told}."
     ever = any(_benefit(_base(results, row.strategy), len(results["thresholds"]) - 1) > 0 for row in rows)
     upto = f"At {euros(results['shown_threshold'])} EUR per QALY" if ever else "At today's price"
@@ -96,18 +105,21 @@ def _price(results: Mapping[str, Any], rows: Sequence[Price]) -> str:
     place, names, top = _place(results), _inline(results), results["thresholds"][-1]
     prices = results["settings"]["letermovir_prices"]
     today = sorted({prices[row.strategy] for row in rows})
+    free = "" if any(today) else "This payer pays nothing for it today. "
     told = "; ".join(f"{names[row.strategy]}: {euros(row.value[place])} EUR{_ends(row, place)}" for row in rows)
     text = (
-        f"**At what price.** To be worth it at {euros(results['shown_threshold'])} EUR per QALY a day of letermovir, "
+        f"**At what price.** {free}To be worth it at "
+        f"{euros(results['shown_threshold'])} EUR per QALY a day of letermovir, "
         f"{' or '.join(euros(price) for price in today)} EUR today, may cost at most: {told}."
     )
     first = rows[0]
     low, high = first.value[0], first.value[-1]
     if low > 0 and high - low < FLAT * high:
+        goes = f"stays at {euros(low)} EUR" if euros(low) == euros(high) else f"goes from {euros(low)} to {euros(high)} EUR"
         text += (
-            f" What a QALY is worth matters little: from 0 to {euros(top)} EUR per QALY the first of these goes from "
-            f"{euros(low)} to "
-            f"{euros(high)} EUR, as almost all that the drug brings is care averted."
+            f" What a QALY is worth matters little: from 0 to {euros(top)} EUR per QALY the first of these {goes}, as "
+            "almost all that "
+            "the drug brings is care averted."
         )
     return text
 
@@ -172,15 +184,19 @@ def _patients(results: Mapping[str, Any], rows: Sequence[Price]) -> str:
     return text + (
         f" Given only to those of them who would have such an infection ({100 * oracle['reached']:.0f}% of all who would), "
         "whom no "
-        f"rule can know beforehand, it would be worth {euros(price)} EUR a day, {against}."
+        f"rule can know beforehand, it would be worth {euros(price)} EUR a day{against}."
     )
 
 
 def _against_today(price: float | None, results: Mapping[str, Any], name: str) -> str:
     """What the best possible rule says of today's price."""
-    if price is None or price < float(results["settings"]["letermovir_prices"][name]):
-        return "less than today's price: no rule within this strategy, however good, makes it worth that"
-    return "more than today's price: what is missing is a way to find them"
+    today = float(results["settings"]["letermovir_prices"][name])
+    base = next(row for row in price_rows(results) if row.strategy == name)
+    if base.value[_place(results)] >= today:
+        return ""
+    if price is None or price < today:
+        return ", less than today's price: no rule within this strategy, however good, makes it worth that"
+    return ", more than today's price: what is missing is a way to find them"
 
 
 def _groups(results: Mapping[str, Any], name: str, place: int) -> str:
@@ -191,12 +207,8 @@ def _groups(results: Mapping[str, Any], name: str, place: int) -> str:
         if price["value"] is None or price["se"] is None or not row["drug_days"] > 0:
             continue
         error = Z95 * price["se"]
-        few = part["patients"] < FEW_PATIENTS
-        shown = (
-            "too few simulated"
-            if few
-            else f"{euros(price['value'])} EUR ({span(price['value'] - error, price['value'] + error)})"
-        )
+        ends = span(price["value"] - error, price["value"] + error)
+        shown = f"{euros(price['value'])} EUR ({ends})" if enough(row, part["patients"]) else TOO_FEW
         told.append(f"{part['label']} {shown}")
     return "; ".join(told)
 

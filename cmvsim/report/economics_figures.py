@@ -6,7 +6,7 @@ They take names and plain arrays, so that every verb that evaluates strategies d
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,9 @@ from matplotlib.figure import Figure
 
 from cmvsim.core.records import FloatArray
 from cmvsim.economics import DecisionCurves
-from cmvsim.economics.psa import TornadoBar
 from cmvsim.report.style import BLUE, GREEN, GREY, ORANGE
 
 GRID = "#E5E5E5"
-LOW, HIGH = "#6A51A3", "#FDB863"
-"""Ends of an input: colours of no strategy, told apart by colour-blind readers and in grey."""
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 LINES = ("-", "--", "-.", ":")
 Z95 = 1.959963984540054
@@ -85,7 +82,7 @@ def _axes(figure: Figure, *, x: str, y: str, title: str) -> Axes:
     return axes
 
 
-def _below(axes: Axes, columns: int = 3) -> None:
+def legend_below(axes: Axes, columns: int = 3) -> None:
     """A legend that hides nothing: below the axes, whatever their height."""
     handles, labels = axes.get_legend_handles_labels()
     height = axes.get_position().height * axes.get_figure(root=True).get_size_inches()[1]  # type: ignore[union-attr]
@@ -97,7 +94,7 @@ def _below(axes: Axes, columns: int = 3) -> None:
 def plane(names: Sequence[str], cost: FloatArray, effect: FloatArray, units: Units, thresholds: Sequence[float] = ()) -> Figure:
     """Cost-effectiveness plane: increments of every strategy against the first, (draws, strategies), with their means."""
     figure = Figure(figsize=(6.6, 4.6))
-    title = f"Increments against {names[0]}\n" if len(thresholds) else f"Increments against {names[0]}"
+    title = f"Increments against {names[0]}"
     axes = _axes(
         figure,
         x=f"incremental effect{f' ({units.effect})' if units.effect else ''}",
@@ -120,8 +117,9 @@ def plane(names: Sequence[str], cost: FloatArray, effect: FloatArray, units: Uni
         _flat_lines(axes, thresholds, right, units.effect)
     else:
         _threshold_lines(axes, thresholds, (left, right), top)
+        axes.set_title(axes.get_title(loc="left"), pad=36)  # the lines' labels are above the axes
     axes.set(xlim=(left, right), ylim=(bottom, top))
-    _below(axes)
+    legend_below(axes)
     return figure
 
 
@@ -188,7 +186,7 @@ def acceptability(names: Sequence[str], curves: DecisionCurves, units: Units) ->
             f"{sole[0]}\nis best in every draw at every threshold shown;\nall other strategies have probability 0 (on the "
             "axis)",
         )
-    _below(axes, 2)
+    legend_below(axes, 2)
     return figure
 
 
@@ -201,7 +199,7 @@ def losses(names: Sequence[str], curves: DecisionCurves, units: Units) -> Figure
     lowest = curves.expected_loss.min(axis=1)
     axes.plot(curves.thresholds, lowest, color="black", lw=0, marker="o", mfc="none", ms=6, label="lowest: EVPI")
     axes.set_ylim(bottom=0)
-    _below(axes)
+    legend_below(axes)
     return figure
 
 
@@ -222,7 +220,7 @@ def perfect_information(raw: DecisionCurves, smoothed: DecisionCurves | None, un
         axes.set_ylim(0, 1)
         say(axes, "0 at every threshold shown:\nno draw makes another choice better")
     axes.set_ylim(bottom=0)
-    _below(axes, 2)
+    legend_below(axes, 2)
     return figure
 
 
@@ -274,79 +272,6 @@ def _no_information(inputs: int, thresholds: Sequence[float], units: Units) -> F
     return figure
 
 
-def tornado_figure(
-    bars: Sequence[TornadoBar],
-    units: Units,
-    *,
-    names: Mapping[str, str] | None = None,
-    ends: Callable[[float, str], str] = lambda value, _: two_digits(value),
-    title: str = "",
-) -> Figure:
-    """Tornado on the increment of net benefit at one threshold.
-
-    Parameters
-    ----------
-    names
-        Of the inputs, where they have other names than their ids.
-    ends
-        A value of an input, by its id, as text.
-    title
-        In place of the strategies' names.
-    """
-    shown_names = names or {}
-    shown = list(bars[:MOST_BARS])[::-1]
-    first = bars[0]
-    figure = Figure(figsize=(7.0, 1.5 + 0.32 * len(shown)))
-    axes = figure.subplots()
-    for place, bar in enumerate(shown):
-        both = bar.net_benefit
-        for end, colour in zip(both, (LOW, HIGH), strict=True):
-            axes.barh(place, end - bar.mean, left=bar.mean, color=colour, height=0.6)
-        for end, value, other in zip(both, bar.at, both[::-1], strict=True):
-            _label(axes, end, other, bar.mean, place, ends(value, bar.parameter))
-    axes.axvline(first.mean, color="black", lw=0.9)
-    axes.axvline(0, color=GREY, lw=0.9, ls="--")
-    axes.set(
-        yticks=range(len(shown)),
-        yticklabels=[textwrap.fill(shown_names.get(bar.parameter, bar.parameter), 42) for bar in shown],
-        xlabel=units.money("incremental net benefit"),
-        title=title or f"{first.strategy} against {first.against} at {short(first.threshold)}",
-    )
-    axes.bar(0, 0, color=LOW, label="input at its 2.5% quantile")
-    axes.bar(0, 0, color=HIGH, label="at its 97.5% quantile")
-    axes.xaxis.set_major_formatter(short)
-    axes.locator_params(axis="x", nbins=6)
-    axes.grid(axis="x", color=GRID, lw=0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.margins(x=0.12)
-    _below(axes)
-    return figure
-
-
-def two_digits(value: float) -> str:
-    """As many digits as an axis needs: 1,200, 28, 0.49."""
-    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2g}"
-
-
-def _label(axes: Axes, end: float, other: float, mean: float, place: int, text: str) -> None:
-    """The input's value beside the end of its bar; with both ends on one side of the mean, the shorter's is opposite."""
-    right = end > other
-    beside = end
-    if (end - mean) * (other - mean) > 0 and abs(end - mean) < abs(other - mean):
-        beside = mean
-    axes.annotate(
-        text,
-        (beside, place),
-        xytext=(4 if right else -4, 0),
-        textcoords="offset points",
-        ha="left" if right else "right",
-        va="center",
-        fontsize=7.5,
-        color=GREY,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
-    )
-
-
 def threshold_curves(
     names: Sequence[str],
     x: FloatArray,
@@ -394,7 +319,7 @@ def threshold_curves(
             color=GREY,
             va="top",
         )
-    _below(axes)
+    legend_below(axes)
     return figure
 
 
@@ -421,5 +346,5 @@ def cost_stack(names: Sequence[str], components: Mapping[str, Sequence[float]], 
     axes.grid(axis="x", color=GRID, lw=0.6)
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.1)
-    _below(axes)
+    legend_below(axes)
     return figure

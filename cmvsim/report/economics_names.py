@@ -15,6 +15,8 @@ Z95 = 1.959963984540054
 MILLION = 1e6
 DRUG = "Letermovir "
 FEW_DAYS_OF_HEALTH = 365.25
+FEWEST_AVERTED = 5
+TOO_FEW = "too few infections averted in simulation"
 WORDS = {
     "cmv": "CMV",
     "ttv": "TTV",
@@ -133,6 +135,11 @@ def short_amount(value: float, key: str) -> str:
 def few_digits(value: float) -> str:
     """Two significant digits, or all of a whole number's."""
     return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2g}"
+
+
+def enough(row: Mapping[str, Any], patients: int) -> bool:
+    """Whether so many patients averted infections enough for a price of their own: without one its interval has no width."""
+    return float(row["infections_averted"]["value"]) * patients >= FEWEST_AVERTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from cmvsim.economics.psa import PsaAnalysis
 from cmvsim.report import economics_figures as figures
 from cmvsim.report.economics_figures import Units
+from cmvsim.report.economics_tornado_figure import tornado_figure
 from cmvsim.report.style import png
 
 __all__ = ["Units", "figure_files"]
@@ -48,7 +49,7 @@ def figure_files(analysis: PsaAnalysis, interest: Sequence[float], units: Units)
             first = bars[0]
             pair = f"{first.strategy} against {first.against}".replace("_", " ")
             title = f"{pair} at {figures.short(threshold)}"
-            drawn[f"tornado-{threshold:.12g}"] = figures.tornado_figure(bars, units, title=title)
+            drawn[f"tornado-{threshold:.12g}"] = tornado_figure(bars, units, title=title)
     return {f"figures/{name}.png": png(figure) for name, figure in drawn.items()}
 
 

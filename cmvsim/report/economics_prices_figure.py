@@ -9,11 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cmvsim.report.economics_figures import COLOURS, GRID
-from cmvsim.report.economics_names import Z95, euros, names_of, price_rows, wrapped
+from cmvsim.report.economics_names import Z95, enough, euros, names_of, price_rows, wrapped
 from cmvsim.report.style import GREY
 
 Mark = tuple[str, float, float, float, bool]
 """Whom it is for; price; its 95%; whether it is the base case."""
+NOTHING = (float("nan"),) * 3
 HIGHEST = 1.25
 """Times the highest price to be shown: intervals of few patients are cut there."""
 
@@ -63,7 +64,9 @@ def _marks(results: Mapping[str, Any], strategy: str) -> list[Mark]:
     found.append(("all patients, inputs as they stand", *fixed, "psa" not in results))
     for part in results["strata"]:
         more = next(item for item in part["increments"] if item["strategy"] == strategy)
-        if more["drug_days"] > 0:
+        if more["drug_days"] > 0 and not enough(more, part["patients"]):
+            found.append((f"{part['label']}: too few averted", *NOTHING, False))
+        elif more["drug_days"] > 0:
             found.append(
                 (f"{part['label']} (of {part['patients']:,} simulated)", *_ends(more["break_even_price"][place]), False)
             )

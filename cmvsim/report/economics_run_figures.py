@@ -21,7 +21,6 @@ from cmvsim.report.economics_figures import (
     losses,
     perfect_information,
     plane,
-    tornado_figure,
 )
 from cmvsim.report.economics_names import (
     Z95,
@@ -35,6 +34,7 @@ from cmvsim.report.economics_names import (
 )
 from cmvsim.report.economics_prices_figure import prices
 from cmvsim.report.economics_run_tables import COMPONENTS
+from cmvsim.report.economics_tornado_figure import tornado_figure
 from cmvsim.report.style import GREY, png
 
 PARTS = ("#332288", "#88CCEE", "#117733", "#DDCC77", "#CC6677", "#AA4499", "#44AA99", "#999933")
@@ -42,6 +42,8 @@ PARTS = ("#332288", "#88CCEE", "#117733", "#DDCC77", "#CC6677", "#AA4499", "#44A
 PAID = "#BDBDBD"
 """Of the drug itself: the longest bar, and the least interesting."""
 BARS = 14
+SEEN = 0.002
+"""Share of the longest bar below which a component is not drawn."""
 
 
 def figures(results: Mapping[str, Any]) -> dict[str, str | bytes]:
@@ -102,9 +104,10 @@ def cost_stack(results: Mapping[str, Any]) -> Figure:
     axes = figure.subplots()
     places = np.arange(len(rows))
     right, left = np.zeros(len(rows)), np.zeros(len(rows))
+    least = SEEN * max(abs(row["components"][key]) for row in rows for key in COMPONENTS)
     for k, (key, label) in enumerate(COMPONENTS.items()):
         values = np.array([row["components"][key] for row in rows])
-        if np.abs(values).max() < 1:
+        if np.abs(values).max() <= least:
             continue
         start = np.where(values >= 0, right, left)
         tint = PAID if key == "prophylaxis" else PARTS[k % len(PARTS)]

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cmvsim.report.economics_names import Z95, amount_of, euros, input_meaning, input_name, names_of, ratio, signed
+from cmvsim.report.economics_names import (
+    TOO_FEW,
+    Z95,
+    amount_of,
+    enough,
+    euros,
+    input_meaning,
+    input_name,
+    names_of,
+    ratio,
+    signed,
+)
 
 UNDISPUTED = 1e-9
 MOST_INPUTS = 12
@@ -76,7 +87,8 @@ def prices(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             for k in shown_thresholds(results):
                 entry[f"at {euros(results['thresholds'][k])} per QALY"] = interval(row["break_even_price"][k], euros)
             middle = results["thresholds"].index(results["shown_threshold"])
-            entry["days worth today's price"] = f"{row['break_even_days'][middle]:.2f}"
+            days = row["break_even_days"][middle]
+            entry["days worth today's price"] = "any" if days is None or days != days else f"{days:.2f}"
             table.append(entry)
     return table
 
@@ -159,7 +171,9 @@ def by_stratum(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             "strategy": names[row["strategy"]],
             "more cost, EUR (95%)": interval(row["cost"], euros),
             "more QALY (95%)": interval(row["qaly"], qalys),
-            "break-even price, EUR (95%)": interval(row["break_even_price"][middle], euros),
+            "break-even price, EUR (95%)": interval(row["break_even_price"][middle], euros)
+            if enough(row, part["patients"])
+            else TOO_FEW,
         }
         for part in results["strata"]
         for row in part["increments"]

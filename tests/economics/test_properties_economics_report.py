@@ -12,11 +12,12 @@ from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.economics import decision_curves
 from cmvsim.economics.probabilistic import PsaDraws, drawn_inputs
 from cmvsim.economics.psa_tables import psa_tree
-from cmvsim.report.economics_figures import COLOURS, HIGH, LOW, Units, acceptability, partial_information, perfect_information
+from cmvsim.report.economics_figures import COLOURS, Units, acceptability, partial_information, perfect_information
 from cmvsim.report.economics_names import amount_of, euros, inline, input_name, strategy_name
 from cmvsim.report.economics_psa_text import increments
 from cmvsim.report.economics_run_figures import PAID, PARTS
 from cmvsim.report.economics_terms_text import TERMS, terms_section
+from cmvsim.report.economics_tornado_figure import HIGH, LOW
 from cmvsim.scenarios import resolve
 from cmvsim.scenarios.parameters import UncertainInput
 
