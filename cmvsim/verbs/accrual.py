@@ -200,11 +200,7 @@ def results_tree(
         "curve": [{**point.as_dict(), "date": date_of(point.day, scenario.spec.accrual.start)} for point in found.curve],
         "recruitment": described(scenario.spec, question),
         "turnaround_and_occupancy": shared.tree,
-        "assumptions": [{"input": item.input, "value": item.value, "why": item.why} for item in rests_on.assumptions],
-        "sources": [
-            {"source": paper.source, "citation": paper.text, "entries": [reason.entry for reason in paper.reasons]}
-            for paper in rests_on.papers
-        ],
+        **rests_on.behind(),
         "warnings": warnings(scenario.spec, question, answer),
     }
 
