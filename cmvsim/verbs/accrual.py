@@ -27,7 +27,7 @@ from cmvsim.scenarios.scenario import Scenario
 from cmvsim.verbs.accrual_programme import ProgrammeSection, programme_section
 from cmvsim.verbs.place import Place, RunOutcome, kept_files
 from cmvsim.verbs.running import FolderWork
-from cmvsim.verbs.ui import Ui
+from cmvsim.verbs.ui import Ui, note_compiling
 
 FORMAT = 1
 MIX_TOLERANCE = 0.02
@@ -64,6 +64,8 @@ def accrual(options: AccrualOptions, place: Place, ui: Ui) -> RunOutcome:
     request = Request(
         "accrual", scenario.id, scenario.digest, {"question": question.as_dict(), "set": list(scenario.overrides)}, options.seed
     )
+    if question.programmes:
+        note_compiling(ui)
     return kept_files(request, place, lambda: compute(scenario, question, request, ui))
 
 
