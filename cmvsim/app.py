@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,18 +19,35 @@ MOST_PROBLEMS = 40
 """Problems shown; a wholly wrong column has one for each row."""
 
 
-class Terminal:
-    """Progress bars and notes on stderr; silent when asked to be."""
+EVERY = 30.0
+"""Seconds between lines of progress where stderr is no terminal."""
 
-    def __init__(self, *, quiet: bool) -> None:
+
+class Terminal:
+    """Progress and notes on stderr; silent when asked to be.
+
+    Parameters
+    ----------
+    quiet
+        Say nothing.
+    every
+        Seconds between lines of progress where stderr is no terminal.
+    """
+
+    def __init__(self, *, quiet: bool, every: float = EVERY) -> None:
         self.quiet = quiet
+        self.every = every
         self._console = Console(stderr=True, highlight=False)
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Tick]:
-        """A bar with rate and time left; plain lines at the end where stderr is no terminal."""
+        """A bar with rate and time left; where stderr is no terminal, a plain line now and then and one at the end."""
         if self.quiet:
             yield lambda done, total: None  # noqa: ARG005
+            return
+        if not self._console.is_terminal:
+            with _lines(label, self.every) as tick:
+                yield tick
             return
         columns = (
             TextColumn("{task.description:<44}"),
@@ -53,6 +72,40 @@ class Terminal:
         """A line on stderr."""
         if not self.quiet:
             self._console.print(text, style="dim", soft_wrap=True)
+
+
+@contextmanager
+def _lines(label: str, every: float) -> Iterator[Tick]:
+    """Progress in lines, from a thread of its own: a stage that is silent for long is seen to be alive."""
+    begun, state, over = time.monotonic(), [0, 0], threading.Event()
+
+    def say(end: str) -> None:
+        done, total = state
+        part = f" {done:,} of {total:,}" if total > 1 else ""
+        share = f" ({100 * done // total}%)" if total > 1 else ""
+        print(f"{label}:{part}{share}{end} {_time(time.monotonic() - begun)}", file=sys.stderr, flush=True)  # noqa: T201
+
+    def watch() -> None:
+        while not over.wait(every):
+            say(" after")
+
+    def tick(done: int, total: int) -> None:
+        state[:] = done, total
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield tick
+    finally:
+        over.set()
+        watcher.join()
+    say(" in")
+
+
+def _time(seconds: float) -> str:
+    """For people."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def run(work: Callable[[], ExitCode | None], *, resume: str = "") -> int:

@@ -126,7 +126,7 @@ def calibrate(scenario: str | None, every: bool, overrides: tuple[str, ...], as_
         from cmvsim.verbs import scenarios as verb
 
         if scenario is not None and not every:
-            found = verb.calibrate(scenario, overrides)
+            found = verb.calibrate(scenario, overrides, Terminal(quiet=quiet))
             return say_json(rounded(found.as_dict())) if as_json else say(text.calibration_table(found))
         if scenario is not None or overrides:
             raise InputError("--all takes all published cohorts as the catalogue has them: no SCENARIO and no --set")

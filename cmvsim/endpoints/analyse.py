@@ -123,7 +123,7 @@ def analyse(
             if primary:
                 derived[name], flow[name] = variable, participant_flow(variable)
             for term, result in by_term(choice.estimate(variable, chosen, (study.patients,))).items():
-                rows.append(_row(name, choice, term, result, variable, chosen))
+                rows.append(result_row(name, choice, term, result, variable, float(chosen.window)))
     tick(total, total)
     return Analysed(tuple(rows), flow, derived)
 
@@ -135,13 +135,14 @@ def choices_of(name: str, study: Study, plan: AnalysisSpec) -> tuple[EstimatorCh
     return (*entry.estimators, *(of_arms(entry, plan) if randomised else ()))
 
 
-def _row(name: str, choice: EstimatorChoice, term: str, result: Estimates, variable: Derived, plan: AnalysisSpec) -> ResultRow:
+def result_row(name: str, choice: EstimatorChoice, term: str, result: Estimates, variable: Derived, at: float) -> ResultRow:
+    """A row of what an estimator gave for one study, at a day."""
     return ResultRow(
         endpoint=name,
         estimator=choice.id,
         term=term,
         stratum="",
-        at=float(plan.window),
+        at=at,
         estimate=float(result.estimate[0, 0]),
         se=float(result.se[0, 0]),
         ci_low=float(result.ci_low[0, 0]),

@@ -15,7 +15,7 @@ import pandas as pd
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import Estimates, FloatArray, Status
 from cmvsim.data.mapping import MapAnalysis, Mapped
-from cmvsim.endpoints.analyse import ResultRow, participant_flow
+from cmvsim.endpoints.analyse import ResultRow, participant_flow, result_row
 from cmvsim.endpoints.analysis import AnalysisSpec
 from cmvsim.endpoints.base import EstimatorChoice
 from cmvsim.endpoints.derived import CENSORED, DEATH, EVENT, EXCLUDED, Derived, TimeToEvent
@@ -92,13 +92,13 @@ def _incidence(derived: TimeToEvent, mapped: Mapped, analysis: MapAnalysis) -> l
             assert isinstance(result, Estimates)
             beyond = at > np.max(derived.time[derived.entered], initial=0.0)
             said = replace(choice, note="; ".join(filter(None, (choice.note, BEYOND)))) if beyond else choice
-            rows.append(_row("cmv_reactivation", said, "", result, derived, at))
+            rows.append(result_row("cmv_reactivation", said, "", result, derived, at))
     methods: tuple[Literal["wilson", "clopper-pearson"], ...] = ("wilson", "clopper-pearson")
     for method in methods:
         crude = EstimatorChoice(f"crude_{method.replace('-', '_')}", "", crude_proportion(method))
         result = crude.estimate(derived, plan, n)
         assert isinstance(result, Estimates)
-        rows.append(_row("cmv_reactivation", crude, "", result, derived, WHENEVER))
+        rows.append(result_row("cmv_reactivation", crude, "", result, derived, WHENEVER))
     return rows
 
 
@@ -119,7 +119,7 @@ def _risk_factors(derived: TimeToEvent, mapped: Mapped, analysis: MapAnalysis) -
     rows = []
     for index, name in enumerate(names):
         term = fit.term(index, exponentiate=True)
-        rows.append(_row("risk_factors", choice, name, _as_nested(term), derived, WHENEVER))
+        rows.append(result_row("risk_factors", choice, name, _as_nested(term), derived, WHENEVER))
     return rows
 
 
@@ -128,28 +128,6 @@ def _as_nested(result: Estimates) -> Estimates:
     names = ("estimate", "se", "ci_low", "ci_high", "n", "events", "status")
     wide: dict[str, Any] = {name: getattr(result, name)[:, np.newaxis] for name in names}
     return replace(result, **wide)
-
-
-def _row(name: str, choice: EstimatorChoice, term: str, result: Estimates, derived: TimeToEvent, at: float) -> ResultRow:
-    return ResultRow(
-        endpoint=name,
-        estimator=choice.id,
-        term=term,
-        stratum="",
-        at=at,
-        estimate=float(result.estimate[0, 0]),
-        se=float(result.se[0, 0]),
-        ci_low=float(result.ci_low[0, 0]),
-        ci_high=float(result.ci_high[0, 0]),
-        level=result.level,
-        n=int(result.n[0, 0]),
-        events=int(result.events[0, 0]),
-        status=Status(int(result.status[0, 0])).name.lower(),
-        excluded=derived.entered.shape[1] - int(result.n[0, 0]),
-        scale=choice.scale,
-        method=result.method,
-        note=choice.note,
-    )
 
 
 def _curve(derived: TimeToEvent, mapped: Mapped, analysis: MapAnalysis) -> pd.DataFrame:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from cmvsim.calibration.quality_of_life import convert
 from cmvsim.core.records import Request
@@ -78,21 +80,8 @@ class CohortExperiment(NestedStudies):
     @cached_property
     def request(self) -> Request:
         """What may change a number of these chunks."""
-        return Request(
-            "chunks",
-            self.scenario.id,
-            self.scenario.digest,
-            {
-                "sizes": list(self.sizes),
-                "endpoints": list(self.endpoints),
-                "sensitivity": self.sensitivity,
-                "role": self.role.name,
-                "attempt": self.attempt,
-                **({"estimators": list(self.estimators)} if self.estimators else {}),
-                "baseline": self.baseline.as_dict(),
-            },
-            self.seed,
-        )
+        asked = {"endpoints": list(self.endpoints), "sensitivity": self.sensitivity}
+        return chunks_request(self, self.baseline, asked | ({"estimators": list(self.estimators)} if self.estimators else {}))
 
     @cached_property
     def model(self) -> Model:
@@ -108,6 +97,23 @@ class CohortExperiment(NestedStudies):
         """The studies of a chunk with all their tables, as `simulate` writes them; more than the endpoints read."""
         draws = self.draws(index)
         return record(simulate(solved_model(self.scenario, self.baseline, ALL), draws, needs=ALL, strategy=self.strategy))
+
+
+def chunks_request(studies: NestedStudies, baseline: Baseline, asked: Mapping[str, Any]) -> Request:
+    """What may change a number of the chunks of nested studies: the scenario, its hazards, sizes, streams, what is asked."""
+    return Request(
+        "chunks",
+        studies.scenario.id,
+        studies.scenario.digest,
+        {
+            **asked,
+            "sizes": list(studies.sizes),
+            "role": studies.role.name,
+            "attempt": studies.attempt,
+            "baseline": baseline.as_dict(),
+        },
+        studies.seed,
+    )
 
 
 def solved_model(scenario: ResolvedScenario, baseline: Baseline, needs: frozenset[Process]) -> Model:

@@ -133,6 +133,19 @@ class PowerResult:
     detectable: Any = None
     type1: Any = None
 
+    @property
+    def mark(self) -> tuple[int, float, float] | None:
+        """The first answer with the ends of its Monte Carlo interval, where a size was looked for and found."""
+        found = self.answers[0] if self.answers else None
+        if found is None or found.n is None or found.ci_low is None or found.ci_high is None:
+            return None
+        return found.n, found.ci_low, found.ci_high
+
+    @property
+    def confirmed(self) -> tuple[tuple[int, float, float], ...]:
+        """Size, value and MCSE of the confirmation of the first answer."""
+        return tuple((point.n, point.value, point.mcse) for answer in self.answers[:1] for point in answer.confirmation)
+
 
 class Work(Protocol):
     """What the planner needs of its caller: chunk stores by name, workers, and a voice."""

@@ -17,7 +17,7 @@ from cmvsim.models.baseline import Baseline
 from cmvsim.models.history import History, Process
 from cmvsim.models.population import Population
 from cmvsim.montecarlo.experiment import RowKey
-from cmvsim.planning.experiment import solved_model
+from cmvsim.planning.experiment import chunks_request, solved_model
 from cmvsim.planning.nested import NestedStudies
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.simulation.cohort import ALL, simulate
@@ -164,21 +164,8 @@ class TrialExperiment(NestedStudies):
     @cached_property
     def request(self) -> Request:
         """What may change a number of these chunks."""
-        return Request(
-            "chunks",
-            self.scenario.id,
-            self.scenario.digest,
-            {
-                "sizes": list(self.sizes),
-                "endpoints": list(self.endpoints),
-                "design": self.design,
-                "sensitivity": self.sensitivity,
-                "role": self.role.name,
-                "attempt": self.attempt,
-                "baseline": self.baseline.as_dict(),
-            },
-            self.seed,
-        )
+        asked = {"endpoints": list(self.endpoints), "sensitivity": self.sensitivity, "design": self.design}
+        return chunks_request(self, self.baseline, asked)
 
     @cached_property
     def model(self) -> Model:

@@ -11,6 +11,7 @@ from cmvsim.models.accrual import DAYS_PER_MONTH, date_of, day_of
 from cmvsim.report.power_text import markdown_table, percent
 from cmvsim.report.programme_text import programme_markdown
 from cmvsim.report.protocol_text import english, french
+from cmvsim.report.rests_on_text import rests_on_lines
 
 Words = Mapping[str, Any]
 Results = Mapping[str, Any]
@@ -208,14 +209,8 @@ def summary(results: Results) -> str:
         "",
         protocol_paragraph(results, "fr"),
         "",
-        "## What this rests on",
-        "",
-        f"Assumed, with no paper behind it ({len(results['assumptions'])} inputs):",
-        "",
     ]
-    lines += [f"- `{item['input']}` = {item['value']}: {item['why']}" for item in results["assumptions"]]
-    cited = [f"- {item['citation']} ({', '.join(item['entries'])})" for item in results["sources"]]
-    return "\n".join([*lines, "", "Sources:", "", *(cited or ["- none"])]) + "\n"
+    return "\n".join([*lines, *rests_on_lines(results)]) + "\n"
 
 
 def calendar(day: float, start: str, language: str) -> str:

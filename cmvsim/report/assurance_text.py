@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cmvsim.report.power_text import markdown_table, percent
+from cmvsim.report.rests_on_text import rests_on_lines
 
 CAPTIONS = {
     "figures/assurance.png": "Assurance, and power at the scenario's numbers, by sample size, with Monte Carlo intervals",
@@ -95,7 +96,4 @@ def summary(results: Mapping[str, Any], pictures: Sequence[str]) -> str:
     lines += [line for name in pictures for line in (f"![{CAPTIONS.get(name, name)}]({name})", "")]
     if results["warnings"]:
         lines += ["## Warnings", "", *(f"- {text}" for text in results["warnings"]), ""]
-    lines += ["## What this rests on", "", f"Assumed, with no paper behind it ({len(results['assumptions'])} inputs):", ""]
-    lines += [f"- `{item['input']}` = {item['value']}: {item['why']}" for item in results["assumptions"]]
-    lines += ["", "Sources:", ""] + [f"- {item['citation']} ({', '.join(item['entries'])})" for item in results["sources"]]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *rests_on_lines(results)]) + "\n"

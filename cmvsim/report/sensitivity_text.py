@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cmvsim.report.power_text import markdown_table
+from cmvsim.report.rests_on_text import rests_on_lines
 from cmvsim.scenarios.words import quantity
 
 SHARES = frozenset({"power", "p_half_width_le", "p_not_estimable"})
@@ -170,10 +171,7 @@ def summary(results: Mapping[str, Any]) -> str:
     lines += [line for name, what in figure_names(results) for line in (f"![{_alt(results, what)}](figures/{name}.png)", "")]
     if results["warnings"]:
         lines += ["## Warnings", "", *(f"- {text}" for text in results["warnings"]), ""]
-    lines += ["## What this rests on", "", f"Assumed, with no paper behind it ({len(results['assumptions'])} inputs):", ""]
-    lines += [f"- `{item['input']}` = {item['value']}: {item['why']}" for item in results["assumptions"]]
-    lines += ["", "Sources:", ""] + [f"- {item['citation']} ({', '.join(item['entries'])})" for item in results["sources"]]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *rests_on_lines(results)]) + "\n"
 
 
 def _alt(results: Mapping[str, Any], what: str) -> str:

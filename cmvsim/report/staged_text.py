@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cmvsim.report.power_text import markdown_table, percent, plain_table
+from cmvsim.report.rests_on_text import rests_on_lines
 from cmvsim.report.staged_protocol_text import protocol_paragraph
 from cmvsim.report.staged_rows_read import row_of
 
@@ -258,8 +259,5 @@ def summary(results: Mapping[str, Any], figures: Sequence[str]) -> str:
         "",
         results["design_sentence"][0].upper() + results["design_sentence"][1:] + ".",
     ]
-    lines += ["", "## For the protocol", "", protocol_paragraph(results, "en"), "", protocol_paragraph(results, "fr")]
-    lines += ["", "## What this rests on", "", f"Assumed, with no paper behind it ({len(results['assumptions'])} inputs):", ""]
-    lines += [f"- `{item['input']}` = {item['value']}: {item['why']}" for item in results["assumptions"]]
-    lines += ["", "Sources:", ""] + [f"- {item['citation']} ({', '.join(item['entries'])})" for item in results["sources"]]
-    return "\n".join(lines) + "\n"
+    lines += ["", "## For the protocol", "", protocol_paragraph(results, "en"), "", protocol_paragraph(results, "fr"), ""]
+    return "\n".join([*lines, *rests_on_lines(results)]) + "\n"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cmvsim.report.power_text import markdown_table
+from cmvsim.report.rests_on_text import rests_on_lines
 from cmvsim.report.validation_verdicts import sentence, verdict_table
 
 OF_SCALE, SIGNED, SQUARED = "scale", "signed", "squared"
@@ -85,10 +86,7 @@ def summary(results: Mapping[str, Any]) -> str:
     lines = [f"# {results['scenario']}: estimators on simulated truth", "", sentence(results), ""]
     lines += [f"- {warning}." for warning in results["warnings"]]
     lines += ["", *_aims(results), *_mechanism(results), *_estimands(results), *_methods(results), *_performance(results)]
-    lines += ["## What this rests on", "", f"Assumed, with no paper behind it ({len(results['assumptions'])} inputs):", ""]
-    lines += [f"- `{item['input']}` = {item['value']}: {item['why']}" for item in results["assumptions"]]
-    lines += ["", "Sources:", ""] + [f"- {item['citation']} ({', '.join(item['entries'])})" for item in results["sources"]]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *rests_on_lines(results)]) + "\n"
 
 
 def _aims(results: Mapping[str, Any]) -> list[str]:

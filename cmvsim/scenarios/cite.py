@@ -82,6 +82,16 @@ class Citations:
         """JSON-ready form."""
         return asdict(self)
 
+    def behind(self) -> dict[str, Any]:
+        """What the results of a run hold of it: assumptions, and papers with the entries of the catalogue that they state."""
+        return {
+            "assumptions": [{"input": item.input, "value": item.value, "why": item.why} for item in self.assumptions],
+            "sources": [
+                {"source": paper.source, "citation": paper.text, "entries": [reason.entry for reason in paper.reasons]}
+                for paper in self.papers
+            ],
+        }
+
     def as_text(self) -> str:
         """For people."""
         lines = [f"{self.scenario} relies on {len(self.papers)} papers and {len(self.assumptions)} assumptions.", ""]

@@ -27,7 +27,7 @@ from cmvsim.scenarios.scenario import Scenario
 from cmvsim.verbs.accrual_programme import ProgrammeSection, programme_section
 from cmvsim.verbs.place import Place, RunOutcome, kept_files
 from cmvsim.verbs.running import FolderWork
-from cmvsim.verbs.ui import Ui
+from cmvsim.verbs.ui import Ui, note_compiling
 
 FORMAT = 1
 MIX_TOLERANCE = 0.02
@@ -64,6 +64,8 @@ def accrual(options: AccrualOptions, place: Place, ui: Ui) -> RunOutcome:
     request = Request(
         "accrual", scenario.id, scenario.digest, {"question": question.as_dict(), "set": list(scenario.overrides)}, options.seed
     )
+    if question.programmes:
+        note_compiling(ui)
     return kept_files(request, place, lambda: compute(scenario, question, request, ui))
 
 
@@ -200,11 +202,7 @@ def results_tree(
         "curve": [{**point.as_dict(), "date": date_of(point.day, scenario.spec.accrual.start)} for point in found.curve],
         "recruitment": described(scenario.spec, question),
         "turnaround_and_occupancy": shared.tree,
-        "assumptions": [{"input": item.input, "value": item.value, "why": item.why} for item in rests_on.assumptions],
-        "sources": [
-            {"source": paper.source, "citation": paper.text, "entries": [reason.entry for reason in paper.reasons]}
-            for paper in rests_on.papers
-        ],
+        **rests_on.behind(),
         "warnings": warnings(scenario.spec, question, answer),
     }
 

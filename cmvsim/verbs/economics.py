@@ -232,11 +232,7 @@ def rests_on(scenario: ResolvedScenario) -> dict[str, Any]:
     moved = {key for item in drawn for key in item.keys}
     return {
         "drawn": {"inputs": len(drawn), "assumed_fixed": sum(item.input not in moved for item in found.assumptions)},
-        "assumptions": [{"input": item.input, "value": item.value, "why": item.why} for item in found.assumptions],
-        "sources": [
-            {"source": paper.source, "citation": paper.text, "entries": [reason.entry for reason in paper.reasons]}
-            for paper in found.papers
-        ],
+        **found.behind(),
         "own": list(found.own),
     }
 

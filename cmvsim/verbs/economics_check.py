@@ -18,7 +18,7 @@ from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.verbs.place import Place, RunOutcome, kept_files
 from cmvsim.verbs.power import reachable
 from cmvsim.verbs.running import FolderWork
-from cmvsim.verbs.ui import ProgressContext, Ui
+from cmvsim.verbs.ui import ProgressContext, Ui, note_compiling
 
 FORMAT = 1
 VERB = "economics-check"
@@ -48,6 +48,7 @@ def check(options: CheckOptions, place: Place, ui: Ui) -> RunOutcome:
     """
     scenario = resolve(options.scenario, options.overrides)
     request = request_of(scenario, options)
+    note_compiling(ui)
     afresh = replace(place, force=True)
     return kept_files(request, afresh, lambda: compute(scenario, reachable(scenario), request, ui.progress("checks")))
 

@@ -93,8 +93,8 @@ def compute(
     """All files of the run, by name."""
     from cmvsim.report.estimate_pictures import figure_files  # matplotlib takes its time
 
-    if not kernel_cache.filled():
-        ui.note("The first analysis on this machine compiles the estimators, once: a minute or two.")
+    if not kernel_cache.filled("estimators"):
+        ui.note("Estimators that were not used on this machine before are compiled, once: a minute or two for all of them.")
     with ui.progress(f"estimating {len(names)} endpoint{'s' if len(names) > 1 else ''}") as tick:
         analysed = analyse(study, plan, names, tick)
     labels = {name: endpoint(name).label for name in names}

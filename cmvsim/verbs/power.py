@@ -24,6 +24,7 @@ from cmvsim.planning.question import PowerResult, Question
 from cmvsim.planning.sizes import parse_sizes
 from cmvsim.report import power_text
 from cmvsim.report.protocol_text import protocol_paragraph
+from cmvsim.report.rests_on_text import rests_on_lines
 from cmvsim.scenarios import ResolvedScenario, resolve
 from cmvsim.scenarios.scenario import Scenario
 from cmvsim.verbs import power_assurance, power_staged, power_trial
@@ -272,14 +273,8 @@ def summary(results: dict[str, Any]) -> str:
         "",
         protocol_paragraph(results, "fr"),
         "",
-        "## What this rests on",
-        "",
-        f"Assumed, with no paper behind it ({len(results['assumptions'])} inputs):",
-        "",
     ]
-    lines += [f"- `{item['input']}` = {item['value']}: {item['why']}" for item in results["assumptions"]]
-    lines += ["", "Sources:", ""] + [f"- {item['citation']} ({', '.join(item['entries'])})" for item in results["sources"]]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *rests_on_lines(results)]) + "\n"
 
 
 def figures(
@@ -295,17 +290,13 @@ def figures(
     sizes = [point.n for point in curve]
     values, errors = [point.value for point in curve], [point.mcse for point in curve]
     if question.target is not None:
-        found = result.answers[0] if result.answers else None
-        mark = None
-        if found is not None and found.n is not None and found.ci_low is not None and found.ci_high is not None:
-            mark = (found.n, found.ci_low, found.ci_high)
         precision = draw.curve_with_band(
             sizes,
             values,
             errors,
             target=question.target.probability,
-            answer=mark,
-            confirmed=[(point.n, point.value, point.mcse) for point in found.confirmation] if found is not None else (),
+            answer=result.mark,
+            confirmed=result.confirmed,
             percent=True,
             ylabel=f"P(half-width ≤ {100 * question.target.half_width:g} points)",
             title=f"{label}: precision by sample size",

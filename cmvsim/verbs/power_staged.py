@@ -192,11 +192,7 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: StagedRes
             {"stage": stage, "replicate": f.replicate, "seed": f.seed, "message": f.message, "traceback": f.traceback}
             for stage, _, f in _first(result)
         ],
-        "assumptions": [{"input": item.input, "value": item.value, "why": item.why} for item in rests_on.assumptions],
-        "sources": [
-            {"source": paper.source, "citation": paper.text, "entries": [reason.entry for reason in paper.reasons]}
-            for paper in rests_on.papers
-        ],
+        **rests_on.behind(),
         "warnings": warnings(result),
     }
 

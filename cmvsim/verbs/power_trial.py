@@ -19,6 +19,7 @@ from cmvsim.planning.sizes import parse_sizes
 from cmvsim.planning.trial import BY_ARM, TrialExperiment
 from cmvsim.planning.trial_power import DEFAULT_POWER, TrialPlanner
 from cmvsim.report import power_text, trial_protocol_text, trial_text
+from cmvsim.report.rests_on_text import rests_on_lines
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.verbs.failed import failed_replicates
 from cmvsim.verbs.power_results import results_tree
@@ -158,14 +159,8 @@ def summary(results: dict[str, Any], pictures: list[str], french: dict[str, str]
         "",
         trial_protocol_text.protocol_paragraph(results, "fr", french),
         "",
-        "## What this rests on",
-        "",
-        f"Assumed, with no paper behind it ({len(results['assumptions'])} inputs):",
-        "",
     ]
-    lines += [f"- `{item['input']}` = {item['value']}: {item['why']}" for item in results["assumptions"]]
-    lines += ["", "Sources:", ""] + [f"- {item['citation']} ({', '.join(item['entries'])})" for item in results["sources"]]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *rests_on_lines(results)]) + "\n"
 
 
 def figures(
@@ -184,18 +179,14 @@ def figures(
             power_by_strength(points, result.detectable.strength, result.detectable.wanted, n=result.detectable.n)
         )
     else:
-        found = result.answers[0] if result.answers else None
-        mark = None
-        if found is not None and found.n is not None and found.ci_low is not None and found.ci_high is not None:
-            mark = (found.n, found.ci_low, found.ci_high)
         made["figures/power.png"] = png(
             draw.curve_with_band(
                 [point.n for point in result.curve],
                 [point.value for point in result.curve],
                 [point.mcse for point in result.curve],
                 target=question.power,
-                answer=mark,
-                confirmed=[(point.n, point.value, point.mcse) for point in found.confirmation] if found is not None else (),
+                answer=result.mark,
+                confirmed=result.confirmed,
                 percent=True,
                 ylabel="power",
                 title=f"{label}: power by sample size",

@@ -24,7 +24,7 @@ from cmvsim.verbs import trace as trace_verb
 from cmvsim.verbs import validate as validate_verb
 from cmvsim.verbs.place import Place, read_results
 from cmvsim.verbs.running import FolderWork, scratch
-from cmvsim.verbs.ui import Ui
+from cmvsim.verbs.ui import Ui, note_compiling
 
 Verdict = Literal["identical", "equal to 1e-9", "different"]
 TOLERANCE = 1e-9
@@ -67,6 +67,8 @@ def replay(folder: Path, place: Place, ui: Ui) -> Replayed:
             "the same request gives other numbers (see CHANGELOG, Changed numbers)"
         )
     before = read_results(folder)
+    if request.verb != economics_table.VERB:
+        note_compiling(ui)
     with cache.ignored():  # the hazards are part of what is recomputed
         again = json.loads(scratch(lambda chunks: REPLAYED[request.verb](folder, request, FolderWork(chunks, place, ui))))
     differences = list(compare(before, again))

@@ -14,7 +14,7 @@ from cmvsim.montecarlo.run import Backend, open_store
 from cmvsim.runs.chunk_store import ChunkStore
 from cmvsim.runs.folder import RunFolder, RunState
 from cmvsim.verbs.place import Dask, Place, RunOutcome, read_results, write_outputs
-from cmvsim.verbs.ui import ProgressContext, Ui
+from cmvsim.verbs.ui import ProgressContext, Ui, note_compiling
 
 T = TypeVar("T")
 Solved = TypeVar("Solved")
@@ -79,7 +79,9 @@ def kept_run(
     if folder.state is RunState.UNFINISHED and not place.force:
         ui.note(f"continuing the unfinished run in {folder.path}")
     check_workers(place)
-    solved = solve()
+    note_compiling(ui)
+    with ui.progress("solving the hazards"):
+        solved = solve()
     with folder.open(force=place.force) as run:
         files, chunks = make(solved, FolderWork(run.chunks, place, ui))
         write_outputs(run, files)

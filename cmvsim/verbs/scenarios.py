@@ -18,11 +18,14 @@ from cmvsim.scenarios import explain as _explain
 from cmvsim.scenarios import json_schema as _json_schema
 from cmvsim.scenarios import template as _template
 from cmvsim.scenarios.load import load_tree, source_text
+from cmvsim.verbs.ui import Silent, Ui, note_compiling
 
 if TYPE_CHECKING:
     from cmvsim.calibration import Calibration
     from cmvsim.calibration.joint import Misfit
-    from cmvsim.verbs.ui import Ui
+
+
+SILENT = Silent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ def cite(name: str, overrides: Sequence[str] = ()) -> _cite.Citations:
     return _cite.cite(resolve(name, overrides))
 
 
-def calibrate(name: str, overrides: Sequence[str] = ()) -> Calibration:
+def calibrate(name: str, overrides: Sequence[str] = (), ui: Ui = SILENT) -> Calibration:
     """Solve a scenario's targets, and hold it against what else was published.
 
     Raises
@@ -133,7 +136,9 @@ def calibrate(name: str, overrides: Sequence[str] = ()) -> Calibration:
     from cmvsim.calibration.checks import checked
 
     scenario = resolve(name, overrides)
-    found = solve(scenario)
+    note_compiling(ui)
+    with ui.progress("solving the hazards"):
+        found = solve(scenario)
     return replace(found, checks=checked(scenario, found.baseline))
 
 
@@ -147,6 +152,7 @@ def calibrate_all(ui: Ui) -> Misfit:
     """
     from cmvsim.calibration.joint import joint
 
+    note_compiling(ui)
     with ui.progress("published cohorts") as tick:
         return joint(tick=tick)
 

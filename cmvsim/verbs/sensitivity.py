@@ -231,11 +231,7 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: Sensitivi
         "rows": [row for point in (result.base, *result.points) for row in _rows(point)],
         "influence": [row for measure in question.measures for row in _influence(result, measure)] if one_at_a_time else [],
         "unreached": [{"setting": as_tree(setting), "why": why} for setting, why in result.unreached],
-        "assumptions": [{"input": item.input, "value": item.value, "why": item.why} for item in rests_on.assumptions],
-        "sources": [
-            {"source": paper.source, "citation": paper.text, "entries": [reason.entry for reason in paper.reasons]}
-            for paper in rests_on.papers
-        ],
+        **rests_on.behind(),
         "warnings": warnings(result),
     }
 

@@ -31,7 +31,7 @@ from cmvsim.simulation.model import Model
 from cmvsim.simulation.recording import record
 from cmvsim.verbs.place import Place, RunOutcome, read_results
 from cmvsim.verbs.running import FolderWork
-from cmvsim.verbs.ui import Tick, Ui
+from cmvsim.verbs.ui import Tick, Ui, note_compiling
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,9 @@ def simulate(options: SimulateOptions, place: Place, ui: Ui) -> RunOutcome:
     folder = RunFolder(request, output=place.output, name=scenario.id)
     if folder.state is RunState.FINISHED and not place.force:
         return RunOutcome(folder.path, read_results(folder.path), found=True)
-    model = model_of(scenario)
+    note_compiling(ui)
+    with ui.progress("solving the hazards"):
+        model = model_of(scenario)
     with folder.open(force=place.force) as run:
         with ui.progress(_label(request)) as tick:
             results = produce(scenario, model, request, run.path, tick)

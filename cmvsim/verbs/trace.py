@@ -34,7 +34,7 @@ from cmvsim.simulation.pathway.story import story_tree
 from cmvsim.simulation.pathway.story_events import StoryEvent, events_of
 from cmvsim.verbs.place import Place, RunOutcome, kept_files
 from cmvsim.verbs.running import FolderWork
-from cmvsim.verbs.ui import Ui
+from cmvsim.verbs.ui import Ui, note_compiling
 
 Tree = dict[str, Any]
 
@@ -79,6 +79,7 @@ def trace(options: TraceOptions, place: Place, ui: Ui) -> RunOutcome:
     scenario = resolve(options.scenario, options.overrides)
     n = options.patients if options.patients is not None else scenario.spec.study.patients
     number = _check(scenario, options, n)
+    note_compiling(ui)
     if options.find is not None:
         number = _found(scenario, options, number, n, ui)
     request = _request(scenario, options, number, n)

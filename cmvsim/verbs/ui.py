@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from cmvsim.core import kernel_cache
+
 Tick = Callable[[int, int], None]
 """Called with what is done and what there is in all."""
 
@@ -22,6 +24,15 @@ class Ui(Protocol):
     def note(self, text: str) -> None:
         """Say something in passing."""
         ...
+
+
+def note_compiling(ui: Ui) -> None:
+    """Say before a simulation that its kernels are compiled first, where they are not kept yet."""
+    if not kernel_cache.filled("simulation"):
+        ui.note(
+            "The first simulation on this machine compiles the model and the estimators that it needs, once: "
+            "half a minute to two minutes."
+        )
 
 
 class Silent:

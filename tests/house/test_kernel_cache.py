@@ -33,6 +33,19 @@ def test_a_change_of_any_kernel_changes_the_folder(tmp_path: Path, monkeypatch: 
     assert kernel_cache.folder.__wrapped__() == "mine"
 
 
+def test_a_family_is_filled_when_most_of_its_kernels_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_cache, "folder", lambda: str(tmp_path / "code"))
+    (tmp_path / "code" / "kernels_1").mkdir(parents=True)
+    modules = [p.stem for p in (kernel_cache.PACKAGE / "simulation" / "kernels").glob("*.py") if "\n@" in p.read_text("utf-8")]
+    found = []
+    for module in modules:
+        found.append(kernel_cache.filled("simulation"))
+        (tmp_path / "code" / "kernels_1" / f"{module}.f-1.py311.nbi").touch()
+    assert found == [2 * k >= len(modules) for k in range(len(modules))]
+    assert kernel_cache.filled("simulation")
+    assert not kernel_cache.filled("estimators")
+
+
 def test_of_two_processes_that_compile_at_once_none_loads_the_code_of_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
