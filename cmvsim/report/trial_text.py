@@ -10,6 +10,7 @@ from cmvsim.report.estimate_words import SCALES, shown
 from cmvsim.report.power_text import FEW_EVENTS, LIKELY, confirmation, main_size, percent
 
 LEGEND = (
+    "Shares, incidences, half-widths and differences are proportions (0.05: 5 points). "
     "Power: share of simulated trials that reach the design's conclusion; against: the opposite is significant. Means of ratios "
     "are geometric; their bias is that of the log. Evaluable: patients at risk at infusion, both arms; NNT: 1 / mean difference. "
     "Coverage and bias: of the comparison against the same contrast in one large cohort with every visit made. All figures "

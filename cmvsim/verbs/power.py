@@ -36,6 +36,7 @@ from cmvsim.verbs.ui import Ui
 
 DEFAULT_REPLICATES = 10_000
 LEGEND = (
+    "Shares, estimates, half-widths and bias are proportions (0.05: 5 points). "
     "Evaluable: patients at risk (no DNAemia at infusion); P(narrow): share of studies that meet the half-width wanted; "
     "coverage and bias: of the confidence interval and the estimate against the protocol estimand. "
     "Half-width: mean half-width of the confidence interval; 80% quantile: not exceeded in 80% of studies. The figures in "

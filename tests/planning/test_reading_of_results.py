@@ -10,7 +10,7 @@ import pytest
 from cmvsim.endpoints import ENDPOINTS
 from cmvsim.planning.experiment import RowKey
 from cmvsim.planning.validation import ZipData
-from cmvsim.report import sensitivity_figures, sensitivity_text, validation_figures, validation_verdicts
+from cmvsim.report import protocol_text, sensitivity_figures, sensitivity_text, validation_figures, validation_verdicts
 from cmvsim.report.columns import WIDTH, aligned
 from cmvsim.report.power_text import plain_table
 from cmvsim.report.style import png
@@ -190,3 +190,17 @@ def test_endpoints_and_the_arms_of_the_catalogue_have_french_names(tmp_path: Any
     assert changed["letermovir"].label_fr == ""  # the French name of another drug would be wrong
     assert changed["preemptive"].label_fr == arms["preemptive"].label_fr
     assert resolve(str(own)).digest == resolve("letermovir-trial").digest  # names are no part of what is simulated
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "dit"),
+    [
+        ("cmv_disease", "CMV disease", "de maladie à CMV"),
+        ("pegivirus", "pegivirus infection", "d'infection à pégivirus"),
+        ("cmv_lymphoma", "any CMV DNA detected in plasma", "de la détection d'ADN du CMV (plasma)"),
+    ],
+)
+def test_the_paragraph_names_the_event_of_its_endpoint(name: str, told: str, dit: str) -> None:
+    tree = {"endpoints": [name], "analysis": {"definition": "detected"}, "study": {"matrix": "plasma", "lloq": 35.0}}
+    assert protocol_text.event_of(tree, protocol_text.EN, protocol_text.english) == told
+    assert protocol_text.event_of(tree, protocol_text.FR, protocol_text.french) == dit
