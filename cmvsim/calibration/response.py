@@ -115,11 +115,13 @@ class Response:
     def _jacobian(self, x: FloatArray) -> FloatArray:
         """(answers, d) derivatives."""
         unit = _unit(self.low, self.high)
+        table = (x / unit)[:, None] ** np.arange(self.powers.max() + 1)
+        exponents = self.powers.astype(np.int64)
         columns = []
         for i in range(x.size):
-            lower = self.powers.copy()
-            lower[:, i] = np.maximum(lower[:, i] - 1, 0)
-            slopes = self.powers[:, i] / unit[i] * np.prod((x / unit) ** lower, axis=1)
+            slopes = self.powers[:, i] / unit[i]
+            for j in range(x.size):
+                slopes = slopes * table[j, np.maximum(exponents[:, j] - (i == j), 0)]
             columns.append(slopes @ self.coefficients)
         return np.column_stack(columns)
 

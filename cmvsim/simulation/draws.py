@@ -57,6 +57,7 @@ class ChunkDraws:
         self._drawn: dict[tuple[str, int], FloatArray] = {}
         seed_words = [(seed >> shift) & 0xFFFFFFFF for shift in (0, 32, 64, 96)]
         self._entropy = np.array([*seed_words, 0, 0, 0, 0], dtype=np.uint64)
+        self._words = np.empty(4, dtype=np.uint64)
         self._stacked: dict[tuple[str, tuple[int, ...]], FloatArray] = {}
 
     def __call__(self, name: str, index: int = 0) -> FloatArray:
@@ -102,7 +103,8 @@ class ChunkDraws:
         """:func:`cmvsim.core.streams.generator` of this chunk, five times faster: a chunk opens some 75 streams."""
         from cmvsim.simulation.kernels.seeding import state_words
 
-        self._entropy[4:] = stream_key(self.role, self.chunk, name, index)
-        words = np.empty(4, dtype=np.uint64)
-        state_words(self._entropy, words)
+        key = stream_key(self.role, self.chunk, name, index)
+        entropy, words = self._entropy, self._words
+        entropy[4], entropy[5], entropy[6], entropy[7] = key
+        state_words(entropy, words)  # read at once by the generator, so that one place serves all
         return np.random.Generator(np.random.PCG64DXSM(_ReadySeed(words)))  # type: ignore[arg-type]  # absent from numpy's stubs
