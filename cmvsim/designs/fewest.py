@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 from cmvsim.core.errors import InputError, Problem
+from cmvsim.designs.assurance import Assurance
 from cmvsim.designs.group_sequential import GroupSequential
 from cmvsim.designs.simon_two_stage import SimonTwoStage
 from cmvsim.designs.single_arm_precision import SingleArmPrecision
 from cmvsim.designs.single_arm_test import SingleArmTest
 from cmvsim.designs.two_arm import TwoArm
 
-Sized = SingleArmPrecision | SingleArmTest | SimonTwoStage | TwoArm | GroupSequential
+Sized = SingleArmPrecision | SingleArmTest | SimonTwoStage | TwoArm | GroupSequential | Assurance
 IN_AN_ARM = 2
 """Patients without whom an arm has no variance."""
 

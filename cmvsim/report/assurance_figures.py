@@ -40,7 +40,8 @@ def by_size(results: Mapping[str, Any]) -> Figure:
         axes.set_xlim(n[0] - 10, n[0] + 10)
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes.set(xlabel="patients enrolled", ylabel="studies that succeed", title=f"{results['label']}: assurance by sample size")
+    patients = "evaluable patients, at most" if results["of_kind"] == "simon_two_stage" else "patients enrolled"
+    axes.set(xlabel=patients, ylabel="studies that succeed", title=f"{results['label']}: assurance by sample size")
     axes.grid(axis="y", color="#E5E5E5", lw=0.6)
     axes.legend(fontsize=8.5)
     return figure

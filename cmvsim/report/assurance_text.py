@@ -41,8 +41,9 @@ def sentence(results: Mapping[str, Any]) -> str:
             f"{percent(row['power'])} of studies succeed."
         )
     row = results["rows"][-1]
+    patients = " evaluable at most" if results["of_kind"] == "simon_two_stage" else ""
     begin = (
-        f"{results['label']}, N = {row['n']}: {percent(row['assurance'])} of studies (Monte Carlo SE "
+        f"{results['label']}, N = {row['n']}{patients}: {percent(row['assurance'])} of studies (Monte Carlo SE "
         f"{percent(row['assurance_mcse'])}) reach {success(results)} {over}; at the scenario's own numbers "
         f"{percent(row['power'])} do."
     )

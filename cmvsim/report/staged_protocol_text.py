@@ -48,16 +48,16 @@ EN: Words = {
     "stages": "In {replicates} simulated studies, with an incidence of {incidence} among evaluable patients, {power} drew the "
     "conclusion and {stop} stopped after the first stage; {expected} patients were enrolled on average, and the last outcome was known "
     "on day {days} of the study. Enrolment is paused until the outcomes of the first stage are known.",
-    "looks": "Interim analyses are made {when}; the level is spent as {spending} (Lan and DeMets){futility}.",
+    "looks": "Interim analyses are made {when}; the level is spent in the manner of {spending} (Lan and DeMets){futility}.",
     "by_information": "when {shares} of the planned number of events have been seen ({events} events, both arms together), the final one "
     "when the follow-up of all patients is complete",
     "by_calendar": "on days {days} of the study, the final one when the follow-up of all patients is complete",
     "spending": {
-        "obrien_fleming": "by O'Brien and Fleming",
-        "pocock": "by Pocock",
-        "hwang_shih_decani": "by Hwang, Shih and DeCani (gamma = {gamma})",
+        "obrien_fleming": "O'Brien and Fleming",
+        "pocock": "Pocock",
+        "hwang_shih_decani": "Hwang, Shih and DeCani (gamma = {gamma})",
     },
-    "futility": ", and the trial may be given up for futility ({binding} boundary, type II error of {beta} spent as {spending})",
+    "futility": ", and the trial may be given up for futility ({binding} boundary, type II error of {beta} spent in the manner of {spending})",
     "binding": {True: "binding", False: "non-binding"},
     "sequential": "With at most {n} patients ({n0} and {n1}) the power is {power}{sought}: that share of {replicates} simulated trials showed "
     "the benefit, {early} before the final analysis. On average the trial ends on day {days} with {enrolled} patients enrolled and {events} "

@@ -98,8 +98,7 @@ def _sizes(scenario: ResolvedScenario, name: str, options: PowerOptions) -> tupl
         power_staged.check_recruitment(scenario)
     if isinstance(other, SimonTwoStage):
         return _two_stages(other, name, options)
-    if sizes is not None and not isinstance(other, Assurance):
-        check_sizes(other, name, sizes)
+    check_sizes(other, name, sizes or ())
     if isinstance(other, GroupSequential) and (sizes is None or len(sizes) > power_staged.MOST_SIZES):
         told = "each size of a trial with looks is simulated anew for every draw"
         raise InputError(Problem(told, "-n", allowed=f"-n with up to {power_staged.MOST_SIZES} sizes"))

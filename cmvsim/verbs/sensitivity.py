@@ -12,6 +12,7 @@ from cmvsim.core.canonical import pretty_json
 from cmvsim.core.errors import InputError, Problem, did_you_mean
 from cmvsim.core.records import Measure, Request
 from cmvsim.core.streams import check_seed
+from cmvsim.designs import check_sizes
 from cmvsim.endpoints import endpoint
 from cmvsim.montecarlo.mcse import Summary
 from cmvsim.planning.one_analysis import DECIDE, KINDS, endpoint_of
@@ -95,6 +96,7 @@ def ask(scenario: ResolvedScenario, options: SensitivityOptions) -> SensitivityQ
     sizes = parse_sizes(options.size) if options.size else (spec.study.patients,)
     if len(sizes) > 1:
         raise InputError(Problem(f"{len(sizes)} sample sizes", "-n", allowed="one"))
+    check_sizes(design, name, sizes)
     target = getattr(design, "target", None)
     half_width = target.half_width if target is not None else None
     variations = tuple(parse_variation(scenario, text) for text in options.variations) or unknowns(scenario)

@@ -33,7 +33,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     asked = {
         "searched": ("--power", 0.7),
-        "sizes": ("-n", "60,100", "--endpoint", "cmv_disease"),
+        "sizes": ("-n", "60,100", "--endpoint", "cmv_disease", "--type1"),
         "detectable": ("-n", 150, "--detectable"),
     }
     with pytest.MonkeyPatch.context() as patch:
@@ -54,6 +54,17 @@ def told(place: Path, name: str) -> str:
 def test_each_run_meets_the_published_schema(place: Path, name: str) -> None:
     assert unmet_by_run(place / name, "power-trial") == []
     assert {"summary.md", "rows.csv", "example_study.csv", "figures/cumulative_incidence.png"} <= files(place / name)
+
+
+def test_the_type_i_error_stands_beside_the_power(place: Path) -> None:
+    tree = results(place / "sizes")
+    found = tree["type1"]
+    assert (found["nominal"], found["edge"], found["strength"], found["truth"]) == (0.05, 0, None, None)
+    assert [row["n"] for row in found["rows"]] == [60, 100]
+    for row in found["rows"]:
+        assert row["value"] < 0.05 + 5 * row["mcse"]
+        assert abs(row["mean_estimate"]) < 5 * row["mean_estimate_mcse"]
+    assert "both arms are given the control strategy" in told(place, "sizes")
 
 
 def test_the_answer_is_n_beside_the_closed_form_and_why_they_differ(place: Path) -> None:
@@ -103,6 +114,8 @@ def test_runs_replay(place: Path) -> None:
         (("power", "letermovir-trial", "--half-width", "0.05"), ("asked for its power", "--power 0.9")),
         (("power", "letermovir-trial", "--endpoint", "hrql"), ("hrql cannot be compared", "cmv_disease")),
         (("power", "letermovir-trial", "--detectable", "-n", "100,200"), ("2 sample sizes", "one size")),
+        (("power", "letermovir-trial", "--detectable", "--type1"), ("--type1", "one of the two")),
+        (("power", "letermovir-trial", "--design", "sequential", "--type1"), ("--type1", "unasked")),
     ],
 )
 def test_a_mistake_is_one_message(asked: tuple[str, ...], says: tuple[str, ...], tmp_path: Path) -> None:
