@@ -156,7 +156,7 @@ def _pictures(results: Mapping[str, Any]) -> list[str]:
 
 def _single(row: Mapping[str, Any]) -> list[str]:
     meaning = input_meaning(row["input"]) or f"`{row['key']}` of the scenario"
-    shown = interval(row, lambda x: euros(max(x, 0.0), 2))
+    shown = _value(row)
     return [f"{input_name(row['input'])} (`{row['input']}`)", meaning, shown]
 
 
@@ -182,12 +182,20 @@ def _floor(results: Mapping[str, Any]) -> str:
 def _group_floor(results: Mapping[str, Any]) -> str:
     return (
         f"`noise alone`: the largest value in {results['floor_permutations']} regressions on the same inputs of other draws, which "
-        "tell nothing; a group (or a study) that is not above it shows no value here."
+        "tell nothing; a group (or a study) that is not above it shows no value here. `nothing found`: the regression explains "
+        "nothing of the net benefit by the group, which with many inputs and few draws does not prove that it is worth nothing."
     )
 
 
 def _line(row: Mapping[str, Any], name: str, beside: str) -> list[str]:
-    return [row[name], beside, interval(row, lambda x: euros(max(x, 0.0), 2))]
+    return [row[name], beside, _value(row)]
+
+
+def _value(row: Mapping[str, Any]) -> str:
+    """A value with its 95%; where the regression keeps no more than a constant there is none."""
+    if row["value"] == 0 and not row["se"]:
+        return "0.00 (no interval: nothing found)"
+    return interval(row, lambda x: euros(max(x, 0.0), 2))
 
 
 def study_table(results: Mapping[str, Any]) -> list[list[str]]:
