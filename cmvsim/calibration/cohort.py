@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cmvsim.calibration.infections import InfectionChunk
+from cmvsim.calibration.other_amplitudes import Detections, detections
 from cmvsim.core.records import FloatArray
 from cmvsim.core.streams import Role
 from cmvsim.core.value import Stated, Value
@@ -91,13 +92,16 @@ class Cohort:
     def see_infections(self, target: TargetSpec, baseline: Baseline) -> list[InfectionChunk]:
         """What infections depend on in the cohort, deaths being those without factors."""
         model = as_measured(Model.of(self.scenario, baseline), target)
-        ratios = model.follow_up.model_copy(update={"death_ratios": DeathRatios.none()})
-        return [infection_chunk(replace(model, follow_up=ratios), draws) for draws in self.draws]
+        return [infection_chunk(without_death_ratios(model), draws) for draws in self.draws]
 
     def backgrounds(self, target: TargetSpec, baseline: Baseline) -> list[Background]:
         """What unfolds before CMV under the target's measurement, for :meth:`see` at several onset hazards."""
         model = as_measured(Model.of(self.scenario, baseline), target)
         return [Background(model, draws, target.measured_by is not None) for draws in self.draws]
+
+    def detections(self, target: TargetSpec, baseline: Baseline) -> Detections:
+        """Who is detected under the target's own monitoring in the first chunk, no ratio on death acting."""
+        return detections(without_death_ratios(as_measured(Model.of(self.scenario, baseline), target)), self.draws[0], target)
 
     def see(
         self,
@@ -122,7 +126,7 @@ class Cohort:
         """
         model, own = as_measured(Model.of(self.scenario, baseline), target), target.measured_by is None
         if not factors:
-            model = replace(model, follow_up=model.follow_up.model_copy(update={"death_ratios": DeathRatios.none()}))
+            model = without_death_ratios(model)
         window = int(float(target.day))
         plan = AnalysisSpec(endpoints=("cmv_reactivation",), definition=target.definition, window=window)
         if own:
@@ -238,6 +242,11 @@ def cumulative_incidence(exits: FloatArray) -> FloatArray:
     surviving = np.concatenate([[1.0], np.cumprod(1 - exits[1:].sum(axis=0) / at_risk)[:-1]])
     curve: FloatArray = np.cumsum(surviving * exits[EVENT] / at_risk)
     return curve
+
+
+def without_death_ratios(model: Model) -> Model:
+    """The model in which nothing but relapse and time acts on death."""
+    return replace(model, follow_up=model.follow_up.model_copy(update={"death_ratios": DeathRatios.none()}))
 
 
 def as_measured(model: Model, target: TargetSpec) -> Model:

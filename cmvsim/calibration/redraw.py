@@ -25,12 +25,14 @@ from cmvsim.calibration.death_targets import DeathTargets
 from cmvsim.calibration.drawn_laws import measurement, with_laws
 from cmvsim.calibration.infections import see_infections
 from cmvsim.calibration.letermovir import effect_measure
+from cmvsim.calibration.other_amplitudes import Detections, amplitude_that_shows
 from cmvsim.calibration.prophylaxis import LOWEST_RATIO, LOWEST_SHIFT
 from cmvsim.calibration.response import Response
 from cmvsim.calibration.solve import Calibration, basis_of, calibrate
 from cmvsim.core.records import FloatArray
 from cmvsim.core.streams import CHUNK_REPLICATES, Role
 from cmvsim.models.baseline import Baseline
+from cmvsim.models.cmv import TargetSpec
 from cmvsim.models.strategies import LetermovirEffect
 from cmvsim.scenarios.scenario import ResolvedScenario, Scenario
 from cmvsim.simulation.draws import ChunkDraws
@@ -107,7 +109,8 @@ class Redraw:
     def reaches(self, varied: ResolvedScenario, laws: Laws = "fixed") -> bool:
         """Whether the hazards of :meth:`baseline` meet the varied targets, up to a thousandth of their logit or log.
 
-        Under a drawn law the incidence is met up to what a secant over the last twentieth of a logit leaves.
+        Under a drawn law the incidence is met as the weights of the small cohort have it, or, of a target that the study itself
+        measures, up to what a secant over the last twentieth of a logit leaves.
         """
         return self.solve(varied, laws)[1]
 
@@ -132,16 +135,35 @@ class Redraw:
         return baseline, met and infections_met and drug_met
 
     def _under_drawn_law(self, new: Scenario, x: FloatArray, change: float, met: bool) -> tuple[FloatArray, bool]:
-        """Log amplitude that shows the target under the drawn law: secant on the small cohort from the table's answer.
+        """Log amplitude that shows the target under the drawn law, found on the small cohort from the table's answer.
 
         The logit of incidence differs from that of the same cohort at the solved hazards and the undrawn law as the targets
-        do. The last step is not simulated again: an answer moves by whole patients, its secant does not.
+        do.
         """
         basis = basis_of(self.scenario)
         drawn = with_laws(basis, self.scenario.spec, new)
         if drawn is basis and measurement(new) == measurement(self.scenario.spec):
             return x, met
         cohort, target = Cohort(drawn, range(1), self._draws), new.cmv.incidence
+        if target.measured_by is None:  # patients leave, whose weights are not known
+            return self._by_secant(cohort, target, x, change, met)
+
+        def look(log_amplitude: float) -> Detections:
+            return cohort.detections(target, self._at_onset(np.array([log_amplitude, x[1]])))
+
+        def excess(seen: Detections, step: float) -> float:
+            return _logit_within(seen.share(step), seen.at_risk(step)) - self._undrawn - change
+
+        amplitude, found = amplitude_that_shows(look, excess, float(x[0]), LAW_REACH)
+        return np.array([amplitude, x[1]]), met and found
+
+    def _by_secant(
+        self, cohort: Cohort, target: TargetSpec, x: FloatArray, change: float, met: bool
+    ) -> tuple[FloatArray, bool]:
+        """:meth:`_under_drawn_law` of a target that the study itself measures.
+
+        The last step is not simulated again: an answer moves by whole patients, its secant does not.
+        """
         backgrounds = cohort.backgrounds(target, self.solved)
 
         def miss(log_amplitude: float) -> float:
@@ -295,7 +317,7 @@ def _logit(p: float) -> float:
     return float(np.log(p) - np.log1p(-p))
 
 
-def _logit_within(p: float, n: int) -> float:
+def _logit_within(p: float, n: float) -> float:
     """Of a share of n, of which none or all count as half a patient less than that."""
     return _logit(min(max(p, 0.5 / n), 1 - 0.5 / n))
 

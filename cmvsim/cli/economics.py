@@ -85,8 +85,8 @@ def economics_run(
             return
         say("\n".join(economics_run_text.answer(outcome.results)).replace("**", "").rstrip())
         if not quiet:
-            say("\n" + power_text.plain_table(economics_run_text.cells(economics_run_text.decision_table(outcome.results))))
-            say("\nWhat it rests on stands first in summary.md.")
+            say("\n" + power_text.plain_table(economics_run_text.cells(economics_run_text.price_table(outcome.results))))
+            say("\nEUR for a day of letermovir. What it rests on stands first in summary.md; the decision table after this.")
             say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")
 
     finish(work, resume=True)

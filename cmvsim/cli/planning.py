@@ -140,7 +140,7 @@ def sensitivity(
             return
         say(sensitivity_text.sentence(outcome.results))
         if not quiet:
-            say("\n" + plain_table(sensitivity_text.brief(outcome.results)))
+            say("\n" + plain_table(sensitivity_text.brief(outcome.results), most=40))
             for text in outcome.results["warnings"]:
                 say(f"\nWarning: {text}.")
             say(f"\nRun folder: {shown(outcome.folder)}{' (finished before)' if outcome.found else ''}")

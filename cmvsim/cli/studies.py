@@ -57,7 +57,12 @@ if TYPE_CHECKING:
 )
 @click.option("--probability", type=float, help="... reached with this probability, between 0 and 1 [default: 0.8].")
 @click.option("--power", type=float, help="Find the smallest N with this power, between 0 and 1, of a design that decides.")
-@click.option("--detectable", is_flag=True, help="Find the smallest effect of the drug that N patients detect, instead of N.")
+@click.option(
+    "--detectable",
+    is_flag=True,
+    help="Find the smallest effect that N patients detect, instead of N (of the drug; of one arm on the incidence).",
+)
+@click.option("--type1", is_flag=True, help="Also the type I error: equal arms, or for non-inferiority arms the margin apart.")
 @click.option(
     "-r", "--replicates", type=int, default=10_000, show_default=True, help="Simulated studies (the maximum with --mcse)."
 )

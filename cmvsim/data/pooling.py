@@ -1,4 +1,4 @@
-"""Many simulated studies as one large one."""
+"""Many simulated studies as one large one, or some of them by themselves."""
 
 from __future__ import annotations
 
@@ -30,3 +30,32 @@ def _pooled(value: Any, shape: tuple[int, int]) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{entry.name: _pooled(getattr(value, entry.name), shape) for entry in fields(value)})
     return value
+
+
+def replicates_of(study: Study, where: slice) -> Study:
+    """Some replicates of a batch, with all their tables."""
+    if where == slice(None):
+        return study
+    part: Study = _part(study, where, (study.replicates, study.patients))
+    return part
+
+
+def _part(value: Any, where: slice, shape: tuple[int, int]) -> Any:
+    if isinstance(value, Resources):
+        return _rows_of(value, where, shape)
+    if isinstance(value, np.ndarray) and value.shape[:2] == shape:
+        return value[where]
+    if isinstance(value, Mapping):
+        return {name: _part(entry, where, shape) for name, entry in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{entry.name: _part(getattr(value, entry.name), where, shape) for entry in fields(value)})
+    return value
+
+
+def _rows_of(resources: Resources, where: slice, shape: tuple[int, int]) -> Resources:
+    """Rows of some replicates, counted from the first of them."""
+    first, last, _ = where.indices(shape[0])
+    start, stop = first * shape[1], last * shape[1]
+    kept = (resources.row >= start) & (resources.row < stop)
+    names = ("item", "component", "first", "last", "quantity")
+    return replace(resources, row=resources.row[kept] - start, **{name: getattr(resources, name)[kept] for name in names})

@@ -10,6 +10,7 @@ from pydantic import Discriminator, Tag
 from cmvsim.core.spec import Spec
 from cmvsim.designs.assurance import Assurance
 from cmvsim.designs.base import Decision, Design, ListDraws, Look, Surroundings
+from cmvsim.designs.fewest import check_sizes
 from cmvsim.designs.group_sequential import GroupSequential
 from cmvsim.designs.simon_two_stage import SimonTwoStage
 from cmvsim.designs.single_arm_precision import PrecisionTarget, SingleArmPrecision
@@ -76,5 +77,6 @@ __all__ = [
     "SingleArmTest",
     "Surroundings",
     "TwoArm",
+    "check_sizes",
     "has_arms",
 ]

@@ -22,7 +22,7 @@ from cmvsim.models.quality_of_life import DAYS_PER_YEAR
 from cmvsim.simulation.draws import ChunkDraws
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.paired import PatientCourse, simulate_paired
-from cmvsim.simulation.quality_adjusted import quality_adjusted_days
+from cmvsim.simulation.quality_adjusted import IndexCurves, quality_adjusted_days
 
 QUANTIFIED = 3
 """Code of a sample with a load at or above the limit of quantification."""
@@ -112,16 +112,19 @@ def evaluate(model: Model, draws: ChunkDraws, settings: EvaluationSettings, *, c
     """
     if model.latent_health is None:
         raise ValueError("quality of life was not converted to the latent scale")
+    curves = IndexCurves.of(model.quality_of_life, model.latent_health, settings.adult, settings.youth)
     first: PatientCourse | None = None
     parts: list[Outcomes] = []
     for place, (_, patients) in enumerate(simulate_paired(model, draws, settings.strategies, cmv=cmv)):
         again = patients is first  # a strategy without a drug is the comparator itself
-        parts.append(parts[0] if again else _valued(model, draws, settings, place, patients))
+        parts.append(parts[0] if again else _valued(model, draws, settings, curves, place, patients))
         first = first or patients
     return _stacked(settings.strategies, parts)
 
 
-def _valued(model: Model, draws: ChunkDraws, settings: EvaluationSettings, place: int, patients: PatientCourse) -> Outcomes:
+def _valued(
+    model: Model, draws: ChunkDraws, settings: EvaluationSettings, curves: IndexCurves, place: int, patients: PatientCourse
+) -> Outcomes:
     """One strategy, with an axis of its own."""
     after, population = patients.after, patients.background.population
     ledger = after.ledger
@@ -130,9 +133,7 @@ def _valued(model: Model, draws: ChunkDraws, settings: EvaluationSettings, place
     until = np.minimum(after.death, model.horizon)
     lived = np.maximum(until, 0.0)
     states = patients.health
-    adjusted = quality_adjusted_days(
-        model.quality_of_life, model.latent_health, population, states, lived, draws, settings.adult, settings.youth
-    )
+    adjusted = quality_adjusted_days(model.quality_of_life, model.latent_health, population, states, lived, draws, curves)
     charged = ledger if settings.tested_on_drug else _without_tests_on_drug(ledger, after.prophylaxis)
     quantity = quantities(charged)
     cost = priced(charged, settings.unit_costs[place])

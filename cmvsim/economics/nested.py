@@ -39,6 +39,12 @@ class Moments:
     covariance: FloatArray
 
     @property
+    def resolved(self) -> bool:
+        """Whether what is left after the subtraction is a covariance: positive variances, a correlation between -1 and 1."""
+        variances = np.diag(self.covariance)
+        return bool((variances > 0).all() and np.linalg.eigvalsh(self.covariance)[0] > 0)
+
+    @property
     def noise_share(self) -> FloatArray:
         """(k,) share of the variance of the draws' means that is noise, at most 1; 0 where nothing varies."""
         seen, noise = np.diag(self.seen), np.diag(self.noise)

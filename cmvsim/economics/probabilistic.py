@@ -14,7 +14,7 @@ import numpy as np
 
 from cmvsim.calibration.redraw import Redraw
 from cmvsim.core.errors import CmvsimError
-from cmvsim.core.records import FloatArray, Request, Status
+from cmvsim.core.records import BoolArray, FloatArray, Request, Status
 from cmvsim.core.streams import CHUNK_REPLICATES, Role
 from cmvsim.economics.cohort import model_of
 from cmvsim.economics.comparison import drug_days
@@ -162,8 +162,8 @@ class PsaDraws:
         (D, strategies) means over the patients of a draw.
     within
         (D, strategies, 2, 2) covariance, by patient sampling, of the increments of cost and QALYs against the comparator.
-    unreached
-        Draws whose targets no hazards meet together; they have the nearest.
+    met
+        (D,) whether hazards meet all targets of the draw; the others have the nearest.
     failed
         Draws that raised.
     """
@@ -178,8 +178,13 @@ class PsaDraws:
     drug_days: FloatArray
     clinically_significant: FloatArray
     within: FloatArray
-    unreached: int
+    met: BoolArray
     failed: tuple[Failure, ...]
+
+    @property
+    def unreached(self) -> int:
+        """Draws whose targets no hazards meet together; they have the nearest."""
+        return int((~self.met).sum())
 
     def at_price(self, today: float, price: float) -> FloatArray:
         """(D, strategies) cost at another price of a day of the drug: cost is linear in it."""
@@ -211,6 +216,6 @@ def collect(result: MonteCarloResult, experiment: PsaExperiment) -> PsaDraws:
         table("drug_days")[kept],
         table("clinically_significant")[kept],
         within[kept],
-        int((result.extra_column(size, MET)[kept] == 0).sum()),
+        result.extra_column(size, MET)[kept] != 0,
         tuple(result.failures()),
     )

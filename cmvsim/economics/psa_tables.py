@@ -6,7 +6,7 @@ and the value of perfect information, which are biased by noise, are given on ne
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,14 @@ from cmvsim.economics.frontier import frontier
 from cmvsim.economics.nested import between_draw_moments, patients_per_draw
 from cmvsim.economics.net_benefit import DecisionCurves, decision_curves, net_monetary_benefit
 from cmvsim.economics.probabilistic import PsaDraws
-from cmvsim.economics.regression import design_of
+from cmvsim.economics.regression import DRAWS_PER_COLUMN, MIN_DRAWS, design_of
 from cmvsim.economics.samples import PsaSamples
 
 LEVEL = (0.025, 0.975)
 OVERHEAD = 400.0
 """Time that a draw takes whatever its patients, in patients (measured: benchmarks/economics.py)."""
+FEWEST_DAYS = 0.02
+"""Of the mean: a draw in which hardly a patient gets the drug would have any price."""
 
 
 def samples_of(psa: PsaDraws) -> PsaSamples:
@@ -70,8 +72,44 @@ def psa_tree(
             _increment(psa, place, thresholds, shown, float(day_prices[place]), inputs, raw, smooth)
             for place in range(1, len(psa.strategies))
         ],
+        "reached": reached(psa, thresholds, day_prices),
         "curves": {"raw": _curves(raw, psa.strategies), "smoothed": _curves(smooth, psa.strategies)},
     }
+
+
+def reached(psa: PsaDraws, thresholds: tuple[float, ...], day_prices: FloatArray) -> dict[str, Any]:
+    """The increments among the draws whose targets are met, beside those of all: how much the answer hangs on the others.
+
+    Without rows where all draws are such, or too few are.
+    """
+    count = int(psa.met.sum())
+    tree: dict[str, Any] = {"draws": count, "increments": []}
+    if not MIN_DRAWS <= count < psa.met.size:
+        return tree
+    arrays = ("draws", "parameters", "cost", "qaly", "drug_days", "clinically_significant", "within", "met")
+    part = replace(psa, **{name: getattr(psa, name)[psa.met] for name in arrays})
+    inputs = varied(part)
+    for place in range(1, len(part.strategies)):
+        more, gain, days = (x[:, place] - x[:, 0] for x in (part.cost, part.qaly, part.drug_days))
+        prices = _break_even(more - float(day_prices[place]) * days, days, gain, thresholds, inputs)
+        averted = part.clinically_significant[:, 0] - part.clinically_significant[:, place]
+        tree["increments"].append(
+            {
+                "strategy": part.strategies[place],
+                "cost": _mean(more),
+                "qaly": _mean(gain),
+                "infections_averted": _mean(averted),
+                "infections_averted_all": _mean(psa.clinically_significant[:, 0] - psa.clinically_significant[:, place]),
+                "break_even_price": prices[0],
+                "break_even_price_95": prices[1],
+                "acceptable_raw": [float((t * gain - more > 0).mean()) for t in thresholds],
+            }
+        )
+    return tree
+
+
+def _mean(values: FloatArray) -> dict[str, float]:
+    return {"value": float(values.mean()), "se": float(values.std(ddof=1)) / values.size**0.5}
 
 
 def _strategies(psa: PsaDraws, fixed: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -106,20 +144,22 @@ def _increment(
     weights = np.array([-1.0, k])
     between = float(weights @ moments.covariance @ weights)
     noise = float(weights @ moments.noise @ weights)
-    interval = fieller(moments.mean, moments.covariance)
-    prices, price_ranges = _break_even(more - today * days, days, gain, thresholds, inputs)
+    interval = fieller(moments.mean, moments.covariance if moments.resolved else moments.seen)
+    prices, price_ranges, smooth_range = _break_even(more - today * days, days, gain, thresholds, inputs)
     return {
         "strategy": psa.strategies[place],
         "against": psa.strategies[0],
         "cost": {"value": moments.mean[0], "se": moments.mcse[0], "sd": moments.covariance[0, 0] ** 0.5},
         "qaly": {"value": moments.mean[1], "se": moments.mcse[1], "sd": moments.covariance[1, 1] ** 0.5},
         "noise_share": moments.noise_share.tolist(),
+        "resolved": moments.resolved,
         "icer": interval.ratio,
         "icer_low": interval.low,
         "icer_high": interval.high,
         "icer_refused": interval.refused,
         "break_even_price": prices,
         "break_even_price_95": price_ranges,
+        "smoothed_range": smooth_range,
         "acceptable": _better(more, gain, thresholds, inputs),
         "acceptable_raw": [float((t * gain - more > 0).mean()) for t in thresholds],
         "advice": asdict(patients_per_draw(between, noise * psa.patients, psa.patients, overhead=OVERHEAD)),
@@ -138,17 +178,24 @@ def _better(more: FloatArray, gain: FloatArray, thresholds: tuple[float, ...], i
 
 def _break_even(
     other: FloatArray, days: FloatArray, gain: FloatArray, thresholds: tuple[float, ...], inputs: FloatArray
-) -> tuple[list[float], list[list[float]]]:
-    """Break-even price at the means, and its central 95% over the draws, increments as the inputs explain them."""
+) -> tuple[list[float], list[list[float]], bool]:
+    """Break-even price at the means, its central 95% over the draws, and whether that is free of the patients' noise.
+
+    It is where there are draws enough for increments as all inputs explain them. Else the increments are those of the draws'
+    own patients, whose noise makes the range too wide; a regression that cannot hold all inputs would make it too narrow.
+    """
     if not days.mean() > 0:
         nothing = float("nan")
-        return [nothing for _ in thresholds], [[nothing, nothing] for _ in thresholds]
+        return [nothing for _ in thresholds], [[nothing, nothing] for _ in thresholds], True
     columns = np.column_stack([other, days, gain])
-    fit = design_of(inputs, columns).fit(columns).fitted
+    smooth = inputs.shape[0] >= DRAWS_PER_COLUMN * inputs.shape[1]
+    used = design_of(inputs, columns).fit(columns).fitted if smooth else columns
+    if not np.ptp(used, axis=0).any():
+        smooth, used = False, columns
     prices = [float((t * gain.mean() - other.mean()) / days.mean()) for t in thresholds]
-    positive = np.maximum(fit[:, 1], 1e-9 * days.mean())
-    ranges = [[float(q) for q in np.quantile((t * fit[:, 2] - fit[:, 0]) / positive, LEVEL)] for t in thresholds]
-    return prices, ranges
+    least = np.maximum(used[:, 1], FEWEST_DAYS * days.mean())
+    ranges = [[float(q) for q in np.quantile((t * used[:, 2] - used[:, 0]) / least, LEVEL)] for t in thresholds]
+    return prices, ranges, smooth
 
 
 def _curves(curves: DecisionCurves, names: tuple[str, ...]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from cmvsim.core.value import Between
 from cmvsim.models.kinetics import Kinetics
 from cmvsim.models.population import Disease, Population, PopulationSpec
 from cmvsim.models.time_grid import on_grid
-from cmvsim.models.toxicity_laws import GRADES, CellLaws, UseLaw, latent_slope, solve_cell
+from cmvsim.models.toxicity_laws import GRADES, CellLaws, CellMarginals, UseLaw, latent_slope, solve_cells
 from cmvsim.models.windows import Windows
 
 Drug = Literal["corticosteroids", "tocilizumab", "anakinra"]
@@ -232,7 +232,9 @@ class Toxicity:
         spec, high = self.spec.neutropenia, self.population.hematotox_high
         z = self.draws("toxicity.neutropenia.duration")
         start = on_grid(spec.start.of_normal(self.draws("toxicity.neutropenia.start")))
-        days = np.where(high, spec.duration_high.of_normal(z), spec.duration_low.of_normal(z))
+        days = np.empty(z.shape)
+        for law, mine in ((spec.duration_high, np.flatnonzero(high)), (spec.duration_low, np.flatnonzero(~high))):
+            days[mine] = law.of_normal(z[mine])
         return Windows(start, start + on_grid(days))
 
     @property
@@ -287,16 +289,13 @@ class Toxicity:
         """The solved laws by cell of the population."""
         spec = self.spec
         slope = latent_slope(float(spec.expansion_correlation))
-        return tuple(
-            solve_cell(
-                spec.crs.exceedance(*cell),
-                spec.icans.exceedance(*cell),
-                slope,
-                float(spec.icans.per_crs_grade),
-                tuple(self._use(drug, *cell) for drug in DRUGS),
+        cells = tuple(
+            CellMarginals(
+                spec.crs.exceedance(*cell), spec.icans.exceedance(*cell), tuple(self._use(drug, *cell) for drug in DRUGS)
             )
             for cell in self.population.spec.cells
         )
+        return solve_cells(cells, slope, float(spec.icans.per_crs_grade))
 
     def _use(self, drug: Drug, disease: Disease, product: str) -> UseLaw:
         course: CourseSpec = getattr(self.spec, drug)

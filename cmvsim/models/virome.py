@@ -124,7 +124,7 @@ class ViromeSpec(Spec):
         return problems
 
 
-_GRID = np.arange(-9 * 256, 9 * 256 + 1) / 256
+_GRID = np.arange(-9 * 32, 9 * 32 + 1) / 32
 """Scores at which incidence is averaged: the trapezoidal rule converges geometrically on a smooth, decaying integrand
 (Trefethen & Weideman, SIAM Review 2014)."""
 

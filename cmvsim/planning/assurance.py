@@ -21,12 +21,12 @@ from cmvsim.calibration.redraw import Redraw
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, FloatArray, Request
 from cmvsim.core.streams import CHUNK_REPLICATES, Role
-from cmvsim.designs import PrecisionTarget
+from cmvsim.designs import PrecisionTarget, SimonTwoStage
 from cmvsim.montecarlo import mcse
 from cmvsim.montecarlo.experiment import Failure, Replicates, RowKey
 from cmvsim.montecarlo.run import MonteCarloResult, run
-from cmvsim.planning.nested import ROLE_CHUNKS, NestedStudies
-from cmvsim.planning.one_analysis import Studies, studies_of, succeeded
+from cmvsim.planning.nested import ROLE_CHUNKS
+from cmvsim.planning.one_analysis import Assured, assured_of, outcome, under
 from cmvsim.planning.question import Work
 from cmvsim.planning.search import Crossing, find_crossing
 from cmvsim.planning.sizes import LARGEST, grid_around
@@ -88,7 +88,7 @@ class AssuranceExperiment:
         Studies that share a draw.
     """
 
-    studies: Studies
+    studies: Assured
     redraw: Redraw
     inputs: tuple[UncertainInput, ...]
     studies_per_draw: int
@@ -127,8 +127,7 @@ class AssuranceExperiment:
             try:
                 scenario = vary(self.studies.scenario, parameters.changes(draw))
                 baseline, reached = self.redraw.solve(scenario, laws="solved")
-                mine: NestedStudies = replace(self.studies, scenario=scenario, baseline=baseline).few(few)
-                found = mine.chunk(index * draws + draw)
+                found = under(self.studies, scenario, baseline, few).chunk(index * draws + draw)
             except Exception as error:  # noqa: BLE001 -- a draw that cannot be simulated is kept and counted, never re-drawn
                 at = range(index * CHUNK_REPLICATES + here.start, index * CHUNK_REPLICATES + here.stop)
                 failures += [Failure.of(replicate, error, self.studies.seed) for replicate in at]
@@ -262,15 +261,15 @@ class Assurer:
             self.chunks,
         )
 
-    def _studies(self, sizes: tuple[int, ...]) -> Studies:
+    def _studies(self, sizes: tuple[int, ...]) -> Assured:
         """At the scenario's own numbers."""
         asked = self.question
-        return studies_of(self.scenario, self.calibration.baseline, asked.of, asked.endpoint, sizes, asked.seed)
+        return assured_of(self.scenario, self.calibration.baseline, asked.of, asked.endpoint, sizes, asked.seed)
 
     def _drawn(self, sizes: tuple[int, ...]) -> AssuranceExperiment:
         return AssuranceExperiment(self._studies(sizes), self.redraw, self.inputs, self.question.studies_per_draw)
 
-    def _run(self, stage: str, experiment: AssuranceExperiment | Studies) -> MonteCarloResult:
+    def _run(self, stage: str, experiment: AssuranceExperiment | Assured) -> MonteCarloResult:
         sizes = experiment.sizes
         label = f"{stage}: n = {sizes[0]}" + (f" to {sizes[-1]}" if len(sizes) > 1 else "")
         with self.work.progress(label) as tick:
@@ -285,10 +284,15 @@ class Assurer:
         self.chunks += math.ceil(result.replicates / CHUNK_REPLICATES)
         return result
 
-    def _met(self, result: MonteCarloResult, size: int) -> BoolArray:
-        """Which studies succeed."""
+    def _outcome(self, result: MonteCarloResult, size: int) -> tuple[BoolArray, FloatArray]:
+        """Which studies succeed, and their status."""
         half_width = self.question.target.half_width if self.question.target is not None else None
-        return succeeded(result, size, self.scenario.spec.designs[self.question.of], half_width)
+        ran: Any = result.experiment
+        studies = ran.studies if isinstance(ran, AssuranceExperiment) else ran
+        return outcome(result, studies, size, self.scenario.spec.designs[self.question.of], half_width)
+
+    def _met(self, result: MonteCarloResult, size: int) -> BoolArray:
+        return self._outcome(result, size)[0]
 
     def _shares(self, result: MonteCarloResult, size: int) -> FloatArray:
         """Share of successes by draw; of the last draw maybe of fewer studies."""
@@ -298,15 +302,16 @@ class Assurer:
         return shares
 
     def _row(self, drawn: MonteCarloResult, plain: MonteCarloResult, size: int) -> AssuranceRow:
-        shares, status = self._shares(drawn, size), drawn.column(size, drawn.experiment.rows[0], "status")
-        met = self._met(drawn, size)
+        shares, (met, status) = self._shares(drawn, size), self._outcome(drawn, size)
         found = mcse.proportion(met, status)
         if self.question.studies_per_draw > 1 and shares.size > 1:
             found = replace(found, mcse=float(shares.std(ddof=1) / np.sqrt(shares.size)))
-        known = mcse.proportion(self._met(plain, size), plain.column(size, plain.experiment.rows[0], "status"))
+        known = mcse.proportion(*self._outcome(plain, size))
         level = self.question.probability or 0.8
         full = met.size // self.question.studies_per_draw
-        return AssuranceRow(size, found, known, beta_binomial(shares[:full], self.question.studies_per_draw, level))
+        design = self.scenario.spec.designs[self.question.of]
+        patients = design.stages.n if isinstance(design, SimonTwoStage) else size  # of two stages: evaluable ones
+        return AssuranceRow(patients, found, known, beta_binomial(shares[:full], self.question.studies_per_draw, level))
 
     def _search(self, drawn: MonteCarloResult) -> tuple[MonteCarloResult, Crossing | None]:
         """The smallest size with the assurance wanted; the grid moves where it is outside."""

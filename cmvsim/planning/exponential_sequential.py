@@ -10,7 +10,6 @@ import numpy as np
 
 from cmvsim.core.canonical import digest
 from cmvsim.core.records import FloatArray
-from cmvsim.core.streams import Role
 from cmvsim.planning.exponential_trial import ENDPOINT, Analysis, ExponentialTrial, TrialData, analyse, simulate_trial
 from cmvsim.planning.sequential import Looked
 from cmvsim.simulation.draws import ChunkDraws
@@ -72,10 +71,14 @@ class ExponentialLooks:
         hr = self.trial.experimental[0][0] / self.trial.control[0][0]
         return -math.log(hr) * math.sqrt(self.events[-1] * ratio) / (1 + ratio)
 
-    def looks(self, seed: int, role: Role, index: int) -> tuple[Looked, ...]:
-        """The chunk of trials at each look."""
-        data = simulate_trial(self.trial, ChunkDraws(seed, role, index, self.patients))
-        return tuple(self._looked(data, when) for when in self._dates(data))
+    def data(self, draws: ChunkDraws) -> TrialData:
+        """A batch of trials, followed to the closing date."""
+        return simulate_trial(self.trial, draws)
+
+    def looked(self, data: TrialData, part: slice) -> tuple[Looked, ...]:
+        """Some replicates of a batch at each look."""
+        some = TrialData(data.entry[part], data.time[part], data.cause[part], data.arm)
+        return tuple(self._looked(some, when) for when in self._dates(some))
 
     def _dates(self, data: TrialData) -> list[FloatArray]:
         """(R,) date of each look."""

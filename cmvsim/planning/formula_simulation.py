@@ -252,7 +252,7 @@ def _described(
             Row("type1_mcse", level.mcse, analysis),
         ]
         listed += [Row("z_mean", float(known.mean()), analysis), Row("z_sd", float(known.std(ddof=1)), analysis)]
-    parts = [f"{LABELS[name]} {power[name].value:.3f} (MCSE {power[name].mcse:.4f})" for name in about.analyses]
+    parts = [f"{LABELS[name]} {power[name].value:.3f} (Monte Carlo SE {power[name].mcse:.4f})" for name in about.analyses]
     sentence = (
         f"With {about.n} patients the formula says power {about.power:.3f}; in {found.replicates:,} simulated trials: "
         + "; ".join(parts)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from cmvsim.core.records import Estimates, FloatArray, Request
 from cmvsim.core.streams import CHUNK_REPLICATES, Role
 from cmvsim.data.study import Study, Topic
 from cmvsim.endpoints import AnalysisSpec, Derived, EstimatorChoice, endpoint
-from cmvsim.endpoints.base import Estimated, by_term, derivation, plan_of
+from cmvsim.endpoints.base import by_term, derivation, plan_of
 from cmvsim.models.history import Process
 from cmvsim.montecarlo.experiment import FIELDS, Failure, Replicates, RowKey
 from cmvsim.scenarios import ResolvedScenario
@@ -24,6 +24,7 @@ from cmvsim.simulation.model import Model
 
 ROLE_CHUNKS = 2**24
 """Chunks set aside for one attempt of a role: attempt k begins at chunk k x 2^24, so that attempts share no streams."""
+T = TypeVar("T")
 
 
 class NestedStudies:
@@ -157,30 +158,45 @@ class NestedStudies:
             what = (name, choice.derive, plan.model_dump_json())
             if what not in derived:
                 derived[what] = derivation(endpoint(name), choice, study, plan)
-            for rows, estimated in _estimate(choice, derived[what], plan, self.sizes, index, self.seed, failures):
+            here = derived[what]
+
+            def estimate(part: slice, choice: EstimatorChoice = choice, here: Derived = here, plan: AnalysisSpec = plan) -> Any:
+                return choice.estimate(here if part == slice(None) else here.of_replicates(part), plan, self.sizes)
+
+            for rows, estimated in isolated(estimate, here.entered.shape[0], index, self.seed, failures):
                 for term, estimates in by_term(estimated).items():
                     _fill(result, rows, row[self.key(name, choice, term)], estimates)
         return replace(result, failures=tuple(failures.values()))
 
 
-def _estimate(
-    choice: EstimatorChoice,
-    derived: Derived,
-    plan: AnalysisSpec,
-    sizes: tuple[int, ...],
-    index: int,
-    seed: int,
-    failures: dict[int, Failure],
-) -> Sequence[tuple[slice, Estimated]]:
-    """The whole batch at once; if that raises, one replicate at a time, so that only those that raise fail."""
+def isolated(
+    compute: Callable[[slice], T], replicates: int, index: int, seed: int, failures: dict[int, Failure]
+) -> list[tuple[slice, T]]:
+    """The whole batch at once; if that raises, one replicate at a time, so that only those that raise fail.
+
+    Parameters
+    ----------
+    compute
+        What is computed of the replicates of a slice.
+    replicates, index, seed
+        Of the chunk.
+    failures
+        By replicate of the run: what raised is added, a replicate once.
+
+    Returns
+    -------
+    list of (slice, T)
+        What succeeded.
+    """
     try:
-        return [(slice(None), choice.estimate(derived, plan, sizes))]
+        return [(slice(None), compute(slice(None)))]
+    except MemoryError:
+        raise  # it says nothing about the replicates
     except Exception:  # noqa: BLE001 -- whatever a replicate raises is kept and counted, never re-drawn
         done = []
-        for r in range(derived.entered.shape[0]):
-            one = slice(r, r + 1)
+        for r in range(replicates):
             try:
-                done.append((one, choice.estimate(derived.of_replicates(one), plan, sizes)))
+                done.append((slice(r, r + 1), compute(slice(r, r + 1))))
             except Exception as error:  # noqa: BLE001
                 replicate = index * CHUNK_REPLICATES + r
                 failures.setdefault(replicate, Failure.of(replicate, error, seed))

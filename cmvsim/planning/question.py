@@ -38,6 +38,8 @@ class Question:
         Power wanted of a design that decides; with `search` the smallest N for it is looked for.
     detectable
         Look for the smallest effect that the sample size detects with `power`, instead.
+    type1
+        Also how often the trial concludes where the truth is on the edge of what it tests.
     """
 
     design: str
@@ -51,12 +53,15 @@ class Question:
     seed: int
     power: float | None = None
     detectable: bool = False
+    type1: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """What goes into the request: everything that may change a number."""
         more: dict[str, Any] = {"power": self.power} if self.power is not None else {}
         if self.detectable:
             more["detectable"] = True
+        if self.type1:
+            more["type1"] = True
         return {
             "design": self.design,
             "endpoints": list(self.endpoints),
@@ -126,6 +131,7 @@ class PowerResult:
     what_if: tuple[Any, ...]
     chunks: int
     detectable: Any = None
+    type1: Any = None
 
     @property
     def mark(self) -> tuple[int, float, float] | None:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cmvsim.core.records import BoolArray, Estimates, FloatArray, Measure, Request, Status
-from cmvsim.core.streams import Role
+from cmvsim.core.streams import CHUNK_REPLICATES, Role
 from cmvsim.designs.closed_forms.group_sequential import Crossing
 from cmvsim.designs.sequential_rules import Rules, Stopped
 from cmvsim.montecarlo import mcse
@@ -23,7 +23,8 @@ from cmvsim.montecarlo.experiment import FIELDS, Failure, Replicates, RowKey
 from cmvsim.montecarlo.mcse import Summary
 from cmvsim.montecarlo.run import MonteCarloResult
 from cmvsim.planning.characteristics import Row
-from cmvsim.planning.nested import ROLE_CHUNKS
+from cmvsim.planning.nested import ROLE_CHUNKS, isolated
+from cmvsim.simulation.draws import ChunkDraws
 
 COUNTS = ("events", "day", "enrolled", "complete")
 """What is kept of each look beside the analyses, see :class:`Looked`."""
@@ -94,8 +95,12 @@ class LookedTrial(Protocol):
         """Name of the scenario and its digest."""
         ...
 
-    def looks(self, seed: int, role: Role, index: int) -> tuple[Looked, ...]:
-        """The chunk of studies at each look."""
+    def data(self, draws: ChunkDraws) -> Any:
+        """A batch of studies, whole."""
+        ...
+
+    def looked(self, data: Any, part: slice) -> tuple[Looked, ...]:
+        """Some replicates of a batch at each look."""
         ...
 
 
@@ -109,12 +114,15 @@ class SequentialExperiment:
         What is looked at.
     role, attempt
         Which streams: the study's own, or those of a confirmation; attempts share none.
+    replicates
+        Studies of a chunk; fewer than 64 only where each few have parameters of their own.
     """
 
     trial: LookedTrial
     seed: int = 1
     role: Role = Role.STUDY
     attempt: int = 0
+    replicates: int = CHUNK_REPLICATES
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -142,31 +150,42 @@ class SequentialExperiment:
         return Request("chunks", name, digest, {**self.trial.content, "sequential": True, **streams}, self.seed)
 
     def chunk(self, index: int) -> Replicates:
-        """Compute 64 replicates."""
-        looks = len(self.trial.names)
+        """Compute 64 replicates; one that raises fails alone."""
+        looks, analyses = len(self.trial.names), self.trial.analyses
         result = Replicates.empty(1, len(self.rows), len(self.extras))
-        failures: tuple[Failure, ...] = ()
-        for k, looked in enumerate(self.trial.looks(self.seed, self.role, self.attempt * ROLE_CHUNKS + index)):
-            for a, name in enumerate(self.trial.analyses):
-                for column, field in enumerate(FIELDS):
-                    result.values[:, 0, a * looks + k, column] = getattr(looked.estimates[name], field)
-                result.extras[:, 0, a * looks + k] = looked.z[name]
-            for c, name in enumerate(COUNTS):
-                result.extras[:, 0, (len(self.trial.analyses) + c) * looks + k] = getattr(looked, name)
-        return Replicates(result.values, result.extras, failures)
+        values, extras = result.values[: self.replicates], result.extras[: self.replicates]
+        chunk = self.attempt * ROLE_CHUNKS + index
+        data = self.trial.data(ChunkDraws(self.seed, self.role, chunk, self.trial.n, self.replicates))
+        failures: dict[int, Failure] = {}
+        found = isolated(lambda part: self.trial.looked(data, part), self.replicates, index, self.seed, failures)
+        for part, seen in found:
+            for k, looked in enumerate(seen):
+                for a, name in enumerate(analyses):
+                    for column, field in enumerate(FIELDS):
+                        values[part, 0, a * looks + k, column] = getattr(looked.estimates[name], field)
+                    extras[part, 0, a * looks + k] = looked.z[name]
+                for c, name in enumerate(COUNTS):
+                    extras[part, 0, (len(analyses) + c) * looks + k] = getattr(looked, name)
+        return Replicates(values, extras, tuple(failures.values()))
 
 
-def by_look(result: MonteCarloResult, name: str) -> FloatArray:
-    """An extra of all looks, (R, looks)."""
+def by_look(result: MonteCarloResult, name: str, size: int | None = None) -> FloatArray:
+    """An extra of all looks, (R, looks), of studies of a size; without one, of the first."""
     experiment = result.experiment
-    looks = sum(extra.startswith(f"{COUNTS[0]}.") for extra in experiment.extras)
-    return np.column_stack([result.extra_column(experiment.sizes[0], f"{name}.{k}") for k in range(looks)])
+    looks, n = sum(extra.startswith(f"{COUNTS[0]}.") for extra in experiment.extras), size or experiment.sizes[0]
+    return np.column_stack([result.extra_column(n, f"{name}.{k}") for k in range(looks)])
 
 
-def stopped(result: MonteCarloResult, rules: Rules, analysis: str) -> Stopped:
+def stopped(result: MonteCarloResult, rules: Rules, analysis: str, size: int | None = None) -> Stopped:
     """How each replicate ended if an analysis decides; a replicate that failed goes on to the end and claims nothing."""
-    events = by_look(result, "events")
-    return rules.decide(by_look(result, f"z.{analysis}"), np.where(np.isnan(events), 0.0, events))
+    events = by_look(result, "events", size)
+    return rules.decide(by_look(result, f"z.{analysis}", size), np.where(np.isnan(events), 0.0, events))
+
+
+def status_of(result: MonteCarloResult, size: int | None = None) -> FloatArray:
+    """(replicates,) whether each could be looked at."""
+    raised = np.isnan(by_look(result, "events", size)).any(axis=1)
+    return np.where(raised, float(Status.RAISED), float(Status.OK))
 
 
 def sequential_rows(result: MonteCarloResult, rules: Rules, analysis: str, *, measure: Measure = Measure.POWER) -> list[Row]:
@@ -180,8 +199,7 @@ def sequential_rows(result: MonteCarloResult, rules: Rules, analysis: str, *, me
     """
     found = stopped(result, rules, analysis)
     n, key = result.experiment.sizes[0], result.experiment.rows[0]
-    raised = np.isnan(by_look(result, "events")).any(axis=1)
-    status = np.where(raised, float(Status.RAISED), float(Status.OK))
+    status = status_of(result)
     names = [row.term for row in result.experiment.rows if row.estimator == analysis]
 
     def row(measure: Measure, summary: Summary, term: str = "", at: float = 0.0) -> Row:
@@ -197,15 +215,20 @@ def sequential_rows(result: MonteCarloResult, rules: Rules, analysis: str, *, me
         return rows
     rows += [row(*item) for item in _stops(found, names, status, rules)]
     at_stop = {name: _at(by_look(result, name), found.look) for name in COUNTS}
-    rows.append(row(Measure.EXPECTED_N, mcse.mean(at_stop["enrolled"], status)))
-    rows.append(row(Measure.EXPECTED_DURATION, mcse.mean(at_stop["day"], status)))
-    rows.append(row(Measure.EXPECTED_EVENTS, mcse.mean(at_stop["events"], status)))
-    overrun = at_stop["enrolled"] - at_stop["complete"]
-    rows.append(row(Measure.EXPECTED_OVERRUN, mcse.mean(overrun, status)))
+    rows.append(row(Measure.EXPECTED_N, bounded(at_stop["enrolled"], status)))
+    rows.append(row(Measure.EXPECTED_DURATION, bounded(at_stop["day"], status)))
+    rows.append(row(Measure.EXPECTED_EVENTS, bounded(at_stop["events"], status)))
+    rows.append(row(Measure.EXPECTED_OVERRUN, bounded(at_stop["enrolled"] - at_stop["complete"], status)))
     for k, name in enumerate(names):
-        rows.append(row(Measure.LOOK_DAY, mcse.mean(by_look(result, "day")[:, k], status), name))
-        rows.append(row(Measure.LOOK_EVENTS, mcse.mean(by_look(result, "events")[:, k], status), name))
+        rows.append(row(Measure.LOOK_DAY, bounded(by_look(result, "day")[:, k], status), name))
+        rows.append(row(Measure.LOOK_EVENTS, bounded(by_look(result, "events")[:, k], status), name))
     return rows
+
+
+def bounded(column: FloatArray, status: FloatArray) -> Summary:
+    """Mean of a count, with its bounds over all replicates, failed ones at their worst and best plausible value."""
+    low, high = mcse.plausible_range(column, status)
+    return mcse.mean(column, status, plausible=(max(low, 0.0), high))
 
 
 def _stops(found: Stopped, names: list[str], status: FloatArray, rules: Rules) -> Iterator[tuple[Measure, Summary, str]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from cmvsim.core.records import BoolArray, Estimates, FloatArray, Request, Status
-from cmvsim.core.streams import CHUNK_REPLICATES
+from cmvsim.core.streams import Role
+from cmvsim.data.pooling import replicates_of
+from cmvsim.data.study import Study
 from cmvsim.designs.simon_two_stage import SimonTwoStage
 from cmvsim.designs.single_arm_test import SingleArm, SingleArmTest
 from cmvsim.endpoints import AnalysisSpec, EstimatorChoice, endpoint
@@ -17,12 +19,16 @@ from cmvsim.endpoints.derived import TimeToEvent
 from cmvsim.endpoints.evaluable import evaluable
 from cmvsim.estimators import proportion
 from cmvsim.models.accrual import enrol
-from cmvsim.montecarlo.experiment import FIELDS, Replicates, RowKey
+from cmvsim.models.baseline import Baseline
+from cmvsim.montecarlo.experiment import FIELDS, Failure, Replicates, RowKey
 from cmvsim.planning.experiment import CohortExperiment
-from cmvsim.planning.nested import ROLE_CHUNKS
-from cmvsim.simulation.draws import ChunkDraws
+from cmvsim.planning.nested import isolated
+from cmvsim.scenarios import ResolvedScenario
 
 PROPORTION = "evaluable_proportion"
+PILOT_PATIENTS = 400
+MOST_DOUBLINGS = 5
+"""Of the patients of a two-stage study that runs out of them; then it is not estimable."""
 SPARE = 6.0
 """Patients simulated of a two-stage design: so many standard deviations more than are enrolled on average."""
 
@@ -73,6 +79,11 @@ class SingleArmExperiment(CohortExperiment):
         """The row that decides."""
         return self.rows[0]
 
+    @property
+    def simulated_by(self) -> tuple[str, ...]:
+        """The strategy."""
+        return ("--strategy", self.strategy)
+
     @cached_property
     def request(self) -> Request:
         """What may change a number of these chunks."""
@@ -100,7 +111,8 @@ STAGE_EXTRAS = ("first_events", "first_enrolled", "enrolled", "overrun", "day", 
 class TwoStageExperiment(CohortExperiment):
     """Simon's design with enrolment until enough patients are evaluable.
 
-    Its one size is what is simulated, enough for all but freak replicates; a replicate that needs more is not estimable.
+    Its one size is what is simulated, enough for all but freak replicates; where one needs more, more are simulated, of whom
+    these are the first.
     Extras: as in :class:`StageOutcome`.
     """
 
@@ -125,6 +137,11 @@ class TwoStageExperiment(CohortExperiment):
         return (RowKey(self.endpoints[0], strategy=self.strategy, estimator=PROPORTION, at=float(self.plan.window)),)
 
     @property
+    def simulated_by(self) -> tuple[str, ...]:
+        """The strategy."""
+        return ("--strategy", self.strategy)
+
+    @property
     def extras(self) -> tuple[str, ...]:
         """What is kept of the stages."""
         return STAGE_EXTRAS
@@ -144,28 +161,56 @@ class TwoStageExperiment(CohortExperiment):
         return float(evaluable(derived, float(self.plan.window), self.tested.evaluable)[0].mean())
 
     def chunk(self, index: int) -> Replicates:
-        """Compute 64 replicates."""
-        patients = self.sizes[0]
-        derived = endpoint(self.endpoints[0]).derive(self.study(index), self.plan)
+        """Compute 64 replicates; one that raises fails alone, one that runs out of patients goes on with more of them."""
+        study = self
+        for _ in range(MOST_DOUBLINGS):
+            found = study._once(index)
+            if not (found.values[..., FIELDS.index("status")] == Status.NOT_ESTIMABLE).any():
+                break
+            study = replace(study, sizes=(2 * study.sizes[0],)).few(self.replicates)
+        return found
+
+    def _once(self, index: int) -> Replicates:
+        """The chunk with the patients there are: of a longer list of patients these are the first."""
+        result = Replicates.empty(1, 1, len(self.extras))
+        result = replace(result, values=result.values[: self.replicates], extras=result.extras[: self.replicates])
+        study, enrolment = self.study(index), self._enrolment(index)
+        failures: dict[int, Failure] = {}
+
+        def follow(part: slice) -> list[tuple[StageOutcome, Estimates] | None]:
+            return self._followed(replicates_of(study, part), enrolment[part])
+
+        for part, found in isolated(follow, self.replicates, index, self.seed, failures):
+            for r, ended in zip(range(*part.indices(self.replicates)), found, strict=True):
+                if ended is None:
+                    result.values[r, 0, 0, FIELDS.index("status")] = float(Status.NOT_ESTIMABLE)
+                    continue
+                outcome, estimated = ended
+                result.extras[r, 0] = [float(getattr(outcome, name)) for name in STAGE_EXTRAS]
+                result.values[r, 0, 0] = [float(getattr(estimated, field)[0]) for field in FIELDS]
+        return replace(result, failures=tuple(failures.values()))
+
+    def _enrolment(self, index: int) -> FloatArray:
+        """(R, N) days of enrolment, were there no pause."""
+        spec = self.scenario.spec
+        return enrol(spec.accrual, spec.population, self.draws(index)).day
+
+    def _followed(self, study: Study, enrolment: FloatArray) -> list[tuple[StageOutcome, Estimates] | None]:
+        """Each study through its stages, and the proportion when it ends; None where patients run out."""
+        derived = endpoint(self.endpoints[0]).derive(study, self.plan)
         if not isinstance(derived, TimeToEvent):
             raise TypeError(f"{self.endpoints[0]} is no time to an event")
-        draws = ChunkDraws(self.seed, self.role, self.attempt * ROLE_CHUNKS + index, patients)
-        spec = self.scenario.spec
-        enrolment = enrol(spec.accrual, spec.population, draws).day
         known, event = evaluable(derived, float(self.plan.window), self.tested.evaluable)
-        lag = np.where(known, derived.time, 0.0) - float(spec.study.inclusion)  # from enrolment to the outcome
-        result = Replicates.empty(1, 1, len(self.extras))
-        for r in range(CHUNK_REPLICATES):
-            found = two_stages(self.tested, known[r], event[r], enrolment[r], lag[r])
-            if found is None:
-                result.values[r, 0, 0, FIELDS.index("status")] = float(Status.NOT_ESTIMABLE)
+        lag = np.where(known, derived.time, 0.0) - float(self.scenario.spec.study.inclusion)  # from enrolment to the outcome
+        found: list[tuple[StageOutcome, Estimates] | None] = []
+        for r in range(study.replicates):
+            outcome = two_stages(self.tested, known[r], event[r], enrolment[r], lag[r])
+            if outcome is None:
+                found.append(None)
                 continue
-            result.extras[r, 0] = [float(getattr(found, name)) for name in STAGE_EXTRAS]
-            counts = [np.array([count], dtype=np.int64) for count in (found.events, found.n)]
-            estimated = proportion(*counts, method="clopper-pearson", level=self.plan.level)
-            for column, field in enumerate(FIELDS):
-                result.values[r, 0, 0, column] = getattr(estimated, field)[0]
-        return result
+            counts = [np.array([count], dtype=np.int64) for count in (outcome.events, outcome.n)]
+            found.append((outcome, proportion(*counts, method="clopper-pearson", level=self.plan.level)))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +280,12 @@ def two_stages(
         int(event[used].sum()),
         int(used.size),
     )
+
+
+def evaluable_share(scenario: ResolvedScenario, baseline: Baseline, design: str, name: str) -> float:
+    """Of patients enrolled, in one chunk of a cohort with streams of its own: how many have to be simulated, no result."""
+    pilot = TwoStageExperiment(scenario, baseline, (PILOT_PATIENTS,), (name,), False, 0, Role.TRUTH, design=design)
+    return pilot.evaluable_share()
 
 
 def patients_to_simulate(n: int, share: float) -> int:

@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
+from cmvsim.calibration import Calibration
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import Measure
 from cmvsim.core.streams import CHUNK_REPLICATES, Role
@@ -21,11 +23,20 @@ from cmvsim.montecarlo.experiment import Experiment, Failure
 from cmvsim.montecarlo.run import Backend, MonteCarloResult, run
 from cmvsim.planning.characteristics import Row
 from cmvsim.planning.sequential import SequentialExperiment, sequential_rows
-from cmvsim.planning.single_arm import PROPORTION, SingleArmExperiment, TwoStageExperiment, patients_to_simulate
+from cmvsim.planning.single_arm import (
+    PILOT_PATIENTS,
+    PROPORTION,
+    SingleArmExperiment,
+    TwoStageExperiment,
+    evaluable_share,
+    patients_to_simulate,
+)
 from cmvsim.planning.sizes import LARGEST
+from cmvsim.planning.staged_detectable import detectable_answer
 from cmvsim.planning.staged_rows import (
     ENUMERATION,
     claims,
+    facts_of,
     next_size,
     power_of,
     sequential_answer,
@@ -34,13 +45,12 @@ from cmvsim.planning.staged_rows import (
     why_sequential,
     why_tested,
 )
-from cmvsim.planning.trial_sequential import CmvLooks, planned_events
+from cmvsim.planning.trial_sequential import CmvLooks, check_looks, planned_events
 from cmvsim.runs.chunk_store import ChunkStore
 from cmvsim.scenarios import ResolvedScenario
 
 STAGED = (SingleArmTest, SimonTwoStage, GroupSequential)
 """Designs answered here."""
-PILOT_PATIENTS = 400
 CONFIRMED_WITHIN = 0.01
 MAX_CONFIRMATIONS = 30
 MAX_FORETOLD = 6
@@ -77,7 +87,9 @@ class StagedQuestion:
     sizes
         Patients enrolled, ascending; empty for Simon's design, whose boundaries say how many are evaluated.
     power
-        Power that N is looked for with, of a single test; None: it is reported at the sizes.
+        Power that N is looked for with; None: it is reported at the sizes.
+    detectable
+        Look for the incidence nearest to the fixed one that the size detects with `power`, instead.
     """
 
     design: str
@@ -87,10 +99,28 @@ class StagedQuestion:
     power: float | None
     replicates: int
     seed: int
+    detectable: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """What goes into the request: everything that may change a number but the seed."""
-        return {**{key: item for key, item in asdict(self).items() if key != "seed"}, "sizes": list(self.sizes)}
+        more = {"detectable": True} if self.detectable else {}
+        plain = {key: item for key, item in asdict(self).items() if key not in ("seed", "detectable")}
+        return {**plain, "sizes": list(self.sizes), **more}
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Replicates of one run that raised, in their order.
+
+    Attributes
+    ----------
+    stage
+        Name of the run: "study", "null-420", "confirmation-0".
+    """
+
+    stage: str
+    experiment: Experiment
+    failures: tuple[Failure, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,25 +142,26 @@ class StagedResult:
     facts: dict[str, Any]
     why: tuple[str, ...]
     pictured: dict[str, list[float]]
-    failures: tuple[Failure, ...]
+    failed: tuple[Failed, ...]
     chunks: int
 
 
 class StagedPlanner:
     """Runs the experiments of one question."""
 
-    def __init__(self, scenario: ResolvedScenario, baseline: Baseline, question: StagedQuestion, work: StageWork) -> None:
-        self.scenario = scenario
-        self.baseline = baseline
+    def __init__(self, scenario: ResolvedScenario, calibration: Calibration, question: StagedQuestion, work: StageWork) -> None:
+        self.scenario, self.calibration, self.baseline = scenario, calibration, calibration.baseline
         self.question = question
         self.work = work
         self.chunks = 0
-        self.failures: list[Failure] = []
+        self.failed: list[Failed] = []
         self.design = scenario.spec.designs[question.design]
 
     def answer(self) -> StagedResult:
         """Run all stages."""
-        if isinstance(self.design, SingleArmTest):
+        if self.question.detectable and isinstance(self.design, SingleArmTest | SimonTwoStage):
+            rows, facts, why, pictured = detectable_answer(self, self.design)
+        elif isinstance(self.design, SingleArmTest):
             rows, facts, why, pictured = self._tested(self.design)
         elif isinstance(self.design, SimonTwoStage):
             rows, facts, why, pictured = self._two_stages(self.design)
@@ -138,9 +169,10 @@ class StagedPlanner:
             rows, facts, why, pictured = self._sequential(self.design)
         else:
             raise TypeError(f"the design '{self.question.design}' has no stages")
-        return StagedResult(self.question, tuple(rows), facts, why, pictured, tuple(self.failures[:5]), self.chunks)
+        return StagedResult(self.question, tuple(rows), facts, why, pictured, tuple(self.failed), self.chunks)
 
-    def _run(self, stage: str, label: str, experiment: Experiment) -> MonteCarloResult:
+    def execute(self, stage: str, label: str, experiment: Experiment) -> MonteCarloResult:
+        """Run an experiment, keeping count of its chunks and of what raised."""
         with self.work.progress(label) as tick:
             result = run(
                 experiment,
@@ -151,23 +183,37 @@ class StagedPlanner:
                 progress=lambda done, total, _rate: tick(done, total),
             )
         self.chunks += math.ceil(result.replicates / CHUNK_REPLICATES)
-        self.failures += list(result.failures())
+        raised = tuple(result.failures())
+        self.failed += [Failed(stage, experiment, raised)] if raised else []
         return result
+
+    def one_arm(
+        self,
+        scenario: ResolvedScenario,
+        baseline: Baseline,
+        sizes: tuple[int, ...],
+        role: Role = Role.STUDY,
+        attempt: int = 0,
+    ) -> SingleArmExperiment | TwoStageExperiment:
+        """Studies of one arm, of this scenario or another; two stages have as many patients as they may need."""
+        asked = self.question
+        common = (asked.endpoint,), False, asked.seed, role, attempt
+        if isinstance(self.design, SimonTwoStage):
+            patients = patients_to_simulate(self.design.stages.n, self._share)
+            return TwoStageExperiment(scenario, baseline, (patients,), *common, design=asked.design)
+        return SingleArmExperiment(scenario, baseline, sizes, *common, design=asked.design)
 
     # --- one test -----------------------------------------------------------------------------------------------------
 
-    def _single(self, sizes: tuple[int, ...], role: Role = Role.STUDY, attempt: int = 0) -> SingleArmExperiment:
-        asked = self.question
-        return SingleArmExperiment(
-            self.scenario, self.baseline, sizes, (asked.endpoint,), False, asked.seed, role, attempt, design=asked.design
-        )
+    def _single(self, sizes: tuple[int, ...], role: Role = Role.STUDY, attempt: int = 0) -> Experiment:
+        return self.one_arm(self.scenario, self.baseline, sizes, role, attempt)
 
     def _tested(self, design: SingleArmTest) -> Answered:
         sizes = self.question.sizes
-        facts: dict[str, Any] = {"null_incidence": design.null_incidence, "direction": design.direction}
+        facts = facts_of(design)
         if self.question.power is not None:
             sizes = self._grid(design, self.question.power)
-        result = self._run(
+        result = self.execute(
             "study", f"study: n = {sizes[0]}" + (f" to {sizes[-1]}" if len(sizes) > 1 else ""), self._single(sizes)
         )
         rows = [row for size in sizes for row in single_rows(result, design, size)]
@@ -185,7 +231,7 @@ class StagedPlanner:
 
     def _grid(self, design: SingleArmTest, power: float) -> tuple[int, ...]:
         """All sizes, or every few, around the smallest with exact power at the simulated incidence."""
-        pilot = self._run("pilot", f"pilot: n = {PILOT_PATIENTS}", self._single((PILOT_PATIENTS,)))
+        pilot = self.execute("pilot", f"pilot: n = {PILOT_PATIENTS}", self._single((PILOT_PATIENTS,)))
         key = next(key for key in pilot.experiment.rows if key.estimator == PROPORTION)
         status = pilot.column(PILOT_PATIENTS, key, "status")
         incidence = mcse.mean(pilot.column(PILOT_PATIENTS, key, "estimate"), status).value
@@ -231,7 +277,7 @@ class StagedPlanner:
         for attempt in range(MAX_CONFIRMATIONS):
             sizes = tuple(size for size in (n - step, n, n + step) if size > 0)
             study = self._single(sizes, Role.CONFIRMATION, attempt)
-            again = self._run(f"confirmation-{attempt}", f"confirmation: n = {n}", study)
+            again = self.execute(f"confirmation-{attempt}", f"confirmation: n = {n}", study)
             found = {size: power_of(again, design, size) for size in sizes}
             points = [{"n": size, "value": item.value, "mcse": item.mcse} for size, item in found.items()]
             if found[n].value - Z95 * found[n].mcse > power - CONFIRMED_WITHIN:
@@ -243,16 +289,10 @@ class StagedPlanner:
     # --- Simon --------------------------------------------------------------------------------------------------------
 
     def _two_stages(self, design: SimonTwoStage) -> Answered:
-        share = self._evaluable_share()
-        patients = patients_to_simulate(design.stages.n, share)
-        asked = self.question
-        experiment = TwoStageExperiment(
-            self.scenario, self.baseline, (patients,), (asked.endpoint,), False, asked.seed, design=asked.design
-        )
-        result = self._run("study", f"study: {design.stages.n} evaluable patients", experiment)
+        experiment = self.one_arm(self.scenario, self.baseline, ())
+        patients = experiment.sizes[0]
+        result = self.execute("study", f"study: {design.stages.n} evaluable patients", experiment)
         rows = two_stage_rows(result, design)
-        found = {**asdict(design.stages), "criterion": design.criterion, "p0": design.p0, "p1": design.p1}
-        found["success"] = "event" if design.p1 > design.p0 else "no event"
         why = (
             "patients who are not evaluable are replaced: more are enrolled than the boundaries count",
             f"{100 * rows[0].value:.1f}% of evaluable patients have the event here, neither p0 nor p1",
@@ -261,21 +301,12 @@ class StagedPlanner:
         enrolled = result.extra_column(patients, "enrolled")
         known = enrolled[~np.isnan(enrolled)]
         values, counts = np.unique(known, return_counts=True)
-        return rows, {"design": found}, why, {"enrolled": values.tolist(), "share": (counts / max(known.size, 1)).tolist()}
+        return rows, facts_of(design), why, {"enrolled": values.tolist(), "share": (counts / max(known.size, 1)).tolist()}
 
-    def _evaluable_share(self) -> float:
+    @cached_property
+    def _share(self) -> float:
         """Of patients enrolled, in the first chunk of a cohort: how many have to be simulated, no result."""
-        pilot = TwoStageExperiment(
-            self.scenario,
-            self.baseline,
-            (PILOT_PATIENTS,),
-            (self.question.endpoint,),
-            False,
-            0,
-            Role.TRUTH,
-            design=self.question.design,
-        )
-        share = pilot.evaluable_share()
+        share = evaluable_share(self.scenario, self.baseline, self.question.design, self.question.endpoint)
         if share < 0.02:
             raise InputError(
                 Problem("hardly a patient is evaluable in this scenario", f"designs.{self.question.design}.evaluable")
@@ -296,15 +327,16 @@ class StagedPlanner:
             sizes = (int(facts["n"]),)
         for size in sizes:
             trial = self._looked_at(size)
+            check_looks(trial)
             # the search chose the size on its own streams: what is reported is the confirmation on new ones
-            found = confirmed or self._run(
+            found = confirmed or self.execute(
                 f"study-{size}", f"study: n = {size}, all looks", SequentialExperiment(trial, self.question.seed)
             )
             mine, looked, shown = sequential_answer(found, trial, design)
             rows += mine
             if design.hypothesis == "superiority":
                 empty = SequentialExperiment(replace(trial, null=True), self.question.seed, Role.CONFIRMATION)
-                null = self._run(f"null-{size}", f"no effect: n = {size}, all looks", empty)
+                null = self.execute(f"null-{size}", f"no effect: n = {size}, all looks", empty)
                 rules = design.rules(trial.planned)
                 rows += [r for name in trial.analyses for r in sequential_rows(null, rules, name, measure=Measure.TYPE1)]
             facts["looks"].append(looked)
@@ -321,7 +353,7 @@ class StagedPlanner:
         n = self.question.sizes[-1]
         for _ in range(MAX_FORETOLD):
             trial = self._looked_at(n)
-            tried = self._run(f"search-{n}", f"search: n = {n}", SequentialExperiment(trial, self.question.seed))
+            tried = self.execute(f"search-{n}", f"search: n = {n}", SequentialExperiment(trial, self.question.seed))
             foretold = next_size(tried, trial, design, power)
             if foretold is None or foretold > LARGEST:
                 where = f"designs.{self.question.design}"
@@ -333,7 +365,7 @@ class StagedPlanner:
         for attempt in range(attempts):
             trial = self._looked_at(n)
             again = SequentialExperiment(trial, self.question.seed, Role.CONFIRMATION, attempt)
-            result = self._run(f"confirmation-{attempt}", f"confirmation: n = {n}", again)
+            result = self.execute(f"confirmation-{attempt}", f"confirmation: n = {n}", again)
             found = claims(result, trial, design)
             held = found.value - Z95 * found.mcse > power - CONFIRMED_WITHIN
             if held or attempt == attempts - 1:

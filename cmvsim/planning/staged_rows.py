@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,20 @@ from cmvsim.montecarlo.experiment import RowKey
 from cmvsim.montecarlo.mcse import Summary
 from cmvsim.montecarlo.run import MonteCarloResult
 from cmvsim.planning.characteristics import Row, row_of
-from cmvsim.planning.sequential import by_look, integrated_rows, sequential_rows, stopped
+from cmvsim.planning.sequential import bounded, by_look, integrated_rows, sequential_rows, status_of, stopped
 from cmvsim.planning.single_arm import PROPORTION
 from cmvsim.planning.trial_sequential import CmvLooks
 
 ENUMERATION = "enumeration"
 QUANTILES = (0.1, 0.5, 0.9)
+
+
+def facts_of(design: SingleArmTest | SimonTwoStage) -> dict[str, Any]:
+    """What the sentences name of a design of one arm."""
+    if isinstance(design, SingleArmTest):
+        return {"null_incidence": design.null_incidence, "direction": design.direction}
+    found = {**asdict(design.stages), "criterion": design.criterion, "p0": design.p0, "p1": design.p1}
+    return {"design": {**found, "success": "event" if design.p1 > design.p0 else "no event"}}
 
 
 def power_of(result: MonteCarloResult, design: SingleArmTest, size: int, key: RowKey | None = None) -> Summary:
@@ -43,9 +51,10 @@ def single_rows(result: MonteCarloResult, design: SingleArmTest, size: int) -> l
         status = result.column(size, key, "status")
         ran = np.where(status == Status.RAISED, float(Status.RAISED), float(Status.OK))
         rows.append(row_of(size, key, Measure.POWER, power_of(result, design, size, key)))
-        rows.append(row_of(size, key, Measure.MEAN_ESTIMATE, mcse.mean(result.column(size, key, "estimate"), status)))
-        rows.append(row_of(size, key, Measure.EXPECTED_EVALUABLE, mcse.mean(result.column(size, key, "n"), ran)))
-        rows.append(row_of(size, key, Measure.EXPECTED_EVENTS, mcse.mean(result.column(size, key, "events"), ran)))
+        estimate = mcse.mean(result.column(size, key, "estimate"), status, plausible=(0.0, 1.0))
+        rows.append(row_of(size, key, Measure.MEAN_ESTIMATE, estimate))
+        rows.append(row_of(size, key, Measure.EXPECTED_EVALUABLE, bounded(result.column(size, key, "n"), ran)))
+        rows.append(row_of(size, key, Measure.EXPECTED_EVENTS, bounded(result.column(size, key, "events"), ran)))
     own = next(key for key in result.experiment.rows if key.estimator == PROPORTION)
     named = {row.measure: row.value for row in rows if row.estimator == PROPORTION}
     evaluable, incidence = round(named["expected_evaluable"]), named["mean_estimate"]
@@ -72,31 +81,39 @@ def why_tested(result: MonteCarloResult, size: int) -> tuple[str, ...]:
     )
 
 
+def stage_power(result: MonteCarloResult, design: SimonTwoStage) -> Summary:
+    """Share of two-stage studies that claim."""
+    size, key = result.experiment.sizes[0], result.experiment.rows[0]
+    n, events = result.column(size, key, "n"), result.column(size, key, "events")
+    with np.errstate(invalid="ignore"):
+        claim = (n >= design.stages.n) & (design.successes(events, n) > design.stages.r)
+    return mcse.proportion(np.asarray(claim), result.column(size, key, "status"))
+
+
 def two_stage_rows(result: MonteCarloResult, design: SimonTwoStage) -> list[Row]:
     """Of the simulated design, then of the boundaries at p0, p1 and the simulated incidence."""
     patients, key = result.experiment.sizes[0], result.experiment.rows[0]
     size, found = design.stages.n, design.stages
     status = result.column(patients, key, "status")
     columns = {name: result.extra_column(patients, name) for name in result.experiment.extras}
-    n, events = result.column(patients, key, "n"), result.column(patients, key, "events")
+    n = result.column(patients, key, "n")
     first = columns["first_events"]
     pooled = float(np.nansum(first) / (np.isfinite(first).sum() * found.n1)) if np.isfinite(first).any() else float("nan")
-    claim = (n >= found.n) & (design.successes(events, n) > found.r)
 
     def row(measure: Measure, summary: Summary, term: str = "", estimator: str = PROPORTION) -> Row:
         return row_of(size, replace(key, term=term, estimator=estimator), measure, summary)
 
-    share = mcse.mean(first / found.n1, status)  # of patients whose number no decision has changed
+    share = mcse.mean(first / found.n1, status, plausible=(0.0, 1.0))  # of patients whose number no decision has changed
     rows = [row(Measure.MEAN_ESTIMATE, share, "stage 1")]
-    rows.append(row(Measure.POWER, mcse.proportion(np.asarray(claim), status)))
+    rows.append(row(Measure.POWER, stage_power(result, design)))
     rows.append(row(Measure.P_STOP_FUTILITY, mcse.proportion(columns["continued"] == 0, status), "stage 1"))
-    rows.append(row(Measure.EXPECTED_EVALUABLE, mcse.mean(n, status)))
+    rows.append(row(Measure.EXPECTED_EVALUABLE, mcse.mean(n, status, plausible=(found.n1, found.n))))
     for name, measure in (
         ("enrolled", Measure.EXPECTED_N),
         ("overrun", Measure.EXPECTED_OVERRUN),
         ("day", Measure.EXPECTED_DURATION),
     ):
-        rows.append(row(measure, mcse.mean(columns[name], status)))
+        rows.append(row(measure, bounded(columns[name], status)))
     for term, p in (("p0", design.p0), ("p1", design.p1), ("simulated incidence", pooled)):
         if not 0 < p < 1:
             continue
@@ -130,8 +147,7 @@ def sequential_answer(
     with np.errstate(invalid="ignore"):
         met = z[:, -1] >= critical
     key = replace(found.experiment.rows[0], term="one look", estimator=trial.analyses[0])
-    status = np.where(np.isnan(events).any(axis=1), float(Status.RAISED), float(Status.OK))
-    rows.append(row_of(trial.n, key, Measure.POWER, mcse.proportion(met, status)))
+    rows.append(row_of(trial.n, key, Measure.POWER, mcse.proportion(met, status_of(found))))
     ended = stopped(found, rules, trial.analyses[0])
     shown = {
         "information": [float(t) for t in typical.fractions],
@@ -156,8 +172,7 @@ def sequential_answer(
 def claims(found: MonteCarloResult, trial: CmvLooks, design: GroupSequential) -> Summary:
     """Share of trials that show the benefit."""
     ended = stopped(found, design.rules(trial.planned), trial.analyses[0])
-    raised = np.isnan(by_look(found, "events")).any(axis=1)
-    return mcse.proportion(ended.claim, np.where(raised, float(Status.RAISED), float(Status.OK)))
+    return mcse.proportion(ended.claim, status_of(found))
 
 
 def next_size(found: MonteCarloResult, trial: CmvLooks, design: GroupSequential, power: float) -> int | None:
@@ -207,5 +222,5 @@ def why_sequential(design: GroupSequential) -> tuple[str, ...]:
         "information is the number of events seen, which is not exactly that of the comparison",
     ]
     if design.hypothesis == "non_inferiority":
-        reasons.append("the type I error on the margin is not simulated: no scenario lies on it")
+        reasons.append("the type I error on the margin is not simulated over looks: ask a two_arm design for it, with --type1")
     return tuple(reasons)

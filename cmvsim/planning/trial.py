@@ -188,3 +188,30 @@ class TrialExperiment(NestedStudies):
     def simulated_by(self) -> tuple[str, ...]:
         """The design."""
         return ("--design", self.design)
+
+
+@dataclass(frozen=True)
+class WithoutEffect(TrialExperiment):
+    """The same trial with both arms on the control strategy: what is concluded of it is the type I error of superiority."""
+
+    @cached_property
+    def request(self) -> Request:
+        """What may change a number of these chunks."""
+        plain = super().request
+        return Request(plain.verb, plain.scenario, plain.scenario_digest, {**plain.content, "null": True}, plain.seed)
+
+    def study(self, index: int) -> Study:
+        """The recorded studies of a chunk, with the arm of each patient, which makes no difference."""
+        history, arm = self._same(self.model, index, self.needs)
+        return record(history, self.reads, arms=self.randomised.arms, arm=arm)
+
+    def whole_study(self, index: int) -> Study:
+        """With all tables."""
+        history, arm = self._same(solved_model(self.scenario, self.baseline, ALL), index, ALL)
+        return record(history, arms=self.randomised.arms, arm=arm)
+
+    def _same(self, model: Model, index: int, needs: frozenset[Process]) -> tuple[History, IntArray]:
+        """Everybody under the control strategy, and the arms that they are assigned to."""
+        draws, design = self.draws(index), self.randomised
+        arm = design.assign(randomisation_strata(model, draws, design.stratify), draws)
+        return simulate(model, draws, needs=needs, strategy=design.arms[0]), arm

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from cmvsim.calibration import Calibration
@@ -22,9 +22,10 @@ from cmvsim.planning.detectable import Detectable, detectable_effect
 from cmvsim.planning.power import Planner
 from cmvsim.planning.question import PowerResult, Question, Work
 from cmvsim.planning.sizes import LARGEST, grid_around
-from cmvsim.planning.trial import BY_ARM, TrialExperiment
+from cmvsim.planning.trial import BY_ARM, TrialExperiment, WithoutEffect
 from cmvsim.planning.trial_characteristics import trial_characteristics
 from cmvsim.planning.trial_closed_forms import Expected, closed_forms, nearest, why_trial_differs
+from cmvsim.planning.trial_type1 import Contrast, Type1, edge_of_null, type1_of
 from cmvsim.planning.what_if import REPLICATES as WHAT_IF_REPLICATES
 from cmvsim.planning.what_if import variants
 from cmvsim.scenarios import ResolvedScenario
@@ -83,7 +84,8 @@ class TrialPlanner(Planner):
     def answer(self) -> PowerResult:
         """Run all stages, or those of the smallest detectable effect."""
         if not self.question.detectable:
-            return super().answer()
+            answer = super().answer()
+            return replace(answer, type1=self._type1(answer), chunks=self.chunks) if self.question.type1 else answer
         estimands = self._truth()
         size = (self.question.sizes or (self.scenario.spec.study.patients,))[-1]
         result = self._run("study", (size,))
@@ -115,6 +117,27 @@ class TrialPlanner(Planner):
             return self._contrasts(self._at(scenario, baseline, (1,)))
 
         return detectable_effect(self.scenario, self.baseline, self.design, size, self.power, power_at, truth_at)
+
+    def _type1(self, answer: PowerResult) -> Type1:
+        """At the size that was found, or at those asked for."""
+        found = answer.answers[0].n if answer.answers else None
+        sizes = (found,) if found is not None else answer.sizes
+
+        def contrast_at(scenario: ResolvedScenario, baseline: Baseline) -> Contrast:
+            values = self._contrasts(self._at(scenario, baseline, (1,)))
+            own = {v.strategy: v for v in values if v.kind == "protocol" and v.endpoint == self.question.endpoints[0]}
+            control, experimental = (own[arm].value for arm in self.design.arms)
+            contrast = next(v for name, v in own.items() if name not in self.design.arms)
+            return Contrast(control, experimental, contrast.value, contrast.mcse)
+
+        edge = edge_of_null(self.scenario, self.baseline, self.design, contrast_at)
+        experiment = self._at(edge.scenario, edge.baseline, sizes)
+        if edge.truth is None:
+            values = {field.name: getattr(experiment, field.name) for field in fields(experiment)}
+            experiment = WithoutEffect(**values)
+        label = f"type I error: n = {sizes[0]}" + (f" to {sizes[-1]}" if len(sizes) > 1 else "")
+        result = self._execute("type1", label, experiment, self._replicates)
+        return type1_of(result, self.design, edge)
 
     def _truth(self) -> tuple[EstimandValue, ...]:
         return self._contrasts(self._at(self.scenario, self.baseline, (1,)))

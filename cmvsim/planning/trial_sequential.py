@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import BoolArray, Estimates, FloatArray, IntArray
 from cmvsim.core.streams import Role
 from cmvsim.data.cut import cut, known_until
+from cmvsim.data.pooling import replicates_of
 from cmvsim.data.study import EndReason, Study
 from cmvsim.designs.group_sequential import GroupSequential
 from cmvsim.endpoints import AnalysisSpec, endpoint
@@ -23,8 +27,8 @@ from cmvsim.models.baseline import Baseline
 from cmvsim.models.history import Process
 from cmvsim.planning.experiment import solved_model
 from cmvsim.planning.nested import ROLE_CHUNKS
-from cmvsim.planning.sequential import Looked
-from cmvsim.planning.trial import comparative_plan, randomisation_strata
+from cmvsim.planning.sequential import Looked, SequentialExperiment
+from cmvsim.planning.trial import TrialExperiment, WithoutEffect, comparative_plan, randomisation_strata
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.simulation.cohort import simulate
 from cmvsim.simulation.draws import ChunkDraws
@@ -131,8 +135,15 @@ class CmvLooks:
 
     def looks(self, seed: int, role: Role, index: int) -> tuple[Looked, ...]:
         """The chunk of studies at each look."""
-        draws = ChunkDraws(seed, role, index, self.patients)
-        study, enrolment = self.study(draws), self.enrolment(draws)
+        return self.looked(self.data(ChunkDraws(seed, role, index, self.patients)), slice(None))
+
+    def data(self, draws: ChunkDraws) -> tuple[Study, FloatArray]:
+        """Whole studies of a batch, and (R, N) days of enrolment."""
+        return self.study(draws), self.enrolment(draws)
+
+    def looked(self, data: tuple[Study, FloatArray], part: slice) -> tuple[Looked, ...]:
+        """Some replicates of a batch at each look."""
+        study, enrolment = replicates_of(data[0], part), data[1][part]
         infusion = enrolment - float(self.scenario.spec.study.inclusion)
         days = self._days(study, infusion)
         return tuple(self._looked(study, enrolment, infusion, day) for day in days)
@@ -208,6 +219,16 @@ class CmvLooks:
         return np.where(reach > 0, z, np.nan)
 
 
+def recorded_trial(experiment: SequentialExperiment) -> TrialExperiment:
+    """The same studies without looks, which can be recorded with all their tables."""
+    trial = experiment.trial
+    if not isinstance(trial, CmvLooks):
+        raise TypeError("only trials of a scenario are recorded")
+    kind = WithoutEffect if trial.null else TrialExperiment
+    what = (trial.scenario, trial.baseline, (trial.patients,), (trial.primary,), trial.design, False)
+    return kind(*what, experiment.seed, experiment.role, experiment.attempt)
+
+
 def _only_size(found: Estimates) -> Estimates:
     """Estimates of one nested size without its axis."""
     names = ("estimate", "se", "ci_low", "ci_high", "n", "events", "status")
@@ -223,3 +244,24 @@ def planned_events(trial: CmvLooks) -> int:
     derived = trial.derived(trial.study(draws))
     counts: IntArray = (derived.cause == EVENT).sum(axis=1)
     return max(1, round(float(counts.mean())))
+
+
+def check_looks(trial: CmvLooks) -> None:
+    """Refuse looks that cannot tell more than the one before.
+
+    Raises
+    ------
+    InputError
+        If two looks come with the same number of events, or one on a day on which no simulated trial has seen an event.
+    """
+    looks, at = trial.sequential.looks, f"designs.{trial.design}.looks"
+    wanted = [math.ceil(share * trial.planned - 1e-9) for share in looks.information]
+    for k, (one, other) in enumerate(pairwise(wanted)):
+        if other <= one:
+            told = f"{looks.names[k + 1]} would see no more events than {looks.names[k]}: {other} of {trial.planned} planned"
+            raise InputError(Problem(told, "-n", at, "more patients, or fewer looks"))
+    if looks.calendar:
+        for name, looked in zip(looks.names, trial.looks(PILOT_SEED, Role.TRUTH, PILOT_CHUNK), strict=True):
+            if not looked.events.any():
+                told = f"{name} sees no event in any of {looked.events.size} simulated trials of {trial.patients} patients"
+                raise InputError(Problem(told, "-n", at, "later days, or more patients"))

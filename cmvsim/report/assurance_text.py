@@ -8,6 +8,11 @@ from typing import Any
 from cmvsim.report.power_text import markdown_table, percent
 from cmvsim.report.rests_on_text import rests_on_lines
 
+CAPTIONS = {
+    "figures/assurance.png": "Assurance, and power at the scenario's numbers, by sample size, with Monte Carlo intervals",
+    "figures/distribution.png": "Distribution of power over the draws of what is not known, with its mean, the assurance",
+}
+
 
 def success(results: Mapping[str, Any]) -> str:
     """What counts as success."""
@@ -59,7 +64,7 @@ def table(results: Mapping[str, Any], *, brief: bool = False) -> list[list[str]]
     """Assurance and power by size."""
     spread = results["rows"][0]["distribution"] is not None
     head = ["N", "assurance", "MCSE", "power at the scenario's numbers", "MCSE"]
-    lines = [[*head, *(["power in 90% of draws"] if spread else [])]]
+    lines = [[*head, *(["power in the middle 90% of draws"] if spread else [])]]
     for row in results["rows"]:
         cells = [str(row["n"])]
         cells += [percent(row[name]) for name in ("assurance", "assurance_mcse", "power", "power_mcse")]
@@ -85,9 +90,10 @@ def summary(results: Mapping[str, Any], pictures: Sequence[str]) -> str:
         markdown_table(table(results)),
         "",
         method,
+        "MCSE: Monte Carlo standard error of the column before it.",
         "",
     ]
-    lines += [line for name in pictures for line in (f"![{name.removeprefix('figures/').removesuffix('.png')}]({name})", "")]
+    lines += [line for name in pictures for line in (f"![{CAPTIONS.get(name, name)}]({name})", "")]
     if results["warnings"]:
         lines += ["## Warnings", "", *(f"- {text}" for text in results["warnings"]), ""]
     return "\n".join([*lines, *rests_on_lines(results)]) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -104,6 +105,8 @@ def _signed(value: Any) -> str:
 
 
 def _cut(text: str) -> str:
+    """A value as short as it can be told apart by."""
+    text = re.sub(r"-?\d+\.\d{7,}", lambda found: f"{float(found[0]):.6g}", text)
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 

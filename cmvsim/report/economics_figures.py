@@ -5,6 +5,7 @@ They take names and plain arrays, so that every verb that evaluates strategies d
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,6 @@ from matplotlib.figure import Figure
 
 from cmvsim.core.records import FloatArray
 from cmvsim.economics import DecisionCurves
-from cmvsim.economics.psa import TornadoBar
 from cmvsim.report.style import BLUE, GREEN, GREY, ORANGE
 
 GRID = "#E5E5E5"
@@ -24,6 +24,8 @@ LINES = ("-", "--", "-.", ":")
 Z95 = 1.959963984540054
 MOST_POINTS = 2_000
 MOST_BARS = 15
+FLAT = 0.05
+"""Share of the height of a plane below which a line of a threshold is on its axis."""
 BOX: dict[str, Any] = {"frameon": True, "facecolor": "white", "edgecolor": "none", "framealpha": 0.9}
 
 
@@ -48,7 +50,21 @@ def short(value: float, _: object = None) -> str:
     """A number for an axis: 250, 30,000, 1.2 million."""
     if abs(value) >= 1e6:
         return f"{value / 1e6:,.3g} million"
-    return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:.3g}"
+    return f"{round(value) + 0:,d}" if abs(value) >= 100 or value == round(value) else f"{value:.3g}"
+
+
+def say(axes: Axes, text: str) -> None:
+    """A sentence in the middle of a figure that has nothing to draw."""
+    axes.text(
+        *(0.5, 0.55, text),
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        fontsize=9.5,
+        color=GREY,
+        bbox={"facecolor": "white", "edgecolor": GRID, "boxstyle": "round,pad=0.6"},
+        zorder=9,
+    )
 
 
 def _look(k: int) -> dict[str, Any]:
@@ -66,18 +82,19 @@ def _axes(figure: Figure, *, x: str, y: str, title: str) -> Axes:
     return axes
 
 
-def _below(axes: Axes, columns: int = 3) -> None:
+def legend_below(axes: Axes, columns: int = 3) -> None:
     """A legend that hides nothing: below the axes, whatever their height."""
     handles, labels = axes.get_legend_handles_labels()
     height = axes.get_position().height * axes.get_figure(root=True).get_size_inches()[1]  # type: ignore[union-attr]
     across = max(1, min(columns, len(labels), 80 // (max(map(len, labels), default=0) + 8)))
+    labels = [textwrap.fill(label, 60) for label in labels]
     axes.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.52 / height), ncols=across, fontsize=8.5)
 
 
 def plane(names: Sequence[str], cost: FloatArray, effect: FloatArray, units: Units, thresholds: Sequence[float] = ()) -> Figure:
     """Cost-effectiveness plane: increments of every strategy against the first, (draws, strategies), with their means."""
     figure = Figure(figsize=(6.6, 4.6))
-    title = f"Increments against {names[0]}\n" if len(thresholds) else f"Increments against {names[0]}"
+    title = f"Increments against {names[0]}"
     axes = _axes(
         figure,
         x=f"incremental effect{f' ({units.effect})' if units.effect else ''}",
@@ -96,6 +113,34 @@ def plane(names: Sequence[str], cost: FloatArray, effect: FloatArray, units: Uni
     gains, costs = effect[:MOST_POINTS] - effect[:MOST_POINTS, :1], cost[:MOST_POINTS] - cost[:MOST_POINTS, :1]
     left, right = _wide(gains)
     bottom, top = _wide(costs)
+    if len(thresholds) and max(thresholds) * right < FLAT * top:
+        _flat_lines(axes, thresholds, right, units.effect)
+    else:
+        _threshold_lines(axes, thresholds, (left, right), top)
+        axes.set_title(axes.get_title(loc="left"), pad=36)  # the lines' labels are above the axes
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+    legend_below(axes)
+    return figure
+
+
+def _flat_lines(axes: Axes, thresholds: Sequence[float], right: float, effect: str) -> None:
+    """Lines of thresholds that lie on the axis at this scale: drawn as they are, with one label."""
+    for threshold in thresholds:
+        axes.plot([0, right], [0, threshold * right], color=GREY, lw=0.9, ls=":")
+    ends = dict.fromkeys(short(end) for end in (min(thresholds), max(thresholds)))
+    axes.annotate(
+        f"worth it below the line of {' to '.join(ends)} per {effect or 'unit of effect'}: flat at this scale",
+        (right, max(thresholds) * right),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=7.5,
+        color=GREY,
+    )
+
+
+def _threshold_lines(axes: Axes, thresholds: Sequence[float], limits: tuple[float, float], top: float) -> None:
+    left, right = limits
     for threshold in thresholds:
         axes.plot([left, right], [threshold * left, threshold * right], color=GREY, lw=0.9, ls=":")
         reaches = min(right, top / threshold) if threshold > 0 else right
@@ -111,9 +156,6 @@ def plane(names: Sequence[str], cost: FloatArray, effect: FloatArray, units: Uni
             fontsize=7.5,
             color=GREY,
         )
-    axes.set(xlim=(left, right), ylim=(bottom, top))
-    _below(axes)
-    return figure
 
 
 def _wide(values: FloatArray) -> tuple[float, float]:
@@ -137,7 +179,14 @@ def acceptability(names: Sequence[str], curves: DecisionCurves, units: Units) ->
     axes.plot(curves.thresholds, curves.ceaf, color="black", lw=0, marker="o", mfc="none", ms=6, label=label)
     axes.set_ylim(-0.02, 1.02)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    _below(axes, 2)
+    sole = [name for k, name in enumerate(names) if (curves.ceac[:, k] == 1).all()]
+    if sole:
+        say(
+            axes,
+            f"{sole[0]}\nis best in every draw at every threshold shown;\nall other strategies have probability 0 (on the "
+            "axis)",
+        )
+    legend_below(axes, 2)
     return figure
 
 
@@ -150,7 +199,7 @@ def losses(names: Sequence[str], curves: DecisionCurves, units: Units) -> Figure
     lowest = curves.expected_loss.min(axis=1)
     axes.plot(curves.thresholds, lowest, color="black", lw=0, marker="o", mfc="none", ms=6, label="lowest: EVPI")
     axes.set_ylim(bottom=0)
-    _below(axes)
+    legend_below(axes)
     return figure
 
 
@@ -166,8 +215,12 @@ def perfect_information(raw: DecisionCurves, smoothed: DecisionCurves | None, un
         low, high = curves.evpi - Z95 * curves.evpi_mcse, curves.evpi + Z95 * curves.evpi_mcse
         axes.fill_between(curves.thresholds, np.maximum(low, 0), high, color=_look(k)["color"], alpha=0.18, lw=0)
         axes.plot(curves.thresholds, curves.evpi, label=label, **_look(k))
+    highest = max(float(curves.evpi.max()) for _, curves in drawn)
+    if highest == 0:
+        axes.set_ylim(0, 1)
+        say(axes, "0 at every threshold shown:\nno draw makes another choice better")
     axes.set_ylim(bottom=0)
-    _below(axes, 2)
+    legend_below(axes, 2)
     return figure
 
 
@@ -182,6 +235,8 @@ def partial_information(
         By input: (thresholds,).
     """
     largest = {name: float(np.max(one, initial=0.0)) for name, one in values.items()}
+    if not any(largest.values()):
+        return _no_information(len(values), thresholds, units)
     order = sorted(values, key=lambda name: largest[name])[-MOST_BARS:]
     figure = Figure(figsize=(3.0 + 2.6 * len(thresholds), 1.4 + 0.28 * len(order)))
     panels = figure.subplots(1, len(thresholds), sharey=True, sharex=True, squeeze=False)[0]
@@ -203,54 +258,18 @@ def partial_information(
     return figure
 
 
-def tornado_figure(bars: Sequence[TornadoBar], units: Units) -> Figure:
-    """Tornado on the increment of net benefit at one threshold."""
-    shown = list(bars[:MOST_BARS])[::-1]
-    first = bars[0]
-    figure = Figure(figsize=(7.0, 1.5 + 0.32 * len(shown)))
+def _no_information(inputs: int, thresholds: Sequence[float], units: Units) -> Figure:
+    """Said instead of drawn: bars of no length, of inputs in no order."""
+    figure = Figure(figsize=(6.6, 2.0))
     axes = figure.subplots()
-    for place, bar in enumerate(shown):
-        ends = bar.net_benefit
-        for end, colour in zip(ends, (BLUE, ORANGE), strict=True):
-            axes.barh(place, end - bar.mean, left=bar.mean, color=colour, height=0.6)
-        for end, value, other in zip(ends, bar.at, ends[::-1], strict=True):
-            _label(axes, end, other, bar.mean, place, short(value) if abs(value) >= 1 else f"{value:.2g}")
-    axes.axvline(first.mean, color="black", lw=0.9)
-    axes.axvline(0, color=GREY, lw=0.9, ls="--")
-    axes.set(
-        yticks=range(len(shown)),
-        yticklabels=[bar.parameter for bar in shown],
-        xlabel=units.money("incremental net benefit"),
-        title=f"{first.strategy} against {first.against} at {short(first.threshold)}",
+    axes.set(title=f"Value of learning an input exactly, by {units.threshold}", xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    say(
+        axes,
+        f"0 for each of {inputs} inputs and groups at {', '.join(map(short, thresholds))}:\nno draw makes another choice "
+        "better",
     )
-    axes.bar(0, 0, color=BLUE, label="input at its 2.5% quantile")
-    axes.bar(0, 0, color=ORANGE, label="at its 97.5% quantile")
-    axes.xaxis.set_major_formatter(short)
-    axes.locator_params(axis="x", nbins=6)
-    axes.grid(axis="x", color=GRID, lw=0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.margins(x=0.12)
-    _below(axes)
     return figure
-
-
-def _label(axes: Axes, end: float, other: float, mean: float, place: int, text: str) -> None:
-    """The input's value beside the end of its bar; with both ends on one side of the mean, the shorter's is opposite."""
-    right = end > other
-    beside = end
-    if (end - mean) * (other - mean) > 0 and abs(end - mean) < abs(other - mean):
-        beside = mean
-    axes.annotate(
-        text,
-        (beside, place),
-        xytext=(4 if right else -4, 0),
-        textcoords="offset points",
-        ha="left" if right else "right",
-        va="center",
-        fontsize=7.5,
-        color=GREY,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
-    )
 
 
 def threshold_curves(
@@ -300,7 +319,7 @@ def threshold_curves(
             color=GREY,
             va="top",
         )
-    _below(axes)
+    legend_below(axes)
     return figure
 
 
@@ -327,5 +346,5 @@ def cost_stack(names: Sequence[str], components: Mapping[str, Sequence[float]], 
     axes.grid(axis="x", color=GRID, lw=0.6)
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.1)
-    _below(axes)
+    legend_below(axes)
     return figure

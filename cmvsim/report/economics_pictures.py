@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from cmvsim.economics.psa import PsaAnalysis
 from cmvsim.report import economics_figures as figures
 from cmvsim.report.economics_figures import Units
+from cmvsim.report.economics_tornado_figure import tornado_figure
 from cmvsim.report.style import png
 
 __all__ = ["Units", "figure_files"]
@@ -18,7 +19,7 @@ __all__ = ["Units", "figure_files"]
 def figure_files(analysis: PsaAnalysis, interest: Sequence[float], units: Units) -> dict[str, bytes]:
     """PNG files by name."""
     samples, raw = analysis.samples, analysis.raw
-    names = samples.strategies
+    names = [name.replace("_", " ") for name in samples.strategies]
     drawn: dict[str, Figure] = {
         "plane": figures.plane(names, samples.cost, samples.effect, units, interest),
         "acceptability": figures.acceptability(names, raw, units),
@@ -45,7 +46,10 @@ def figure_files(analysis: PsaAnalysis, interest: Sequence[float], units: Units)
     for threshold in interest:
         bars = [bar for bar in analysis.tornado if bar.threshold == threshold]
         if bars:
-            drawn[f"tornado-{threshold:.12g}"] = figures.tornado_figure(bars, units)
+            first = bars[0]
+            pair = f"{first.strategy} against {first.against}".replace("_", " ")
+            title = f"{pair} at {figures.short(threshold)}"
+            drawn[f"tornado-{threshold:.12g}"] = tornado_figure(bars, units, title=title)
     return {f"figures/{name}.png": png(figure) for name, figure in drawn.items()}
 
 

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cmvsim.report.economics_answer import euros, ratio, signed
+from cmvsim.report.economics_names import (
+    TOO_FEW,
+    Z95,
+    amount_of,
+    enough,
+    euros,
+    input_meaning,
+    input_name,
+    names_of,
+    ratio,
+    signed,
+)
 
-Z95 = 1.959963984540054
 UNDISPUTED = 1e-9
 MOST_INPUTS = 12
 COMPONENTS = {
@@ -25,15 +35,23 @@ COMPONENTS = {
 def interval(mean: Mapping[str, Any], say: Callable[[float], str]) -> str:
     """A mean and its central 95%."""
     value, se = mean["value"], mean["se"] or 0.0
+    if value is None or value != value:
+        return "none"
     return f"{say(value)} ({say(value - Z95 * se)} to {say(value + Z95 * se)})"
+
+
+def qalys(value: float) -> str:
+    """QALYs of a patient; no negative zero."""
+    return f"{round(value, 5) + 0.0:.5f}"
 
 
 def components(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Cost by component and strategy, and the total."""
+    names = names_of(results)
     table = []
     for key, label in COMPONENTS.items():
-        table.append({"component": label} | {r["strategy"]: euros(r["components"][key]) for r in results["strategies"]})
-    return [*table, {"component": "total"} | {r["strategy"]: euros(r["cost"]["value"]) for r in results["strategies"]}]
+        table.append({"component": label} | {names[r["strategy"]]: euros(r["components"][key]) for r in results["strategies"]})
+    return [*table, {"component": "total"} | {names[r["strategy"]]: euros(r["cost"]["value"]) for r in results["strategies"]}]
 
 
 def events(results: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -45,11 +63,12 @@ def events(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         "death": "death",
         "received_drug": "given letermovir",
     }
+    names = names_of(results)
     table = [
-        {"event": label} | {r["strategy"]: f"{1000 * r['events'][key]:.1f}" for r in results["strategies"]}
+        {"event": label} | {names[r["strategy"]]: f"{1000 * r['events'][key]:.1f}" for r in results["strategies"]}
         for key, label in labels.items()
     ]
-    days = {r["strategy"]: f"{r['events']['drug_days']:.1f}" for r in results["strategies"]}
+    days = {names[r["strategy"]]: f"{r['events']['drug_days']:.1f}" for r in results["strategies"]}
     return [*table, {"event": "days of letermovir per patient"} | days]
 
 
@@ -61,24 +80,22 @@ def shown_thresholds(results: Mapping[str, Any]) -> list[int]:
 
 def prices(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Break-even price by threshold, and days at today's price."""
-    table = []
+    table, names = [], names_of(results)
     for row in results["increments"]:
         if row["drug_days"] > 0:
-            entry = {"strategy": row["strategy"], "days a patient": f"{row['drug_days']:.1f}"}
+            entry = {"strategy": names[row["strategy"]], "days a patient": f"{row['drug_days']:.1f}"}
             for k in shown_thresholds(results):
-                entry[f"at {euros(results['thresholds'][k])} per QALY"] = interval(
-                    row["break_even_price"][k], lambda x: euros(x, 1)
-                )
+                entry[f"at {euros(results['thresholds'][k])} per QALY"] = interval(row["break_even_price"][k], euros)
             middle = results["thresholds"].index(results["shown_threshold"])
-            entry["days worth today's price"] = f"{row['break_even_days'][middle]:.2f}"
+            days = row["break_even_days"][middle]
+            entry["days worth today's price"] = "any" if days is None or days != days else f"{days:.2f}"
             table.append(entry)
     return table
 
 
 def incidences(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Break-even price at other incidences."""
-    middle = results["thresholds"].index(results["shown_threshold"])
-    table = []
+    middle, names, table = results["thresholds"].index(results["shown_threshold"]), names_of(results), []
     for row in results.get("incidences", ()):
         entry = {
             "incidence of any DNAemia": f"{100 * row['incidence']:.0f}%",
@@ -86,7 +103,9 @@ def incidences(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for more in row["increments"]:
             price, benefit = more["break_even_price"][middle]["value"], more["net_benefit"][middle]["value"]
-            entry[more["strategy"]] = "" if price is None else f"{euros(price, 1)} ({signed(benefit)})"
+            if more["drug_days"] > 0:
+                told = "" if price is None else f"{interval(more['break_even_price'][middle], euros)}; {signed(benefit)}"
+                entry[names[more["strategy"]]] = told
         table.append(entry)
     return table
 
@@ -95,18 +114,21 @@ def incidence_note(results: Mapping[str, Any]) -> str:
     """What the numbers of the table are."""
     threshold = euros(results["shown_threshold"])
     return (
-        f"Break-even price of a day at {threshold} EUR per QALY, and in brackets net benefit per patient at today's price. "
-        "The incidence is that of the scenario's target."
+        f"Break-even price of a day in EUR at {threshold} EUR per QALY, with 95% of the simulation (fewer patients than the "
+        "base case), "
+        "then net benefit per patient at today's price. The incidence is that of the scenario's target: its hazards are "
+        "solved again "
+        "for each line."
     )
 
 
 def rules(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Strategies as rules, and the best possible ones."""
-    middle = results["thresholds"].index(results["shown_threshold"])
+    middle, names = results["thresholds"].index(results["shown_threshold"]), names_of(results)
     threshold = euros(results["shown_threshold"])
     table = [
         {
-            "strategy": row["strategy"],
+            "strategy": names[row["strategy"]],
             "treated": f"{100 * row['treated']:.0f}%",
             "sensitivity": _percent(row["sensitivity"]),
             "specificity": _percent(row["specificity"]),
@@ -115,20 +137,20 @@ def rules(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             ),
             "NNT": "none" if row["needed_to_treat"] is None else f"{row['needed_to_treat']:.0f}",
             f"net benefit at {threshold}": signed(row["net_benefit"][middle]["value"]),
-            "break-even price": euros(row["break_even_price"][middle]["value"], 1),
+            "break-even price (95% of simulation)": interval(row["break_even_price"][middle], euros),
         }
         for row in results["rules"]
     ]
     best = [
         {
-            "strategy": f"{row['strategy']}, best possible",
+            "strategy": f"{names[row['strategy']]}: best possible",
             "treated": f"{100 * row['share'] * row['reached']:.1f}%",
             "sensitivity": _percent(row["reached"]),
             "specificity": "100%",
             "risk if treated, else": "100.0%",
             "NNT": "",
             f"net benefit at {threshold}": signed(row["net_benefit"][middle]["value"] * row["share"]),
-            "break-even price": euros(row["break_even_price"][middle]["value"], 1),
+            "break-even price (95% of simulation)": interval(row["break_even_price"][middle], euros),
         }
         for row in results["oracle"]
     ]
@@ -141,15 +163,17 @@ def _percent(value: float | None, digits: int = 0) -> str:
 
 def by_stratum(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Increments in each stratum."""
-    middle = results["thresholds"].index(results["shown_threshold"])
+    middle, names = results["thresholds"].index(results["shown_threshold"]), names_of(results)
     return [
         {
             "stratum": part["label"],
             "patients": f"{part['patients']:,}",
-            "strategy": row["strategy"],
-            "more cost": interval(row["cost"], euros),
-            "more QALY": interval(row["qaly"], lambda x: f"{x:.5f}"),
-            "break-even price": euros(row["break_even_price"][middle]["value"], 1),
+            "strategy": names[row["strategy"]],
+            "more cost, EUR (95%)": interval(row["cost"], euros),
+            "more QALY (95%)": interval(row["qaly"], qalys),
+            "break-even price, EUR (95%)": interval(row["break_even_price"][middle], euros)
+            if enough(row, part["patients"])
+            else TOO_FEW,
         }
         for part in results["strata"]
         for row in part["increments"]
@@ -157,29 +181,59 @@ def by_stratum(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def structural(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Increments under each structural choice."""
-    middle = results["thresholds"].index(results["shown_threshold"])
+    """What a day may cost under each structural choice, by strategy; cost and QALYs of the one nearest to being worth it."""
+    middle, names = results["thresholds"].index(results["shown_threshold"]), names_of(results)
     base = [{"id": "base case", "label": "as above", "increments": results["increments"], "problem": ""}]
+    first = _nearest(results["increments"], middle)
     table = []
     for variant in [*base, *results.get("structural", ())]:
+        entry = {"choice": variant["id"].replace("_", " "), "what": variant["label"]}
         if variant["problem"]:
-            table.append({"choice": variant["id"], "what": variant["label"], "strategy": f"not possible: {variant['problem']}"})
+            entry["what"] += f"; not possible: {variant['problem']}"
+        paid = [row["drug_cost"] / row["drug_days"] for row in variant["increments"] if row["drug_days"] > 0]
+        if paid:
+            entry["paid for a day"] = euros(max(paid))
         for row in variant["increments"]:
-            gain = row["qaly"]["value"]
-            share = f"{100 * row['tail_qaly'] / gain:.0f}%" if row["tail_qaly"] and abs(gain) > UNDISPUTED else ""
-            table.append(
-                {
-                    "choice": variant["id"],
-                    "what": variant["label"],
-                    "strategy": row["strategy"],
-                    "more cost": signed(row["cost"]["value"]),
-                    "more QALY": f"{gain:.5f}",
-                    "of it after the horizon": share,
-                    "EUR per QALY": _ratio(row),
-                    "break-even price": euros(row["break_even_price"][middle]["value"], 1),
-                }
-            )
+            if row["drug_days"] > 0:
+                entry[names[row["strategy"]]] = euros(row["break_even_price"][middle]["value"])
+        for row in variant["increments"]:
+            if first and row["strategy"] == first:
+                entry |= _nearest_cells(row)
+        table.append(entry)
     return table
+
+
+def _nearest(increments: list[dict[str, Any]], place: int) -> str:
+    """The strategy with the highest break-even price; "" if none gives the drug."""
+    prices = {row["strategy"]: row["break_even_price"][place]["value"] for row in increments if row["drug_days"] > 0}
+    known = {name: price for name, price in prices.items() if price is not None and price == price}
+    return max(known, key=lambda name: known[name]) if known else ""
+
+
+def _nearest_cells(row: Mapping[str, Any]) -> dict[str, str]:
+    gain = row["qaly"]["value"]
+    share = f"{100 * row['tail_qaly'] / gain:.0f}%" if row["tail_qaly"] and abs(gain) > UNDISPUTED else ""
+    return {
+        "nearest: more cost, EUR": signed(row["cost"]["value"]),
+        "nearest: more QALY": qalys(gain),
+        "nearest: of it after the horizon": share,
+        "nearest: EUR per QALY": _ratio(row),
+    }
+
+
+def structural_note(results: Mapping[str, Any]) -> str:
+    """What the columns hold."""
+    middle = results["thresholds"].index(results["shown_threshold"])
+    first = _nearest(results["increments"], middle)
+    if not first:
+        return ""
+    return (
+        f"Below each strategy, its break-even price of a day, EUR, at {euros(results['shown_threshold'])} EUR per QALY, "
+        "inputs as they "
+        f"stand; on fewer patients than the base case. `nearest` is {names_of(results)[first]}. Where nothing is paid for a "
+        "day, the "
+        "payer does not buy the drug. The increments of every strategy are in `results.json`."
+    )
 
 
 def _ratio(row: Mapping[str, Any]) -> str:
@@ -191,24 +245,33 @@ def _ratio(row: Mapping[str, Any]) -> str:
 
 
 def grid(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Net benefit by price and threshold of the strategy that comes nearest to being worth it."""
-    table = []
+    """Net benefit by price and threshold of the strategy that comes nearest to being worth it; all are in the results."""
+    middle, table = results["thresholds"].index(results["shown_threshold"]), []
+    first = _nearest(results["increments"], middle)
     for part in results["price_by_threshold"]:
+        if part["strategy"] != first:
+            continue
         for price, row in zip(part["prices"], part["net_benefit"], strict=True):
-            entry = {"strategy": part["strategy"], "price of a day": euros(price, 2)}
-            entry |= {f"at {euros(part['thresholds'][k])}": signed(row[k]) for k in shown_thresholds(results)}
+            entry = {"price of a day, EUR": euros(price, 2)}
+            entry |= {f"at {euros(part['thresholds'][k])} per QALY": signed(row[k]) for k in shown_thresholds(results)}
             table.append(entry)
     return table
+
+
+def grid_note(results: Mapping[str, Any]) -> str:
+    """Whose net benefit it is."""
+    first = _nearest(results["increments"], results["thresholds"].index(results["shown_threshold"]))
+    return f"{names_of(results)[first]}; the other strategies are in `results.json`." if first else ""
 
 
 def one_way(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The inputs that matter most, each alone."""
     return [
         {
-            "input": row["input"],
-            "kind": row["kind"],
-            "from, to": f"{row['low']:.3g}, {row['high']:.3g}",
-            "net benefit at these": f"{signed(row['net_benefit_low'])}, {signed(row['net_benefit_high'])}",
+            "input": f"{input_name(row['input'])} (`{row['input']}`)",
+            "what it is": input_meaning(row["input"]) or f"`{row['key']}` of the scenario",
+            "from, to": f"{amount_of(row['low'], row['input'])}, {amount_of(row['high'], row['input'])}",
+            "net benefit at these, EUR": f"{signed(row['net_benefit_low'])}, {signed(row['net_benefit_high'])}",
         }
         for row in results.get("one_way", ())[:MOST_INPUTS]
     ]
@@ -221,9 +284,13 @@ def one_way_note(results: Mapping[str, Any]) -> str:
         return ""
     first = rows[0]
     return (
-        f"{first['strategy']}, EUR per patient at {euros(first['threshold'])} EUR per QALY and today's price; as they stand "
-        f"{signed(first['base'])}. Each at its 2.5% and 97.5% quantiles, the others as they stand, the same patients; the "
-        "observed incidence of DNAemia stays its target, whatever the law."
+        f"{names_of(results)[first['strategy']]}, EUR per patient at {euros(first['threshold'])} EUR per QALY and today's "
+        "price; as "
+        f"they stand {signed(first['base'])}. Each at its 2.5% and 97.5% quantiles, the others as they stand, the same "
+        "patients; the "
+        f"observed incidence of DNAemia stays its target, whatever the law. The {MOST_INPUTS} of {len(rows)} that matter "
+        "most; all are "
+        "in `results.json`."
     )
 
 
@@ -231,7 +298,7 @@ def budget(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Budget impact by year."""
     table = []
     for row in results["budget"]:
-        entry: dict[str, Any] = {"strategy": row["strategy"]}
+        entry: dict[str, Any] = {"strategy": names_of(results)[row["strategy"]]}
         for year, (people, net) in enumerate(zip(row["treated"], row["net"], strict=True), start=1):
             entry[f"year {year}"] = f"{net / 1e6:.2f} ({people:,.0f} patients)"
         entry["all years (95%)"] = interval({"value": row["total"] / 1e6, "se": row["total_se"] / 1e6}, lambda x: f"{x:.2f}")
@@ -257,12 +324,15 @@ def illness(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def pairing(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Correlation and variance reduction by outcome."""
+    names = names_of(results)
     return [
         {
-            "strategy": row["strategy"],
+            "strategy": names[row["strategy"]],
             "outcome": row["outcome"],
             "correlation": f"{row['correlation']:.4f}",
-            "variance reduction": "all" if row["variance_reduction"] is None else f"{row['variance_reduction']:,.1f} times",
+            "variance reduction": "all of it"
+            if row["variance_reduction"] is None
+            else f"{row['variance_reduction']:,.1f} times",
             "MCSE of the increment": f"{row['mcse']:.3g}",
             "without pairing": f"{row['mcse_independent']:.3g}",
         }

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cmvsim.report.economics_terms_text import terms_section
 from cmvsim.report.power_text import markdown_table, plain_table
 
 Results = Mapping[str, Any]
 
 STATUS = {"ND": "frontier", "ED": "extendedly dominated", "D": "dominated"}
+DRAWS_PER_INPUT = 5
+ALT = {
+    "plane": "Cost-effectiveness plane: increments of cost and effect of every draw, and their means, by strategy",
+    "acceptability": "Acceptability: probability of each strategy of being best by threshold, from the draws as they are",
+    "acceptability-smoothed": "Acceptability: probability of each strategy of being best by threshold, smoothed by regression",
+    "net-benefit": "Expected net benefit of each strategy above the comparator's by threshold",
+    "expected-loss": "Expected loss of each strategy by threshold; the lowest is the value of perfect information",
+    "evpi": "Value of perfect information by threshold, raw and smoothed",
+    "evppi": "Value of learning each input exactly, at the thresholds of interest",
+}
 TIES = "Ties go to the strategy named first; a strategy exactly on the line between its neighbours stays on the frontier."
 
 
@@ -79,6 +90,8 @@ def choice_table(results: Results) -> list[list[str]]:
 def partial_table(results: Results, most: int = 12) -> list[list[str]]:
     """EVPPI at the thresholds of interest, the largest first."""
     thresholds = [row["threshold"] for row in results["choices"]]
+    if not any(row["value"] > 0 for row in results["evppi"]):
+        return []
     cells: dict[str, dict[float, Any]] = {}
     for row in results["evppi"]:
         if row["threshold"] in thresholds:
@@ -107,8 +120,8 @@ def sentence(results: Results) -> str:
 def plain(results: Results) -> str:
     """What the terminal shows."""
     parts = [sentence(results), "", plain_table(decision_table(results)), "", plain_table(choice_table(results))]
-    if results["evppi"]:
-        parts += ["", plain_table(partial_table(results, most=8))]
+    if partial := partial_table(results, most=8):
+        parts += ["", plain_table(partial)]
     return "\n".join([*parts, *(f"\nNote: {note}" for note in results["warnings"])])
 
 
@@ -120,7 +133,10 @@ def summary(results: Results, pictures: Sequence[str]) -> str:
         "",
         sentence(results),
         "",
-        f"From {count:,} draws of {strategies} strategies ({results['source']}); comparator: {results['comparator']}.{_units(results)}",
+        (
+            f"From {count:,} draws of {strategies} strategies ({results['source']}); comparator: "
+            f"{results['comparator']}.{_units(results)}"
+        ),
         "",
         "## Decision table",
         "",
@@ -136,17 +152,66 @@ def summary(results: Results, pictures: Sequence[str]) -> str:
         markdown_table(choice_table(results)),
         "",
         (
-            "The acceptability frontier is that of the strategy with the highest expected net benefit. EVPI from the draws as they are "
+            "The acceptability frontier is that of the strategy with the highest expected net benefit. EVPI from the draws "
+            "as they are "
             "is too high where each draw is a mean over few simulated patients; smoothed, it keeps what the inputs explain."
         ),
     ]
     if results["evppi"]:
-        lines += ["", "## Which input to learn", "", markdown_table(partial_table(results))]
-        lines += ["", "By regression of net benefit on each input; all numbers in `evppi.csv`."]
+        lines += ["", "## Which input to learn", "", *_partial(results)]
     if results["warnings"]:
         lines += ["", "## Notes", "", *(f"- {note}" for note in results["warnings"])]
-    lines += ["", *(f"![{name}]({name})" for name in pictures)]
+    lines += [
+        "",
+        "## Figures",
+        "",
+        *_few(results),
+        *(line for name in pictures for line in (f"![{alt_text(name, results)}]({name})", "")),
+    ]
+    lines += terms_section("\n".join(lines))
     return "\n".join(lines) + "\n"
+
+
+def _partial(results: Results) -> list[str]:
+    """Value of learning single inputs and groups, with what to think of few draws."""
+    table = partial_table(results)
+    count = len({row["parameter"] for row in results["evppi"]})
+    if not table:
+        return [
+            f"Nothing: EVPPI is 0 for each of {count} inputs and groups at every threshold, as no draw makes another choice better."
+        ]
+    text = "By regression of net benefit on each input; all numbers in `evppi.csv`."
+    few = results["draws"] < DRAWS_PER_INPUT * count
+    if few:
+        text += (
+            f" {results['draws']:,} draws are few for {count} inputs: the largest of so many values is large by chance too, most where "
+            "strategies are about equally good. More draws lower what chance shows."
+        )
+    return [markdown_table(table), "", text]
+
+
+def _few(results: Results) -> list[str]:
+    """What to think of a tornado from few draws."""
+    if not results["tornado"] or results["draws"] >= DRAWS_PER_INPUT * len(results["inputs"]):
+        return []
+    return [
+        (
+            f"Bars of the tornado are what a regression on each input alone finds: with {results['draws']:,} draws for "
+            f"{len(results['inputs'])} inputs the longest are long by chance too."
+        ),
+        "",
+    ]
+
+
+def alt_text(name: str, results: Results) -> str:
+    """What a figure shows, for those who do not see it."""
+    stem = name.removeprefix("figures/").removesuffix(".png")
+    if stem.startswith("tornado-"):
+        at = money(float(stem.removeprefix("tornado-")))
+        return f"Tornado at a threshold of {at}: expected net benefit at the ends of each input, the longest bar first"
+    best = list(dict.fromkeys(row["chosen"] for row in results["choices"]))
+    said = f"; highest expected net benefit at the thresholds of interest: {', then '.join(best)}" if best else ""
+    return ALT[stem] + (said if stem.startswith("acceptability") else "")
 
 
 def _refused(results: Results) -> list[Mapping[str, Any]]:

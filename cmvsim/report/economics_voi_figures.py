@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from cmvsim.report.economics_names import euros, input_name, wrapped
 from cmvsim.report.style import BLUE, GREY, ORANGE, png
 
 Z95 = 1.959963984540054
@@ -35,8 +36,8 @@ def by_price(results: Mapping[str, Any]) -> Figure:
     axes.plot(x, [row["raw"] for row in rows], color=GREY, lw=1.2, ls=":", label="raw: noise of few patients included")
     top = float(max([(y + Z95 * se).max(), 1e-9, *(row["raw"] for row in rows)]))
     for price, label, side in (
-        (results["today"], "today's price", "right"),
-        (results["break_even"]["price"], f"break-even, {results['break_even']['strategy'].replace('_', ' ')}", "left"),
+        (results["today"], f"today's price, {euros(results['today'])}", "right"),
+        (results["break_even"]["price"], f"break-even, {euros(results['break_even']['price'])}", "left"),
     ):
         axes.axvline(price, color=ORANGE if side == "left" else GREY, ls="--", lw=1)
         axes.annotate(
@@ -69,22 +70,23 @@ def by_size(results: Mapping[str, Any]) -> Figure:
     axes.fill_between(x, np.maximum(y - Z95 * se, 0), y + Z95 * se, color=BLUE, alpha=0.2, lw=0)
     axes.plot(x, y, color=BLUE, marker="o", ms=4, lw=1.6, label="this study")
     axes.axhline(informed["value"], color=ORANGE, ls="--", lw=1.2, label="what it informs, known exactly")
-    axes.plot(x, [row["floor"] for row in rows], color=GREY, ls=":", lw=1.2, label="a study that tells nothing")
+    axes.plot(x, [row["floor"] for row in rows], color=GREY, ls=":", lw=1.2, label="noise alone: a study that tells nothing")
     axes.set_ylim(bottom=0)
+    axes.set_xlim(0, x.max() * 1.03)
     axes.set(
         xlabel="patients in the study",
         ylabel="EUR per patient to be treated",
-        title=f"Value of the study at {results['price']:,.0f} EUR a day",
+        title=f"Value of the study (EVSI) at {results['price']:,.0f} EUR a day, 95% band",
     )
     axes.grid(axis="y", color="#E5E5E5", lw=0.6)
-    axes.legend(loc="lower right", fontsize=8.5)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, fontsize=8.5)
     return figure
 
 
 def partial(results: Mapping[str, Any]) -> Figure:
     """EVPPI of groups and of the single inputs worth most."""
     bars = [(row["group"], row, BLUE) for row in results["groups"]]
-    bars += [(row["input"].replace("_", " "), row, GREY) for row in results["singles"][:MOST]]
+    bars += [(wrapped(input_name(row["input"]), 46), row, GREY) for row in results["singles"][:MOST]]
     figure = Figure(figsize=(7.6, 1.2 + 0.3 * len(bars)))
     axes = figure.subplots()
     places = np.arange(len(bars))
@@ -94,10 +96,14 @@ def partial(results: Mapping[str, Any]) -> Figure:
     axes.barh(places, values, color=[tint for *_, tint in bars], height=0.65, alpha=0.85)
     axes.errorbar(values, places, xerr=[low, errors], fmt="none", ecolor="black", elinewidth=0.8, capsize=2)
     floors = np.array([row.get("floor", results["noise_floor"]) for _, row, _ in bars])
-    axes.plot(floors, places, ls="", marker="|", ms=11, mew=1.6, color=ORANGE, label="inputs that tell nothing")
-    axes.legend(loc="lower right", fontsize=8.5)
+    axes.plot(floors, places, ls="", marker="|", ms=11, mew=1.6, color=ORANGE, label="noise alone (of single inputs its mean)")
+    if not max(values, default=0.0) > 0:
+        axes.set_xlim(0, max(1.0, 1.1 * float(floors.max(initial=0.0))))
+        axes.set_title("No group and no input is worth anything here", loc="right", fontsize=8.5, color=GREY)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.55 / figure.get_size_inches()[1]), fontsize=8.5)
+    axes.set_xlim(left=0)
     axes.set_yticks(places, [name for name, *_ in bars], fontsize=8.5)
     axes.invert_yaxis()
     axes.axhline(len(results["groups"]) - 0.5, color="#BDBDBD", lw=0.8)
-    axes.set(xlabel="EUR per patient", title="Perfect information on groups (above) and single inputs (below)")
+    axes.set(xlabel="EUR per patient, 95%", title="Perfect information on groups (above) and single inputs (below)")
     return figure

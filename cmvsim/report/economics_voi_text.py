@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cmvsim.report.economics_answer import euros
+from cmvsim.report.economics_names import euros, inline, input_meaning, input_name, names_of
 from cmvsim.report.economics_psa_text import regression, unreached
 from cmvsim.report.economics_run_tables import interval
+from cmvsim.report.economics_terms_text import terms_section
 from cmvsim.report.power_text import markdown_table
 
 MOST = 12
@@ -19,20 +20,20 @@ def answer(results: Mapping[str, Any]) -> list[str]:
 
 
 def _today(results: Mapping[str, Any]) -> str:
-    now, labels = results["today_evpi"], results["labels"]
+    now, named = results["today_evpi"], inline(names_of(results)[results["break_even"]["strategy"]])
     threshold, today = euros(results["threshold"]), euros(results["today"])
-    name, price = results["break_even"]["strategy"], results["break_even"]["price"]
+    price = results["break_even"]["price"]
     if now["smoothed"] == 0:
         text = (
             f"**At today's price ({today} EUR a day) more information is worth nothing at {threshold} EUR per QALY:** in none of "
             f"{results['draws']:,} draws would knowing change the decision, which is not to give letermovir. That stops at a price "
-            f"below about {euros(results['evpi_stops_being_0'])} EUR a day; at {euros(price)} EUR {labels[name]} is as good as its "
-            "comparator."
+            f"below about {euros(results['evpi_stops_being_0'])} EUR a day; at {euros(price)} EUR giving it {named} is as good as "
+            "not giving it."
         )
     else:
         text = (
             f"**At today's price ({today} EUR a day) perfect information is worth {euros(now['smoothed'], 2)} EUR per patient at "
-            f"{threshold} EUR per QALY** (standard error {euros(now['smoothed_se'], 2)}). {labels[name]} breaks even at "
+            f"{threshold} EUR per QALY** (standard error {euros(now['smoothed_se'], 2)}). Given {named} it breaks even at "
             f"{euros(price)} EUR a day."
         )
     return f"{text} {_incidence(results)}"
@@ -41,7 +42,7 @@ def _today(results: Mapping[str, Any]) -> str:
 def _incidence(results: Mapping[str, Any]) -> str:
     found = results["worth_from_incidence"]
     some = [
-        f"{results['labels'][r['strategy']]} {100 * r['incidence'][0]:.0f}%" for r in found if r["incidence"][0] is not None
+        f"{names_of(results)[r['strategy']]} {100 * r['incidence'][0]:.0f}%" for r in found if r["incidence"][0] is not None
     ]
     if some:
         return f"Incidence of any DNAemia from which today's price is worth it: {'; '.join(some)}."
@@ -56,15 +57,20 @@ def _incidence(results: Mapping[str, Any]) -> str:
 def _at_price(results: Mapping[str, Any]) -> str:
     e, groups = results["evpi"], results["groups"]
     text = (
-        f"**At {euros(results['price'], 2)} EUR a day** perfect information on everything is worth {euros(e['smoothed'], 2)} EUR per "
+        f"**At {euros(results['price'], 2)} EUR a day**, where the choice is open, perfect information on everything is worth {euros(e['smoothed'], 2)} EUR per "
         f"patient (standard error {euros(e['se'], 2)}; raw {euros(e['raw'], 2)}; {_told(e)})"
     )
+    few = " **Too few draws for so many inputs: these values are biased up.**" if results["regression"]["too_few_draws"] else ""
     above = [row for row in groups if row["value"] > row["floor"]]
     told = [f"{row['group']} {euros(row['value'], 2)} ({_told(row)})" for row in above[:3]]
-    return text + (
-        f"; most of it on: {'; '.join(told)} EUR."
-        if told
-        else "; no group of inputs is above what inputs that tell nothing would show."
+    return (
+        text
+        + (
+            f"; most of it on: {'; '.join(told)} EUR."
+            if told
+            else "; no group of inputs is above what inputs that tell nothing would show."
+        )
+        + few
     )
 
 
@@ -116,7 +122,7 @@ def summary(results: Mapping[str, Any]) -> str:
         "",
         "## On single inputs",
         "",
-        markdown_table([["input", "kind", "value (95%)"], *[_line(r, "input", r["kind"]) for r in results["singles"][:MOST]]]),
+        markdown_table([["input", "what it is", "value (95%)"], *[_single(r) for r in results["singles"][:MOST]]]),
         "",
         _floor(results),
         "",
@@ -128,13 +134,30 @@ def summary(results: Mapping[str, Any]) -> str:
         "",
         regression(results["regression"]),
         "",
-        "![Value of information by price](figures/evpi_by_price.png)",
-        "",
-        "![Value of the study by its size](figures/evsi.png)",
-        "",
-        "![Perfect information on groups and inputs](figures/evppi.png)",
+        *_pictures(results),
     ]
+    lines += terms_section("\n".join(lines))
     return "\n".join(lines) + "\n"
+
+
+def _pictures(results: Mapping[str, Any]) -> list[str]:
+    """Figures with what they show, for those who do not see them."""
+    top = max(results["by_price"], key=lambda row: row["smoothed"])
+    sizes = "; ".join(f"{row['patients']}: {euros(row['rising'], 2)} EUR" for row in results["evsi"])
+    return [
+        f"![Value of perfect information by the price of a day, highest at {euros(top['price'])} EUR](figures/evpi_by_price.png)",
+        "",
+        f"![Value of the study per patient by its size: {sizes}](figures/evsi.png)",
+        "",
+        "![Value of perfect information on groups of inputs and on single inputs, with what noise alone shows](figures/evppi.png)",
+        "",
+    ]
+
+
+def _single(row: Mapping[str, Any]) -> list[str]:
+    meaning = input_meaning(row["input"]) or f"`{row['key']}` of the scenario"
+    shown = interval(row, lambda x: euros(max(x, 0.0), 2))
+    return [f"{input_name(row['input'])} (`{row['input']}`)", meaning, shown]
 
 
 def _basis(results: Mapping[str, Any]) -> str:
@@ -149,8 +172,10 @@ def _basis(results: Mapping[str, Any]) -> str:
 
 def _floor(results: Mapping[str, Any]) -> str:
     return (
-        f"An input that tells nothing shows about {euros(results['noise_floor'], 2)} EUR here: where strategies are about equally "
-        "good the estimate is biased up by that much. More draws lower it."
+        f"An input that tells nothing shows about {euros(results['noise_floor'], 2)} EUR here on average: where strategies are about "
+        f"equally good the estimate is biased up by that much. These are the largest of {len(results['singles'])}, and the largest of "
+        "so many is larger than that by chance alone: single inputs name candidates, and groups, each with a floor of its own, decide. "
+        "More draws lower all floors."
     )
 
 

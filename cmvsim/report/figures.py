@@ -47,7 +47,7 @@ def curve_with_band(
         axes.axhline(target, color=GREY, lw=1, ls="--", label="target")
     if answer is not None:
         n, n_low, n_high = answer
-        axes.axvspan(n_low, n_high, color=ORANGE, alpha=0.2, lw=0, label="95% Monte Carlo interval of the search")
+        axes.axvspan(n_low, n_high, color=ORANGE, alpha=0.2, lw=0, label="where the search puts N (95%)")
         axes.axvline(n, color=ORANGE, lw=1.2, label=f"N = {n}")
     if confirmed:
         places, found, errors = (np.asarray(column, float) for column in zip(*confirmed, strict=True))
@@ -63,5 +63,8 @@ def curve_with_band(
         axes.set_xlim(x[0] - 10, x[0] + 10)
     axes.set(xlabel="patients enrolled", ylabel=ylabel, title=title)
     axes.grid(axis="y", color="#E5E5E5", lw=0.6)
-    axes.legend(loc="best", fontsize=8.5)
+    if answer is None:
+        axes.legend(loc="best", fontsize=8.5)
+    else:  # six entries would lie on the curve somewhere
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, fontsize=8.5)
     return figure

@@ -7,6 +7,7 @@ from typing import Any
 
 from cmvsim.report import assurance_text, power_text, staged_text, trial_text
 
+COLUMNS_NOTE = "What the columns mean is in summary.md; Monte Carlo standard errors of all figures are in rows.csv."
 MOST_LINES = 40
 """Of a table in the terminal; all are in the run folder."""
 
@@ -23,7 +24,7 @@ def terminal_lines(results: dict[str, Any]) -> list[str]:
     lines = [_plain(told.table(results, brief=True)), ""]
     if told is trial_text:
         lines += [_plain(trial_text.arm_table(results, brief=True)), ""]
-    return [*lines, *told.truth_lines(results)]
+    return [*lines, *told.truth_lines(results), "", COLUMNS_NOTE]
 
 
 def _plain(table: list[list[str]]) -> str:

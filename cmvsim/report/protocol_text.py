@@ -23,7 +23,9 @@ EN: Words = {
     "at_least": "CMV DNA of at least {level} IU/mL in {matrix}",
     "clinically_significant": "clinically significant CMV infection (treated, or CMV disease)",
     "matrix": {"plasma": "plasma", "whole_blood": "whole blood"},
-    "method": "estimated by the Aalen-Johansen method ({variance} variance, {interval} interval) with {hct}, {relapse}",
+    "method": "estimated by the Aalen-Johansen method ({variance}, {interval} confidence interval) with {hct}, {relapse}",
+    "variance": {"aalen": "Aalen's variance", "ij": "infinitesimal-jackknife variance", "greenwood": "Greenwood's variance"},
+    "interval": {"cloglog": "complementary log-log", "log": "log-transformed", "plain": "untransformed"},
     "hct": {
         "competing": "death and allogeneic transplantation as competing events",
         "censor": "death as a competing event and follow-up censored at allogeneic transplantation",
@@ -62,7 +64,13 @@ FR: Words = {
     "at_least": "d'une charge virale CMV d'au moins {level} UI/mL ({matrix})",
     "clinically_significant": "d'une infection à CMV cliniquement significative (traitée, ou maladie à CMV)",
     "matrix": {"plasma": "plasma", "whole_blood": "sang total"},
-    "method": "estimée par la méthode d'Aalen-Johansen (variance {variance}, intervalle {interval}), {hct}, {relapse}",
+    "method": "estimée par la méthode d'Aalen-Johansen ({variance}, intervalle de confiance {interval}), {hct}, {relapse}",
+    "variance": {
+        "aalen": "variance d'Aalen",
+        "ij": "variance par jackknife infinitésimal",
+        "greenwood": "variance de Greenwood",
+    },
+    "interval": {"cloglog": "log-log complémentaire", "log": "sur échelle logarithmique", "plain": "sans transformation"},
     "hct": {
         "competing": "le décès et l'allogreffe étant des événements concurrents",
         "censor": "le décès étant un événement concurrent et le suivi étant censuré à l'allogreffe",
@@ -107,8 +115,8 @@ def protocol_paragraph(results: Mapping[str, Any], language: str) -> str:
     event = event_of(results, words, say)
     among = words["disease"][results["diseases"][results["endpoints"][0]]]
     method = words["method"].format(
-        variance=plan["variance"],
-        interval=plan["interval"],
+        variance=words["variance"][plan["variance"]],
+        interval=words["interval"][plan["interval"]],
         hct=words["hct"][plan["hct"]],
         relapse=words["relapse"][plan["relapse"]],
     )

@@ -168,10 +168,17 @@ def summary(results: Mapping[str, Any]) -> str:
         "death are held fixed; they are solved again only where a target is varied."
     )
     lines += [method, ""]
-    lines += [line for name, what in figure_names(results) for line in (f"![{what}](figures/{name}.png)", "")]
+    lines += [line for name, what in figure_names(results) for line in (f"![{_alt(results, what)}](figures/{name}.png)", "")]
     if results["warnings"]:
         lines += ["## Warnings", "", *(f"- {text}" for text in results["warnings"]), ""]
     return "\n".join([*lines, *rests_on_lines(results)]) + "\n"
+
+
+def _alt(results: Mapping[str, Any], what: str) -> str:
+    """What a figure shows, for who does not see it."""
+    names = " and ".join(item["label"] for item in results["inputs"][:2])
+    told = {"curve": f"over the values of {names}", "grid": f"in cells over {names}"}
+    return f"{what} {told.get(results['shape'], 'at both ends of each input, the most influential on top')}"
 
 
 def brief(results: Mapping[str, Any]) -> Sequence[Sequence[str]]:

@@ -40,6 +40,30 @@ def power_curve(pictured: Series, *, title: str, wanted: float | None, stable: i
     return figure
 
 
+def power_by_incidence(pictured: Series, found: Mapping[str, Any], *, title: str) -> Figure:
+    """Power by the incidence among evaluable patients, with the fixed incidence and the one that was found."""
+    x, power, se = (np.asarray(pictured[name], float) for name in ("incidence", "power", "mcse"))
+    figure = Figure(figsize=(6.4, 4.0))
+    axes = figure.subplots()
+    axes.errorbar(x, power, yerr=Z95 * se, color=BLUE, lw=1.2, marker="o", ms=4, capsize=2, label="simulated, 95% Monte Carlo")
+    axes.axhline(found["wanted"], color=GREY, lw=1, ls="--", label="power wanted")
+    axes.axvline(found["null"], color=GREY, lw=1, ls=":", label=f"fixed incidence {100 * found['null']:g}%")
+    if found["closed_form"] is not None:
+        axes.plot([found["closed_form"]], [found["wanted"]], color=ORANGE, marker="D", ms=6, ls="", label="exact calculation")
+    if found["confirmation"] is not None:
+        point = found["confirmation"]
+        axes.plot(
+            [point["incidence"]], [point["power"]], color=GREEN, marker="s", ms=7, ls="", label="confirmed on new streams"
+        )
+    axes.set_ylim(0, 1.02)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
+    axes.set(xlabel="incidence among evaluable patients, mean over studies", ylabel="power", title=title)
+    axes.grid(axis="y", color="#E5E5E5", lw=0.6)
+    axes.legend(loc="best", fontsize=8.5)
+    return figure
+
+
 def enrolled_bars(pictured: Series, *, title: str) -> Figure:
     """How many patients are enrolled when a two-stage study ends."""
     figure = Figure(figsize=(6.4, 3.6))

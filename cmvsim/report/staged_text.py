@@ -7,6 +7,8 @@ from typing import Any
 
 from cmvsim.report.power_text import markdown_table, percent, plain_table
 from cmvsim.report.rests_on_text import rests_on_lines
+from cmvsim.report.staged_protocol_text import protocol_paragraph
+from cmvsim.report.staged_rows_read import row_of
 
 __all__ = ["markdown_table", "plain_table", "sentence", "table", "tells", "truth_lines"]
 
@@ -45,14 +47,6 @@ def tells(results: Mapping[str, Any]) -> bool:
     return results.get("kind") in KINDS
 
 
-def value(results: Mapping[str, Any], measure: str, estimator: str, term: str = "", n: int | None = None) -> dict[str, Any]:
-    """The row of a figure; a row of nothing where there is none."""
-    for row in results["rows"]:
-        if (row["measure"], row["estimator"], row["term"]) == (measure, estimator, term) and n in (None, row["n"]):
-            return dict(row)
-    return {"value": None, "mcse": None}
-
-
 def shown(row: Mapping[str, Any]) -> str:
     """A share with its Monte Carlo error."""
     return "unknown" if row["value"] is None else f"{percent(row['value'])} (MCSE {100 * row['mcse']:.2f} points)"
@@ -61,9 +55,49 @@ def shown(row: Mapping[str, Any]) -> str:
 def sentence(results: Mapping[str, Any]) -> str:
     """The answer in plain words."""
     tell = {"single_arm_test": _tested, "simon_two_stage": _two_stages, "group_sequential": _sequential}[results["kind"]]
-    parts = [*tell(results), f"Exact calculations do not know: {'; '.join(results['why_different'])}."]
+    told = tell(results) if "detectable" not in results["facts"] else detectable_sentences(results)
+    parts = [*told, f"Exact calculations do not know: {'; '.join(results['why_different'])}."]
     parts += [warning[0].upper() + warning[1:].removesuffix(".") + "." for warning in results["warnings"]]
     return " ".join(parts)
+
+
+def detectable_sentences(results: Mapping[str, Any]) -> list[str]:
+    """The smallest detectable effect of one arm."""
+    found, own = results["facts"]["detectable"], row_of(results, "power", results["rows"][0]["estimator"])
+    patients = (
+        f"{found['n']} {'evaluable patients at most, in two stages,' if results['kind'] == 'simon_two_stage' else 'patients'}"
+    )
+    goal, wanted = f"{results['label']} by day {results['analysis']['window']}", f"{found['wanted']:.0%}"
+    side = f"{found['direction']} {100 * found['null']:g}%"
+    beside = f"With the scenario's own incidence ({percent(_own(results))} of evaluable patients) the power is {shown(own)}."
+    if found["incidence"] is None:
+        far = max(found["curve"], key=lambda point: abs(point["incidence"] - found["null"]))
+        far_off = (
+            f"{patients} show no {goal} {side} with power {wanted}: even {percent(far['incidence'])} of evaluable patients, the "
+            f"farthest from it that the model reaches, has {percent(far['power'])}."
+        )
+        return [far_off, beside]
+    point = found["confirmation"]
+    closed = f" The exact calculation says {percent(found['closed_form'])}." if found["closed_form"] is not None else ""
+    answer = (
+        f"The incidence nearest to {100 * found['null']:g}% that {patients} show to be {side} with power {wanted} is "
+        f"{percent(found['incidence'])} ({goal}, every visit made; {100 * found['difference']:+.1f} points), "
+        f"{percent(point['incidence'])} among evaluable patients: in {results['replicates']:,} new simulated studies "
+        f"{percent(point['power'])} showed it (MCSE {100 * point['mcse']:.2f} points).{closed}"
+    )
+    parts = [answer]
+    if found["status"] == "beyond reach":
+        parts.append(
+            "It is the nearest that the model reaches with its other inputs as they are: what is detectable is nearer still."
+        )
+    target, was = percent(found["target"]), percent(results["study"]["incidence_target"])
+    parts.append(f"That is the scenario with its incidence target at {target} instead of {was}, hazards solved again. {beside}")
+    return parts
+
+
+def _own(results: Mapping[str, Any]) -> float:
+    term = "stage 1" if results["kind"] == "simon_two_stage" else ""
+    return float(row_of(results, "mean_estimate", "evaluable_proportion", term)["value"])
 
 
 def _tested(results: Mapping[str, Any]) -> list[str]:
@@ -87,10 +121,10 @@ def _tested(results: Mapping[str, Any]) -> list[str]:
         return parts
     sizes = sorted({row["n"] for row in results["rows"]})
     for n in sizes if len(sizes) <= 2 else (sizes[0], sizes[-1]):
-        known = value(results, "expected_evaluable", "evaluable_proportion", n=n)["value"]
-        exact = value(results, "power", "enumeration", n=n)["value"]
+        known = row_of(results, "expected_evaluable", "evaluable_proportion", n=n)["value"]
+        exact = row_of(results, "power", "enumeration", n=n)["value"]
         beside = f"; the exact calculation for {known:.0f} says {percent(exact)}" if exact is not None else ""
-        power = shown(value(results, "power", first, n=n))
+        power = shown(row_of(results, "power", first, n=n))
         parts.append(f"With {n} patients ({known:.0f} evaluable on average) the study shows {goal} with power {power}{beside}.")
     return parts
 
@@ -98,27 +132,27 @@ def _tested(results: Mapping[str, Any]) -> list[str]:
 def _two_stages(results: Mapping[str, Any]) -> list[str]:
     design, own = results["facts"]["design"], "evaluable_proportion"
     what = "patients with the event" if design["success"] == "event" else "patients without the event"
-    n, enrolled = results["rows"][0]["n"], value(results, "expected_n", own)["value"]
+    n, enrolled = results["rows"][0]["n"], row_of(results, "expected_n", own)["value"]
     parts = [
         (
             f"Simon's {design['criterion']} design: stop with at most {design['r1']} {what} among the first {design['n1']} "
             f"evaluable patients, claim with more than {design['r']} among {design['n']}."
         ),
         (
-            f"In this scenario {percent(value(results, 'mean_estimate', own, 'stage 1')['value'])} of evaluable patients have "
-            f"{results['label']}: the design claims in {shown(value(results, 'power', own))} and stops after the first stage in "
-            f"{shown(value(results, 'p_stop_futility', own, 'stage 1'))}."
+            f"In this scenario {percent(row_of(results, 'mean_estimate', own, 'stage 1')['value'])} of evaluable patients have "
+            f"{results['label']}: the design claims in {shown(row_of(results, 'power', own))} and stops after the first stage in "
+            f"{shown(row_of(results, 'p_stop_futility', own, 'stage 1'))}."
         ),
     ]
     if enrolled is not None:
-        overrun, day = value(results, "expected_overrun", own)["value"], value(results, "expected_duration", own)["value"]
-        evaluable = value(results, "expected_evaluable", own)["value"]
+        overrun, day = row_of(results, "expected_overrun", own)["value"], row_of(results, "expected_duration", own)["value"]
+        evaluable = row_of(results, "expected_evaluable", own)["value"]
         parts.append(
             f"On average {evaluable:.1f} patients are evaluated, for which {enrolled:.1f} are enrolled; the last outcome is known "
             f"on day {day:.0f}. Were enrolment not paused for the first stage's outcomes, {overrun:.1f} more would be enrolled by "
             "then."
         )
-    wrong, power = value(results, "type1", "enumeration", "p0", n), value(results, "power", "enumeration", "p1", n)
+    wrong, power = row_of(results, "type1", "enumeration", "p0", n), row_of(results, "power", "enumeration", "p1", n)
     parts.append(
         f"By enumeration it claims in {percent(wrong['value'])} at {100 * design['p0']:g}% and in {percent(power['value'])} at "
         f"{100 * design['p1']:g}%."
@@ -136,14 +170,14 @@ def _sequential(results: Mapping[str, Any]) -> list[str]:
         )
     for look in results["facts"]["looks"]:
         n, own = look["n"], look["deciding"]
-        power, single = value(results, "power", own, n=n), value(results, "power", own, "one look", n)
+        power, single = row_of(results, "power", own, n=n), row_of(results, "power", own, "one look", n)
         ends = [
             f"{percent(row['value'])} at {row['term']}"
             for row in results["rows"]
             if (row["measure"], row["estimator"], row["n"]) == ("p_stop_efficacy", own, n)
         ]
         numbers = {
-            name: value(results, name, own, n=n)["value"]
+            name: row_of(results, name, own, n=n)["value"]
             for name in ("expected_n", "expected_duration", "expected_events", "expected_overrun")
         }
         parts.append(
@@ -155,12 +189,12 @@ def _sequential(results: Mapping[str, Any]) -> list[str]:
             f"{numbers['expected_n']:.0f} patients enrolled, of whom {numbers['expected_overrun']:.0f} have not been followed to "
             "the end (overrun)."
         )
-        level = value(results, "type1", own, n=n)
+        level = row_of(results, "type1", own, n=n)
         if level["value"] is not None:
-            overruled = value(results, "type1", own, "futility overruled", n)
+            overruled = row_of(results, "type1", own, "futility overruled", n)
             beside = "" if overruled["value"] is None else f", {shown(overruled)} where stops for futility are overruled"
             parts.append(f"Simulated type I error {shown(level)}{beside}; at most {100 * look['alpha']:g}% wanted.")
-        theory = value(results, "power", "integration", n=n)["value"]
+        theory = row_of(results, "power", "integration", n=n)["value"]
         parts.append(f"With independent increments and the mean Z of the end the power would be {percent(theory)}.")
     return parts
 
@@ -225,4 +259,5 @@ def summary(results: Mapping[str, Any], figures: Sequence[str]) -> str:
         "",
         results["design_sentence"][0].upper() + results["design_sentence"][1:] + ".",
     ]
-    return "\n".join([*lines, "", *rests_on_lines(results)]) + "\n"
+    lines += ["", "## For the protocol", "", protocol_paragraph(results, "en"), "", protocol_paragraph(results, "fr"), ""]
+    return "\n".join([*lines, *rests_on_lines(results)]) + "\n"

@@ -30,7 +30,7 @@ def story_page(results: Tree) -> str:
         "",
         one_line(results),
         "",
-        "![Timeline](figures/timeline.png)",
+        "![Timeline of the patient: true load and samples, below them stays, toxicity, drugs and infections](figures/timeline.png)",
     ]
     for heading, paragraphs in sections(results):
         lines += ["", f"## {heading}", ""]

@@ -76,7 +76,7 @@ FR: Words = {
     "strata": ", avec stratification sur {names}",
     "factors": {"stratum": "la maladie et la classe d'âge", "disease": "la maladie", "site": "le centre", "sex": "le sexe"},
     "and": " et ",
-    "endpoint": "Le critère de jugement principal est la survenue {event} à J{day} après la perfusion de cellules CAR-T{among} ; les "
+    "endpoint": "Le critère de jugement principal est la survenue {event} au plus tard à J{day} après la perfusion de cellules CAR-T{among} ; les "
     "bras sont comparés par {comparison}, {hct}, {relapse}.",
     "superiority": "« {experimental} » est déclaré supérieur si l'intervalle de confiance à {level} est tout entier en sa faveur (alpha "
     "{sides} de {alpha}).",

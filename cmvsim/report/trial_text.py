@@ -10,6 +10,7 @@ from cmvsim.report.estimate_words import SCALES, shown
 from cmvsim.report.power_text import FEW_EVENTS, LIKELY, confirmation, main_size, percent
 
 LEGEND = (
+    "Shares, incidences, half-widths and differences are proportions (0.05: 5 points). "
     "Power: share of simulated trials that reach the design's conclusion; against: the opposite is significant. Means of ratios "
     "are geometric; their bias is that of the log. Evaluable: patients at risk at infusion, both arms; NNT: 1 / mean difference. "
     "Coverage and bias: of the comparison against the same contrast in one large cohort with every visit made. All figures "
@@ -74,6 +75,7 @@ def sentence(results: Results) -> str:
         parts = [_power_sentence(results, size) for size in _few(sorted({row["n"] for row in results["rows"]}))]
     parts.append(_expectation(results, n))
     parts += _weak(results, n)
+    parts += type1_sentences(results)
     parts += _what_if(results)
     parts += [warning[0].upper() + warning[1:].removesuffix(".") + "." for warning in results["warnings"]]
     return " ".join(part for part in parts if part)
@@ -222,6 +224,44 @@ def _what_if(results: Results) -> list[str]:
         f"{percent(e['power'], 0)} at {100 * e['target']:g}% ({percent(e['control'])} of controls)" for e in ends
     )
     return [f"This stands on a targeted incidence of {target}; with {ends[0]['n']} patients the power would be {told}."]
+
+
+def type1_sentences(results: Results) -> list[str]:
+    """How often the trial concludes what is not so, with what explains an excess."""
+    found, trial = results.get("type1"), results["trial"]
+    if found is None:
+        return []
+    rows = [row for row in found["rows"] if row["comparison"] == trial["comparison"]]
+    if found["strength"] is None:
+        where = "Where both arms are given the control strategy"
+    else:
+        contrast = f"{SCALES[trial['scale']]} {shown(found['truth'], trial['scale'])}"
+        where = (
+            f"Where the arms truly differ by the margin ({percent(found['control'])} and {percent(found['experimental'])} with every "
+            f"visit made, {contrast}: {found['strength']:.2f} times the effect assumed of the drug)"
+        )
+    told = [f"{percent(row['value'], 2)} with {row['n']} patients (MCSE {100 * row['mcse']:.2f} points)" for row in rows]
+    level = f"{100 * found['nominal']:g}%"
+    parts = [f"{where}, the share of trials that reject is {', '.join(told)}; at most {level} is wanted."]
+    over = [row for row in rows if row["value"] - 2 * row["mcse"] > found["nominal"]]
+    return [*parts, *(_excess(results, row, level) for row in over[-1:])]
+
+
+def _excess(results: Results, row: Mapping[str, Any], level: str) -> str:
+    """Why a comparison rejects too often: its estimate, or its interval."""
+    found, trial = results["type1"], results["trial"]
+    start = f"That is more than {level} at N = {row['n']}"
+    few = (
+        "the interval does not hold its level on this side with so few events; `--sensitivity` shows other comparisons, score "
+        "intervals among them"
+    )
+    if row["unbiased"] is None:
+        return f"{start}: {few}."
+    mean = f"the mean estimate there is {shown(row['mean_estimate'], trial['scale'])}"
+    other = f"without its bias {percent(row['unbiased'], 2)} would reject"
+    if row["unbiased"] - 2 * row["mcse"] > found["nominal"]:
+        return f"{start}. Of bias this is not ({mean}; {other}): {few}."
+    return f"{start}: {mean}, as missed visits, and who is lost sight of, make the arms look more alike than they are; {other}."
 
 
 def closed_form_lines(results: Results) -> list[str]:

@@ -67,7 +67,7 @@ def zip_plot(panels: Sequence[ZipData], *, title: str, level: float, what: str, 
         Line2D([], [], color=BLUE, lw=2, label="holds the truth"),
         Line2D([], [], color=ORANGE, lw=2, label="misses it"),
         Line2D([], [], color="black", lw=1, label="truth"),
-        Patch(color=GREY, alpha=0.35, lw=0, label=f"{level:.0%}, with 95% Monte Carlo band"),
+        Patch(color=GREY, alpha=0.35, lw=0, label=f"nominal {level:.0%}, with 95% Monte Carlo band"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8.5)
     return figure

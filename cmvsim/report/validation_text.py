@@ -39,6 +39,7 @@ DECIMALS = {"mean": 2, "mean_difference": 2, "count": 2, "cost": 0}
 BOUNDED = ("mean_estimate", "bias", "coverage", "type1", "power")
 WITH_ERROR = ("bias", "coverage", "type1", "power", "relative_se_error")
 MANY_FAILURES = 0.01
+MOST_WARNINGS = 8
 
 
 def performance_table(results: Mapping[str, Any], scenario: str, endpoint: str) -> list[list[str]]:
@@ -84,7 +85,9 @@ def _cell(row: Mapping[str, Any] | None, name: str, form: str) -> str:
 def summary(results: Mapping[str, Any]) -> str:
     """``summary.md``: aims, data-generating mechanism, estimands, methods, performance."""
     lines = [f"# {results['scenario']}: estimators on simulated truth", "", sentence(results), ""]
-    lines += [f"- {warning}." for warning in results["warnings"]]
+    lines += [f"- {warning}." for warning in results["warnings"][:MOST_WARNINGS]]
+    hidden = len(results["warnings"]) - MOST_WARNINGS
+    lines += [f"- And {hidden} more in `results.json`; the column 'failed' below has them all."] if hidden > 0 else []
     lines += ["", *_aims(results), *_mechanism(results), *_estimands(results), *_methods(results), *_performance(results)]
     return "\n".join([*lines, *rests_on_lines(results)]) + "\n"
 

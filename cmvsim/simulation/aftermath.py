@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmvsim.core.ledger import Ledger
-from cmvsim.core.records import FloatArray
+from cmvsim.core.records import BoolArray, FloatArray
 from cmvsim.models.history import Process
 from cmvsim.models.infections import Infections
 from cmvsim.models.prophylaxis import Prophylaxis
@@ -25,7 +25,7 @@ from cmvsim.simulation.ledger import ledger
 from cmvsim.simulation.model import Model
 from cmvsim.simulation.onset import grid_days
 from cmvsim.simulation.quality_of_life import HealthStates, disease_windows, responses
-from cmvsim.simulation.resistance import resistance, sequence
+from cmvsim.simulation.resistance import resistance, sent_samples, sequence
 from cmvsim.simulation.stays import Antivirals, Care, InfectionOnsets, hospital_stays
 
 GANCICLOVIR = tuple(1 + ANTIVIRALS.index(drug) for drug in ("valganciclovir", "ganciclovir"))
@@ -56,7 +56,10 @@ class Aftermath:
 def unfold(
     model: Model, draws: ChunkDraws, background: Background, course: CmvOutcome | None, runs: frozenset[Process]
 ) -> Aftermath:
-    """Run what was asked for after the CMV course, in the order of the model."""
+    """Run what was asked for after the CMV course, in the order of the model.
+
+    The ledger needs the samples sent for sequencing, and no resistance: that may be left out.
+    """
     taken = background.prophylaxis
     if taken is not None and course is not None and "preemptive_therapy" in model.letermovir.stopped_by.value:
         taken = taken.stopped_at(course.first_treatment)
@@ -70,7 +73,8 @@ def unfold(
     stays, used, answers = None, None, None
     if runs & {Process.RESOURCES, Process.QUALITY_OF_LIFE}:
         assert course is not None
-        care = _care(model, background, course, found, taken, seen, died)
+        sent = seen.sent if seen is not None else _sent(model, course)
+        care = _care(model, background, course, found, taken, sent, died)
         stays = hospital_stays(model.resources, care, draws)
         used = ledger(model.resources, care, stays) if Process.RESOURCES in runs else None
         if Process.QUALITY_OF_LIFE in runs:
@@ -106,6 +110,12 @@ def _resistance(
     planned = int((~np.isnan(samples.nominal)).sum())
     days = (*(int(day) for day in samples.nominal[:planned]), *(int(day) for day in samples.clinical))
     return changes, sequence(model.resistance, draws, days, samples.time, samples.load, changes)
+
+
+def _sent(model: Model, course: CmvOutcome) -> BoolArray:
+    """(V, P) samples sent for sequencing, whatever it shows: a test like others to the ledger."""
+    open_cmv, samples = _episodes(course), course.samples
+    return sent_samples(model.resistance, samples.time, samples.load, open_cmv.start, open_cmv.stop)
 
 
 def neutropenic_windows(background: Background, course: CmvOutcome | None) -> Windows:
@@ -181,7 +191,7 @@ def _care(
     course: CmvOutcome,
     found: Infections | None,
     taken: Prophylaxis | None,
-    seen: Sequencing | None,
+    sent: BoolArray,
     died: FloatArray,
 ) -> Care:
     """Everything that uses resources."""
@@ -205,7 +215,7 @@ def _care(
         adherence=taken.adherence if taken is not None else None,
         test=samples.time,
         test_extra=samples.extra,
-        sequenced=np.where(seen.sent, samples.time, np.nan) if seen is not None else None,
+        sequenced=np.where(sent, samples.time, np.nan),
     )
 
 

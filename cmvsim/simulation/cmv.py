@@ -81,6 +81,7 @@ def simulate_cmv(
     path: bool,
     full_attendance: bool,
     cmv: bool = True,
+    only_seen: bool = False,
 ) -> CmvOutcome:
     """Run onset, load, monitoring, treatment and disease for all patients of a chunk.
 
@@ -94,6 +95,8 @@ def simulate_cmv(
         Every visit is made.
     cmv
         False: nobody's CMV replicates (the counterfactual); all else, and every draw, stays as it is.
+    only_seen
+        Keep the episodes of those alone who may be seen or diseased; all are kept otherwise.
     """
     episodes |= path
     samples = planned_samples(model, draws, background, full_attendance=full_attendance)
@@ -101,13 +104,14 @@ def simulate_cmv(
         return _scatter(model, draws, samples, _Rows.none(), None, episodes, path)
     factors = onset_factors(model, background)
     rate = onset_rates(model, background)
-    onset = first_onset_times(model, draws, rate, factors)
+    log_bound = factors.log_bound(rate.size, model.horizon)
+    onset = first_onset_times(model, draws, rate, factors, log_bound)
     ever = np.flatnonzero(onset < np.inf)
     of_matrix, noise = matrix_offset(model, draws), assay_noise(model, draws)
     offset = reported_offset(of_matrix, model, draws, background)
-    bound = rate_bound(model, rate, factors)
+    bound = rate_bound(model, rate, log_bound)
     disease = disease_clock(model, draws, background, ever, bound)
-    if not episodes:
+    if only_seen or not episodes:
         # an episode after the last sample, or below detection, leaves no trace unless it brings disease
         seen = may_be_seen(model, draws, background, ever, bound, offset, noise) & (onset[ever] <= samples.last[ever])
         seen |= disease < np.inf

@@ -20,11 +20,11 @@ MARGIN = 0.05
 """Log10 below the limit of detection from which a sample might still be rounded up to it, and much more."""
 
 
-def rate_bound(model: Model, rate: FloatArray, factors: Factors) -> FloatArray:
-    """(P,) the amplitude of a further episode is never above it."""
+def rate_bound(model: Model, rate: FloatArray, log_bound: FloatArray) -> FloatArray:
+    """(P,) the amplitude of a further episode is never above it; `log_bound` (P,) of the factors."""
     onset = model.cmv.onset
     highest = float(onset.re_episode) * max(float(onset.ratios.antiviral), 1.0)
-    return np.asarray(rate * highest * np.exp(factors.log_bound(rate.size, model.horizon)))
+    return np.asarray(rate * highest * np.exp(log_bound))
 
 
 def _highest_set_point(

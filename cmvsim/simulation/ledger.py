@@ -63,6 +63,8 @@ class _Rows:
         patient, start, stop, rate, item, component = columns
         some = rate > 0
         patients = self.end.size
+        if some.all():
+            return Ledger(patients, patient, start, stop, rate, item, component)
         return Ledger(patients, patient[some], start[some], stop[some], rate[some], item[some], component[some])
 
 
@@ -139,20 +141,14 @@ def _flat(windows: Windows) -> tuple[IntArray, FloatArray, FloatArray]:
 
 def _add_stays(rows: _Rows, stays: Stays) -> None:
     """Segments of the stays between the times at which ward, ICU or component change."""
-    adds = [stays.in_hospital.start, stays.in_hospital.stop, stays.in_icu.start, stays.in_icu.stop]
-    adds += [stays.planned.start[None], stays.planned.stop[None]]
-    cuts = np.sort(np.concatenate(adds).T, axis=1)  # (P, 2 W + 2 W' + 2), +inf behind
-    patient, k = np.nonzero(cuts[:, :-1] < cuts[:, 1:])
-    start, stop = cuts[patient, k], cuts[patient, k + 1]
-    inside = _within(stays.in_hospital, patient, start)
-    patient, start, stop = patient[inside], start[inside], stop[inside]
-    icu = _within(stays.in_icu, patient, start)
-    planned = _within(stays.planned, patient, start)
-    # the stay that holds the planned one is the initial stay
-    initial = np.zeros(patient.size, dtype=bool)
-    for begins, ends in zip(stays.in_hospital.start, stays.in_hospital.stop, strict=True):
-        holds = (begins <= stays.planned.start) & (stays.planned.start < ends)
-        initial |= holds[patient] & (begins[patient] <= start) & (start < ends[patient])
+    from cmvsim.simulation.kernels.stays import list_segments
+
+    windows = (stays.in_hospital, stays.in_icu, stays.planned)
+    room = 2 * sum(int(np.isfinite(w.start).sum()) for w in windows)
+    patient, kinds = np.empty(room, dtype=np.int64), np.empty((3, room), dtype=np.bool_)
+    start, stop = np.empty(room), np.empty(room)
+    n = list_segments(*(part for w in windows for part in (w.start, w.stop)), patient, start, stop, kinds)
+    patient, start, stop, (icu, planned, initial) = patient[:n], start[:n], stop[:n], kinds[:, :n]
     component = np.where(initial, Component.INITIAL_STAY_PROLONGED.code, Component.ADDITIONAL_STAYS.code)
     component = np.where(planned, Component.INITIAL_STAY_PLANNED.code, component).astype(np.int8)
     item = np.where(icu, Item.ICU_DAY.code, Item.WARD_DAY.code).astype(np.int8)
@@ -170,14 +166,23 @@ def _within(windows: Windows, patient: IntArray, time: FloatArray) -> BoolArray:
 def _add_tests(rows: _Rows, care: Care) -> None:
     """CMV tests by whether they would have been done without CMV, and sequencing."""
     if care.test is not None:
-        row, patient = np.nonzero(np.isfinite(care.test))
-        beyond = care.test_extra[row, patient] if care.test_extra is not None else np.zeros(patient.size, dtype=bool)
+        patient, time, beyond = _taken(care.test, rows.end, care.test_extra)
         component = np.where(beyond, Component.SURVEILLANCE_EXTRA.code, Component.SURVEILLANCE_PLANNED.code)
-        rows.occasions(patient, on_grid(care.test[row, patient]), Item.CMV_PCR, component.astype(np.int8))
+        rows.occasions(patient, time, Item.CMV_PCR, component.astype(np.int8))
     if care.sequenced is not None:
-        row, patient = np.nonzero(np.isfinite(care.sequenced))
-        time = on_grid(care.sequenced[row, patient])
+        patient, time, _ = _taken(care.sequenced, rows.end, None)
         rows.occasions(patient, time, Item.SEQUENCING, Component.SURVEILLANCE_EXTRA)
+
+
+def _taken(test: FloatArray, end: FloatArray, marked: BoolArray | None) -> tuple[IntArray, FloatArray, BoolArray]:
+    """Patient, time on the grid and mark of the samples (V, P) up to the end, NaN where none was taken."""
+    from cmvsim.simulation.kernels.stays import count_taken, list_taken
+
+    test = on_grid(test)
+    n = count_taken(test, end)
+    patient, time, mark = np.empty(n, dtype=np.int64), np.empty(n), np.empty(n, dtype=np.bool_)
+    list_taken(test, end, marked if marked is not None else np.empty((0, 0), dtype=np.bool_), patient, time, mark)
+    return patient, time, mark
 
 
 def _add_treatment(rows: _Rows, spec: ResourcesSpec, antivirals: Antivirals, in_hospital: Windows) -> None:

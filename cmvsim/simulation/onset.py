@@ -144,8 +144,10 @@ def onset_rates(model: Model, background: Background) -> FloatArray:
     return rate
 
 
-def first_onset_times(model: Model, draws: Draws, rate: FloatArray, factors: Factors) -> FloatArray:
-    """(P,) first onset, +inf beyond the horizon."""
+def first_onset_times(
+    model: Model, draws: Draws, rate: FloatArray, factors: Factors, log_bound: FloatArray | None = None
+) -> FloatArray:
+    """(P,) first onset, +inf beyond the horizon; `log_bound` of the factors, if it is known."""
     from cmvsim.simulation.kernels.first_onset import first_onsets
     from cmvsim.simulation.kernels.hazard import not_yet
 
@@ -153,7 +155,9 @@ def first_onset_times(model: Model, draws: Draws, rate: FloatArray, factors: Fac
     scale = model.baseline.onset_median / math.log(2.0) ** (1 / shape)
     clock = draws("cmv.onset", 0)
     reach = 1 - not_yet(model.horizon, model.inclusion_day, scale, shape)
-    bound = rate * np.exp(factors.log_bound(rate.size, model.horizon)) * reach * (1 + 1e-12)
+    if log_bound is None:
+        log_bound = factors.log_bound(rate.size, model.horizon)
+    bound = rate * np.exp(log_bound) * reach * (1 + 1e-12)
     rows = np.flatnonzero(bound >= clock)  # the others never reactivate, whatever their factors do when
     found = np.empty(rows.size)
     first_onsets(

@@ -62,7 +62,7 @@ def simulate_paired(
     KeyError
         If the model has no such strategy.
     """
-    runs = required(model, NEEDS)
+    runs = required(model, NEEDS) - {Process.RESISTANCE}  # it changes neither costs nor health
     shared: Background | None = None
     plain: PatientCourse | None = None
     for name in strategies:

@@ -111,7 +111,7 @@ def sequence(
         The changes.
     """
     rule = spec.sequencing
-    sent = _sent(load >= float(rule.send_at), time, int(float(rule.per_episode)), found)
+    sent = sent_samples(spec, time, load, found.onset, found.clear)
     sequenced = np.zeros(load.shape, dtype=np.bool_)
     seen = np.zeros((len(CLASSES), len(GENES), *load.shape), dtype=np.bool_)
     for v, day in enumerate(days):
@@ -131,12 +131,21 @@ def sequence(
     return Sequencing(sent, sequenced, seen)
 
 
-def _sent(qualifies: BoolArray, time: FloatArray, most: int, found: Resistance) -> BoolArray:
-    """(V, P) the first `most` qualifying samples of each episode, by time and then by row."""
+def sent_samples(spec: ResistanceSpec, time: FloatArray, load: FloatArray, onset: FloatArray, clear: FloatArray) -> BoolArray:
+    """(V, P) samples sent for sequencing: the first that qualify in each episode, by time and then by row.
+
+    Parameters
+    ----------
+    time, load
+        As for :func:`sequence`.
+    onset, clear
+        (K, P) episodes; NaN or +inf where there is none.
+    """
+    qualifies, most = load >= float(spec.sequencing.send_at), int(float(spec.sequencing.per_episode))
     sent = np.zeros(qualifies.shape, dtype=np.bool_)
     rows = np.flatnonzero(qualifies.any(axis=0))
     at = time[:, rows]
-    for begins, ends in zip(found.onset[:, rows], found.clear[:, rows], strict=True):
+    for begins, ends in zip(onset[:, rows], clear[:, rows], strict=True):
         mine = qualifies[:, rows] & (begins <= at) & ~(ends <= at)
         order = np.argsort(np.where(mine, at, np.inf), axis=0, kind="stable")
         rank = np.argsort(order, axis=0, kind="stable")

@@ -189,9 +189,11 @@ def _admissions(
             needs = np.flatnonzero(mine)
             needs = needs[u[needs] < probability[antivirals.drug[row, needs]]]
             start[needs] = begins[needs]
-        if np.isfinite(start).any():
-            days = on_grid(spec.cmv.admission_days.of_normal(draws("resources.admission_days", k)))
-            stays.append(Windows(start, start + days))
+        who = np.flatnonzero(np.isfinite(start))
+        if who.size:
+            stop = start.copy()
+            stop[who] += on_grid(spec.cmv.admission_days.of_normal(draws("resources.admission_days", k)[who]))
+            stays.append(Windows(start, stop))
     return stays
 
 
@@ -204,13 +206,16 @@ def _infections(
     """
     wards, icus = [], []
     for k in range(infections.start.shape[0]):
-        begins = np.where(np.isfinite(infections.start[k]), on_grid(infections.start[k]), np.inf)
-        if not np.isfinite(begins).any():
+        ill = np.flatnonzero(np.isfinite(infections.start[k]))
+        if not ill.size:
             continue
+        begins = np.full(planned.start.size, np.inf)
+        begins[ill] = on_grid(infections.start[k, ill])
         severe, out = infections.severe[k], (begins < planned.start) | (begins >= planned.stop)
         chosen = draws("resources.infection_admission", k) < float(spec.infections.admission)
         start = np.where(severe | (out & chosen), begins, np.inf)
-        days = on_grid(spec.infections.days.of_normal(draws("resources.infection_days", k)))
+        days = np.zeros(planned.start.size)
+        days[ill] = on_grid(spec.infections.days.of_normal(draws("resources.infection_days", k)[ill]))
         wards.append(Windows(start, start + days))
         intensive = severe & (draws("resources.infection_icu", k) < float(spec.infections.severe_icu))
         share = float(spec.infections.severe_icu_share)
@@ -227,30 +232,9 @@ def _cut(windows: Windows, end: FloatArray) -> Windows:
 
 def _merged(several: list[Windows], end: FloatArray) -> Windows:
     """Unite windows (each (P,)) that overlap or touch, cut at `end`: disjoint, in order of time, +inf behind the last."""
-    cut = [_cut(windows, end) for windows in several]
-    start, stop = np.stack([w.start for w in cut], axis=1), np.stack([w.stop for w in cut], axis=1)  # (P, M)
-    united = Windows(np.full((1, end.size), np.inf), np.full((1, end.size), np.inf))
-    count = np.isfinite(start).sum(axis=1)
-    lone = np.flatnonzero(count == 1)
-    column = np.isfinite(start[lone]).argmax(axis=1)
-    united.start[0, lone], united.stop[0, lone] = start[lone, column], stop[lone, column]
-    busy = np.flatnonzero(count > 1)
-    if not busy.size:
-        return united
-    start, stop = start[busy], stop[busy]
-    order = np.argsort(start, axis=1, kind="stable")
-    start, stop = np.take_along_axis(start, order, axis=1), np.take_along_axis(stop, order, axis=1)
-    there = np.isfinite(start)
-    reach = np.maximum.accumulate(np.where(there, stop, -np.inf), axis=1)
-    new = there.copy()
-    new[:, 1:] &= start[:, 1:] > reach[:, :-1]
-    group = np.cumsum(new, axis=1) - 1
-    rows = int(group.max()) + 1
-    out = np.full((2, rows, end.size), np.inf)
-    out[:, :1] = united.start, united.stop
-    who = np.broadcast_to(busy[:, None], start.shape)
-    out[0, group[new], who[new]] = start[new]
-    last = there.copy()  # the row behind which a stay ends holds how far it reaches
-    last[:, :-1] &= new[:, 1:] | ~there[:, 1:]
-    out[1, group[last], who[last]] = reach[last]
-    return Windows(out[0], out[1])
+    from cmvsim.simulation.kernels.stays import merge_windows
+
+    start, stop = np.stack([w.start for w in several]), np.stack([w.stop for w in several])
+    united = np.full((2, *start.shape), np.inf)
+    most = max(merge_windows(start, stop, end, united[0], united[1]), 1)
+    return Windows(united[0, :most], united[1, :most])

@@ -155,7 +155,8 @@ def compute(
     }
     if drawn is not None:
         files["PSA.csv"] = psa_csv(samples_of(drawn))
-        files |= economics_run_figures.psa_figures(drawn, asked.thresholds, results["settings"]["currency"])
+        told = results["settings"]
+        files |= economics_run_figures.psa_figures(drawn, asked.thresholds, told["currency"], told["labels"])
     files |= economics_run_figures.figures(results)
     return files | {
         "results.json": pretty_json(results),

@@ -14,8 +14,12 @@ from cmvsim.montecarlo.experiment import TRACEBACKS_KEPT, Failure
 from cmvsim.planning.nested import NestedStudies
 from cmvsim.scenarios.load import catalogue_ids
 
+OTHER = "`simulate` has not the streams of this run, or not its hazards."
 
-def failed_replicates(experiment: NestedStudies, failures: Sequence[Failure], below: str = "") -> dict[str, str | bytes]:
+
+def failed_replicates(
+    experiment: NestedStudies, failures: Sequence[Failure], below: str = "", *, simulated: bool = True
+) -> dict[str, str | bytes]:
     """Files of the first failed replicates, by name in the run folder.
 
     Each has a folder ``failures/replicate-000123`` with the study's tables at the largest size and their
@@ -29,6 +33,8 @@ def failed_replicates(experiment: NestedStudies, failures: Sequence[Failure], be
         In the order of replicates.
     below
         A folder between, where a run has several experiments.
+    simulated
+        Whether `simulate` makes the same patients: of the scenario, at its own hazards, with the study's own streams.
     """
     files: dict[str, str | bytes] = {}
     for failure in failures[:TRACEBACKS_KEPT]:
@@ -49,7 +55,7 @@ def failed_replicates(experiment: NestedStudies, failures: Sequence[Failure], be
                 f"Replicate {failure.replicate} of seed {failure.seed} raised {failure.message}",
                 "",
                 left,
-                f"To simulate it again: {_command(experiment, failure)}",
+                f"To simulate it again: {_command(experiment, failure)}" if simulated else OTHER,
                 "",
                 failure.traceback,
             ]

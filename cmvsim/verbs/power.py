@@ -36,6 +36,7 @@ from cmvsim.verbs.ui import Ui
 
 DEFAULT_REPLICATES = 10_000
 LEGEND = (
+    "Shares, estimates, half-widths and bias are proportions (0.05: 5 points). "
     "Evaluable: patients at risk (no DNAemia at infusion); P(narrow): share of studies that meet the half-width wanted; "
     "coverage and bias: of the confidence interval and the estimate against the protocol estimand. "
     "Half-width: mean half-width of the confidence interval; 80% quantile: not exceeded in 80% of studies. The figures in "
@@ -65,6 +66,7 @@ class PowerOptions:
     seed: int = 1
     power: float | None = None
     detectable: bool = False
+    type1: bool = False
 
 
 def power(options: PowerOptions, place: Place, ui: Ui) -> RunOutcome:
@@ -83,6 +85,7 @@ def power(options: PowerOptions, place: Place, ui: Ui) -> RunOutcome:
 def _asked(scenario: ResolvedScenario, options: PowerOptions) -> tuple[Request, Making]:
     """The request, and what makes its files: of designs with stages in a module of their own."""
     name = design_name(scenario, options)
+    check_type1(scenario.spec, name, options)
     if power_assurance.serves(scenario, name):
         assured = power_assurance.ask(scenario, name, options)
         request = power_assurance.request_of(scenario, assured)
@@ -184,6 +187,19 @@ def check_numbers(options: PowerOptions) -> None:
     if options.power is not None and not 0 < options.power < 1:
         raise InputError(Problem(f"{options.power:g} is no power", "--power", allowed="above 0 and below 1, as 0.9"))
     check_seed(options.seed)
+
+
+def check_type1(spec: Scenario, name: str, options: PowerOptions) -> None:
+    """The type I error is asked of a randomised comparison with one look; others tell it unasked, or have none."""
+    if not options.type1:
+        return
+    if options.detectable:
+        raise InputError(
+            Problem("goes with power, not with the smallest detectable effect", "--type1", allowed="one of the two")
+        )
+    if not isinstance(spec.designs[name], TwoArm):
+        others = "designs with stages or looks tell theirs unasked"
+        raise InputError(Problem(f"the design '{name}' is no two_arm design", "--type1", allowed=f"a two_arm design; {others}"))
 
 
 def _deciding(spec: Scenario) -> str:

@@ -13,16 +13,17 @@ from cmvsim.core.canonical import pretty_json
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import Request
 from cmvsim.core.streams import check_seed
-from cmvsim.designs import Assurance, PrecisionTarget, SingleArmPrecision
+from cmvsim.designs import Assurance, GroupSequential, PrecisionTarget, SimonTwoStage, SingleArmPrecision, check_sizes
 from cmvsim.endpoints import endpoint, label_of
 from cmvsim.planning.assurance import AssuranceQuestion, AssuranceResult, Assurer, as_dict
-from cmvsim.planning.one_analysis import KINDS, endpoint_of
+from cmvsim.planning.one_analysis import ASSURED, endpoint_of
 from cmvsim.planning.sizes import parse_sizes
 from cmvsim.report import assurance_text
 from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_patients
+from cmvsim.verbs import power_staged
 from cmvsim.verbs.running import FolderWork
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def ask(scenario: ResolvedScenario, name: str, options: PowerOptions) -> Assuran
     design = spec.designs[name]
     assert isinstance(design, Assurance)
     other = spec.designs[design.of]
-    if other.kind not in KINDS:
-        allowed = f"a design of kind {', '.join(KINDS)}"
+    if other.kind not in ASSURED:
+        allowed = f"a design of kind {', '.join(ASSURED)}"
         raise InputError(Problem(f"'{design.of}' is of kind {other.kind}", "--design", f"designs.{name}.of", allowed))
     unused = {"--mcse": options.mcse is not None, "--sensitivity": options.sensitivity, "--detectable": options.detectable}
     for option, given in unused.items():
@@ -70,9 +71,7 @@ def ask(scenario: ResolvedScenario, name: str, options: PowerOptions) -> Assuran
     probability = options.probability or options.power or design.probability
     if probability is not None and not 0 < probability < 1:
         raise InputError(Problem(f"{probability:g} is no assurance", "--probability", allowed="between 0 and 1"))
-    sizes = parse_sizes(options.sizes) if options.sizes else None
-    if sizes is None and (options.probability is None and options.power is None):
-        sizes = (spec.study.patients,)
+    sizes = _sizes(scenario, design.of, options)
     if len(options.endpoints) > 1:
         raise InputError(Problem(f"{len(options.endpoints)} endpoints", "--endpoint", allowed="one: what success is judged on"))
     named = options.endpoints[0] if options.endpoints else endpoint_of(spec, design.of)
@@ -87,6 +86,33 @@ def ask(scenario: ResolvedScenario, name: str, options: PowerOptions) -> Assuran
         options.replicates,
         options.seed,
     )
+
+
+def _sizes(scenario: ResolvedScenario, name: str, options: PowerOptions) -> tuple[int, ...] | None:
+    """Sizes to report of the other design, None where one is looked for."""
+    other = scenario.spec.designs[name]
+    sizes = parse_sizes(options.sizes) if options.sizes else None
+    if sizes is None and options.probability is None and options.power is None:
+        sizes = (scenario.spec.study.patients,)
+    if isinstance(other, SimonTwoStage | GroupSequential):
+        power_staged.check_recruitment(scenario)
+    if isinstance(other, SimonTwoStage):
+        return _two_stages(other, name, options)
+    if sizes is not None and not isinstance(other, Assurance):
+        check_sizes(other, name, sizes)
+    if isinstance(other, GroupSequential) and (sizes is None or len(sizes) > power_staged.MOST_SIZES):
+        told = "each size of a trial with looks is simulated anew for every draw"
+        raise InputError(Problem(told, "-n", allowed=f"-n with up to {power_staged.MOST_SIZES} sizes"))
+    return sizes
+
+
+def _two_stages(design: SimonTwoStage, name: str, options: PowerOptions) -> tuple[int, ...]:
+    """Its one size, evaluable patients at most, which is neither asked for nor looked for."""
+    for option, given in (("-n", options.sizes), ("--probability", options.probability), ("--power", options.power)):
+        if given is not None:
+            told = "the boundaries of Simon's design say how many patients are evaluated"
+            raise InputError(Problem(told, option, allowed=f"--set designs.{name}.power"))
+    return (design.stages.n,)
 
 
 def request_of(scenario: ResolvedScenario, question: AssuranceQuestion) -> Request:

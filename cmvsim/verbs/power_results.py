@@ -15,6 +15,7 @@ from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario
 from cmvsim.scenarios.cite import cite
 from cmvsim.scenarios.relevance import bears_on_patients
+from cmvsim.scenarios.scenario import Scenario
 
 FORMAT = 1
 MANY_FAILURES = 0.01
@@ -44,15 +45,7 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResu
         "rows": [row.as_dict() for row in result.rows],
         "estimands": [value.as_dict() for value in result.estimands],
         "diseases": {name: getattr(endpoint(name), "disease", None) or "" for name in question.endpoints},
-        "study": {
-            "matrix": spec.monitoring.matrix.value,
-            "lloq": float(spec.monitoring.lloq),
-            "days": list(spec.monitoring.days),
-            "attendance": float(spec.monitoring.attendance),
-            "retrospective_share": float(spec.population.retrospective_share),
-            "clinical_tests": spec.monitoring.clinical is not None,
-            "incidence_target": float(spec.cmv.incidence.value),
-        },
+        "study": study_of(spec),
         "what_if": [asdict(item) for item in result.what_if],
         "failures": [
             {"replicate": f.replicate, "seed": f.seed, "message": f.message, "traceback": f.traceback}
@@ -60,6 +53,19 @@ def results_tree(scenario: ResolvedScenario, request: Request, result: PowerResu
         ],
         **rests_on.behind(),
         "warnings": warnings(scenario, result),
+    }
+
+
+def study_of(spec: Scenario) -> dict[str, Any]:
+    """What a protocol says of the study: how CMV is looked for, and the incidence that its size stands on."""
+    return {
+        "matrix": spec.monitoring.matrix.value,
+        "lloq": float(spec.monitoring.lloq),
+        "days": list(spec.monitoring.days),
+        "attendance": float(spec.monitoring.attendance),
+        "retrospective_share": float(spec.population.retrospective_share),
+        "clinical_tests": spec.monitoring.clinical is not None,
+        "incidence_target": float(spec.cmv.incidence.value),
     }
 
 

@@ -10,7 +10,7 @@ from cmvsim.calibration import Calibration
 from cmvsim.core.canonical import pretty_json
 from cmvsim.core.errors import InputError, Problem
 from cmvsim.core.records import Request
-from cmvsim.designs import TwoArm
+from cmvsim.designs import TwoArm, check_sizes
 from cmvsim.endpoints import endpoint, label_of
 from cmvsim.endpoints.comparison import COMPARISONS, compared_by, variable_of
 from cmvsim.endpoints.curves import incidence_table
@@ -46,6 +46,7 @@ def ask(scenario: ResolvedScenario, options: PowerOptions, name: str, design: Tw
                 Problem(f"{item} cannot be compared between two arms", "--endpoint", allowed=f"one of {', '.join(served)}")
             )
     sizes = parse_sizes(options.sizes) if options.sizes else None
+    check_sizes(design, name, sizes or ())
     if options.detectable and sizes is not None and len(sizes) > 1:
         raise InputError(
             Problem(f"{len(sizes)} sample sizes", "-n", allowed="one: the smallest effect is looked for at one size")
@@ -65,6 +66,7 @@ def ask(scenario: ResolvedScenario, options: PowerOptions, name: str, design: Tw
         seed=options.seed,
         power=power,
         detectable=options.detectable,
+        type1=options.type1,
     )
 
 
@@ -117,6 +119,7 @@ def trial_results(scenario: ResolvedScenario, request: Request, result: PowerRes
             "arm_labels": {arm: scenario.spec.strategies[arm].label for arm in design.arms},
         },
         "detectable": result.detectable.as_dict() if result.detectable is not None else None,
+        **({"type1": result.type1.as_dict()} if result.type1 is not None else {}),
     }
 
 

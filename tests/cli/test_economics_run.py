@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,33 @@ def test_assumptions_stand_before_the_answer(folder: Path) -> None:
         "By stratum",
     ):
         assert f"## {title}" in text, title
+
+
+def test_the_answer_stands_in_the_first_lines(folder: Path) -> None:
+    """Heading, four lines of what it rests on, then one paragraph for each question."""
+    lines = [line for line in (folder / "summary.md").read_text(encoding="utf-8").splitlines() if line]
+    begun = lines.index("## The answer")
+    assert begun <= 6
+    for place, question in enumerate(
+        ("price", "At what price", "At what incidence", "For which patients", "How surely"), begun + 1
+    ):
+        assert question in lines[place]
+    assert "base case" in lines[begun + 6]
+
+
+def test_every_figure_has_words_for_those_who_do_not_see_it(folder: Path) -> None:
+    text = (folder / "summary.md").read_text(encoding="utf-8")
+    found = {name: alt for alt, name in re.findall(r"!\[([^]]*)\]\(([^)]+)\)", text)}
+    assert set(found) == {path.relative_to(folder).as_posix() for path in (folder / "figures").iterdir()}
+    assert all(len(alt) > 30 and ".png" not in alt for alt in found.values())
+
+
+def test_tables_name_strategies_and_explain_terms(folder: Path) -> None:
+    text = (folder / "summary.md").read_text(encoding="utf-8")
+    assert "| targeted |" not in text
+    assert "| preemptive |" not in text
+    assert "## Words" in text
+    assert "**break-even price**:" in text
 
 
 def test_results_add_up(folder: Path) -> None:

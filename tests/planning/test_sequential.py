@@ -15,8 +15,9 @@ from cmvsim.designs.closed_forms.group_sequential import Spending, boundaries, c
 from cmvsim.designs.sequential_rules import Rules
 from cmvsim.montecarlo.run import MonteCarloResult, open_store, run
 from cmvsim.planning.exponential_sequential import ExponentialLooks
-from cmvsim.planning.exponential_trial import ExponentialTrial
+from cmvsim.planning.exponential_trial import ExponentialTrial, TrialData
 from cmvsim.planning.sequential import Looked, SequentialExperiment, by_look, integrated_rows, sequential_rows, stopped
+from cmvsim.simulation.draws import ChunkDraws
 
 TRIAL = ExponentialTrial(((0.4,), (0.05,)), ((0.3,), (0.05,)), 3.0, 6.0)
 EVENTS = (150, 225, 300)
@@ -164,12 +165,24 @@ def test_results_do_not_depend_on_workers(tmp_path: Path) -> None:
 
 
 class Breaks(ExponentialLooks):
-    """Chunk 1 raises."""
+    """The simulation of chunk 1 raises."""
 
-    def looks(self, seed: int, role: Role, index: int) -> tuple[Looked, ...]:
-        if index == 1:
+    def data(self, draws: ChunkDraws) -> TrialData:
+        if draws.chunk == 1:
             raise ArithmeticError("the second chunk")
-        return super().looks(seed, role, index)
+        return super().data(draws)
+
+
+class BreaksOften(ExponentialLooks):
+    """An analysis raises where the first patient came early."""
+
+    def looked(self, data: TrialData, part: slice) -> tuple[Looked, ...]:
+        if (data.entry[part, 0] < EARLY).any():
+            raise ArithmeticError("an early patient")
+        return super().looked(data, part)
+
+
+EARLY = 0.2
 
 
 def test_replicates_that_raise_stay_in_the_denominator(tmp_path: Path) -> None:
@@ -187,3 +200,25 @@ def test_replicates_that_raise_stay_in_the_denominator(tmp_path: Path) -> None:
     assert power.value < sound["power", ""].value
     assert rows["expected_n", ""].n_ok == 128
     assert len(list(failed.failures())) == 64
+
+
+def test_a_replicate_that_raises_fails_alone(tmp_path: Path) -> None:
+    """The others of its chunk have the numbers that they have without it; its bounds are those of a failed one."""
+    odd, plain = BreaksOften(TRIAL, 100, (20, 40)), ExponentialLooks(TRIAL, 100, (20, 40))
+    failed, fine = (simulated(looks, tmp_path / name, replicates=128) for name, looks in (("a", odd), ("b", plain)))
+    early = np.concatenate([plain.data(ChunkDraws(1, Role.STUDY, index, 100)).entry[:, 0] < EARLY for index in range(2)])
+    assert 0 < early.sum() < 64
+    assert [failure.replicate for failure in failed.failures()] == list(np.flatnonzero(early))
+    assert all("an early patient" in failure.message and failure.seed == 1 for failure in failed.failures())
+    for name in ("z.logrank", "events", "day"):
+        np.testing.assert_array_equal(by_look(failed, name)[~early], by_look(fine, name)[~early])
+        assert np.isnan(by_look(failed, name)[early]).all()
+    rules = replace(OBF, planned=40.0, fractions=(0.5, 1.0), efficacy=Spending("pocock", 0.2))
+    rows = {(row.measure, row.term): row for row in sequential_rows(failed, rules, "logrank")}
+    claims = stopped(fine, rules, "logrank").claim
+    power, duration = rows["power", ""], rows["expected_duration", ""]
+    assert (power.value, power.low) == (pytest.approx((claims & ~early).mean()),) * 2
+    assert power.high == pytest.approx(((claims & ~early).sum() + early.sum()) / 128)
+    assert duration.low is not None
+    assert duration.high is not None
+    assert duration.low < duration.value < duration.high

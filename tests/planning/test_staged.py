@@ -13,18 +13,27 @@ from planning_setup import Workplace
 from trial_setup import PRIMARY, STATED
 
 from cmvsim.calibration import Calibration, calibrate
+from cmvsim.calibration.redraw import Redraw
 from cmvsim.core.errors import InputError
+from cmvsim.core.records import Status
 from cmvsim.core.streams import Role
 from cmvsim.data.cut import cut, known_until
 from cmvsim.data.study import EndReason
 from cmvsim.endpoints import endpoint
 from cmvsim.endpoints.evaluable import evaluable
 from cmvsim.montecarlo.experiment import FIELDS
+from cmvsim.planning import single_arm
+from cmvsim.planning.assurance import AssuranceExperiment
+from cmvsim.planning.one_analysis import assured_of
+from cmvsim.planning.sequential import SequentialExperiment
 from cmvsim.planning.single_arm import PROPORTION, SingleArmExperiment, TwoStageExperiment
 from cmvsim.planning.staged import StagedPlanner, StagedQuestion, StagedResult
 from cmvsim.planning.trial import TrialExperiment
 from cmvsim.planning.trial_sequential import CmvLooks, planned_events
 from cmvsim.scenarios import ResolvedScenario, resolve
+from cmvsim.scenarios.parameters import uncertain_inputs
+from cmvsim.scenarios.sampling import draw_parameters
+from cmvsim.scenarios.vary import vary
 from cmvsim.simulation.draws import ChunkDraws
 
 DESIGNS = (
@@ -165,12 +174,104 @@ def test_two_stages_of_the_model(solved: tuple[ResolvedScenario, Calibration]) -
     np.testing.assert_array_equal(experiment.tested.goes_on(extras["first_events"]), extras["continued"] == 1)
 
 
+@pytest.mark.parametrize("few", [4, 16])
+def test_independent_loop_over_draws_of_looks_and_stages(solved: tuple[ResolvedScenario, Calibration], few: int) -> None:
+    """An assurance's chunk is that of the same studies, simulated one draw after the other."""
+    scenario, calibration = solved
+    redraw, inputs = Redraw(scenario, calibration, 1024).prepare(), uncertain_inputs(scenario)
+    draws = draw_parameters(inputs, 64 // few, 3, 1)
+    looked = assured_of(scenario, calibration.baseline, "sequential", PRIMARY, (80, 120), 3)
+    staged = assured_of(scenario, calibration.baseline, "simon", PRIMARY, (), 3)
+    assert looked.sizes == (80, 120)
+    for studies, name in ((looked, "z.risk_difference.2"), (staged, "enrolled")):
+        found = AssuranceExperiment(studies, redraw, inputs, few).chunk(1)
+        assert found.failures == ()
+        for draw in (0, 64 // few - 1):
+            varied = vary(scenario, draws.changes(draw))
+            baseline = redraw.baseline(varied, laws="solved")
+            index = 64 // few + draw
+            if studies is staged:
+                (patients,) = studies.sizes
+                one: Any = TwoStageExperiment(varied, baseline, (patients,), (PRIMARY,), False, 3, design="simon").few(few)
+                parts = [one.chunk(index)]
+            else:
+                trials = [
+                    CmvLooks(varied, baseline, "sequential", n, PRIMARY, t.planned)
+                    for n, t in zip((80, 120), looked.trials, strict=True)
+                ]  # type: ignore[union-attr]
+                parts = [SequentialExperiment(trial, 3, replicates=few).chunk(index) for trial in trials]
+            here = slice(draw * few, (draw + 1) * few)
+            place = studies.extras.index(name)
+            for size, part in enumerate(parts):
+                np.testing.assert_array_equal(found.extras[here, size, place], part.extras[:, 0, place])
+                np.testing.assert_array_equal(found.values[here, size], part.values[:, 0])
+
+
+def test_two_stages_go_on_with_more_patients_where_they_run_out(solved: tuple[ResolvedScenario, Calibration]) -> None:
+    """Simulated with too few, the studies are those that were simulated with enough."""
+    scenario, calibration = solved
+    short, enough = (
+        TwoStageExperiment(scenario, calibration.baseline, (n,), (PRIMARY,), False, 3, design="simon") for n in (30, 240)
+    )
+    assert enough.tested.stages.n > 30 * 0.6
+    mine, theirs = short.chunk(0), enough.chunk(0)
+    np.testing.assert_array_equal(mine.values, theirs.values)
+    kept = [place for place, name in enumerate(short.extras) if name != "overrun"]
+    np.testing.assert_array_equal(mine.extras[..., kept], theirs.extras[..., kept])
+
+
+def test_a_stage_or_look_that_raises_fails_alone(
+    solved: tuple[ResolvedScenario, Calibration], looks: CmvLooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever raises in some replicates, the others keep their numbers."""
+    stages = TwoStageExperiment(solved[0], solved[1].baseline, (N,), (PRIMARY,), False, 3, design="simon")
+    whole, fine = stages.chunk(0), SequentialExperiment(looks, 3).chunk(0)
+    sought = {float(x) for x in whole.extras[:, 0, 0] if x > np.median(whole.extras[:, 0, 0])}
+    genuine = single_arm.two_stages
+
+    def refuse(*given: Any) -> Any:
+        outcome = genuine(*given)
+        if outcome is not None and outcome.first_events in sought:
+            raise ArithmeticError("too many events")
+        return outcome
+
+    monkeypatch.setattr(single_arm, "two_stages", refuse)
+    odd = stages.chunk(0)
+    bad = np.isin(whole.extras[:, 0, 0], list(sought))
+    assert 0 < bad.sum() < 64
+    assert [failure.replicate for failure in odd.failures] == list(np.flatnonzero(bad))
+    np.testing.assert_array_equal(odd.values[~bad], whole.values[~bad])
+    assert (odd.values[bad, 0, 0, FIELDS.index("status")] == Status.RAISED).all()
+
+    def refuse_late(self: CmvLooks, study: Any, *given: Any) -> Any:
+        if study.disposition.end.shape[0] == 64 or study.disposition.end[0, 0] < 60:
+            raise ArithmeticError("the first patient left early")
+        return looked(self, study, *given)
+
+    looked = CmvLooks._looked
+    monkeypatch.setattr(CmvLooks, "_looked", refuse_late)
+    some = SequentialExperiment(looks, 3).chunk(0)
+    left = looks.study(ChunkDraws(3, Role.STUDY, 0, N)).disposition.end[:, 0] < 60
+    assert 0 < left.sum() < 64
+    assert [failure.replicate for failure in some.failures] == list(np.flatnonzero(left))
+    np.testing.assert_array_equal(some.extras[~left], fine.extras[~left])
+    assert np.isnan(some.extras[left]).all()
+
+
+def test_looks_without_events_of_their_own_are_refused(solved: tuple[ResolvedScenario, Calibration], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="would see no more events"):
+        answer(solved, tmp_path, design="sequential", sizes=(16,), replicates=64)
+    early = resolve("letermovir-trial", (*STATED, *DESIGNS, "designs.dated.looks={calendar=[6.0,300.0]}"))
+    with pytest.raises(InputError, match="sees no event"):
+        answer((early, solved[1]), tmp_path / "early", design="dated", sizes=(N,), replicates=64)
+
+
 def answer(solved: tuple[ResolvedScenario, Calibration], folder: Path, **asked: Any) -> StagedResult:
     base: dict[str, Any] = {"endpoint": PRIMARY, "sizes": (), "power": None, "replicates": 128, "seed": 5}
     scenario, calibration = solved
     kind = scenario.spec.designs[asked["design"]].kind
     question = StagedQuestion(kind=kind, **{**base, **asked})
-    return StagedPlanner(scenario, calibration.baseline, question, Workplace(folder)).answer()  # type: ignore[arg-type]
+    return StagedPlanner(scenario, calibration, question, Workplace(folder)).answer()  # type: ignore[arg-type]
 
 
 def test_answer_of_one_test(solved: tuple[ResolvedScenario, Calibration], tmp_path: Path) -> None:

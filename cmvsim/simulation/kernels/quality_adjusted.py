@@ -52,29 +52,38 @@ def quality_adjusted(
         (2, points) expected index of adult and young patients over latent health from `lowest` on in steps of `step`.
     """
     rows, k_days = state.size, days.size
-    cuts = np.empty(2 * rows + k_days + 2)
+    cuts, mine, acting = np.empty(2 * rows + k_days + 2), np.empty(rows, np.int64), np.empty(rows, np.int64)
     for i in range(until.size):
         end = until[i]
         total[i] = 0.0
         if not end > 0.0:
             continue
-        n = _breaks(cuts, end, i, start, stop, days)
+        q = 0  # windows of this patient, few of all rows
+        for m in range(rows):
+            if start[m, i] < end and stop[m, i] > 0.0:
+                mine[q] = m
+                q += 1
+        n = _breaks(cuts, end, i, start, stop, mine[:q], days)
         curve = curves[1] if young[i] else curves[0]
         s, last = stratum[i], curve.size - 2
         for j in range(n - 1):
             a, width = cuts[j], cuts[j + 1] - cuts[j]
             if width <= 0.0:
                 continue
+            inside = 0  # windows open or close at the ends of a piece only
+            for r in range(q):
+                m = mine[r]
+                if start[m, i] <= a and a < stop[m, i]:
+                    acting[inside] = state[m]
+                    inside += 1
             for side in range(2):
                 t = a + width * (NODE if side == 0 else 1.0 - NODE)
                 low, part = _place(days, t)
                 up = min(low + 1, k_days - 1)
                 health = patient[i] + (1.0 - part) * mean[s, low] + part * mean[s, up]
                 worst, of = -INF, -1
-                for m in range(rows):
-                    if not (start[m, i] <= t and t < stop[m, i]):
-                        continue
-                    c = state[m]
+                for r in range(inside):
+                    c = acting[r]
                     added = (1.0 - part) * shift[c, s, low] + part * shift[c, s, up]
                     if group[c] != of:
                         if of >= 0:
@@ -91,18 +100,17 @@ def quality_adjusted(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _breaks(cuts: Vector, end: float, i: int, start: Table, stop: Table, days: Vector) -> int:
-    """Gather in order of time 0, `end` and all that lies between of days of the path and of windows; return their number."""
+def _breaks(cuts: Vector, end: float, i: int, start: Table, stop: Table, mine: Codes, days: Vector) -> int:
+    """Gather in order of time 0, `end` and what lies between of the days and of the windows `mine`; return their number."""
     cuts[0], cuts[1], n = 0.0, end, 2
     for k in range(days.size):
         if 0.0 < days[k] < end:
             n = _insert(cuts, n, days[k])
-    for m in range(start.shape[0]):
-        if start[m, i] < end:
-            if start[m, i] > 0.0:
-                n = _insert(cuts, n, start[m, i])
-            if 0.0 < stop[m, i] < end:
-                n = _insert(cuts, n, stop[m, i])
+    for m in mine:
+        if start[m, i] > 0.0:
+            n = _insert(cuts, n, start[m, i])
+        if 0.0 < stop[m, i] < end:
+            n = _insert(cuts, n, stop[m, i])
     return n
 
 
