@@ -1,12 +1,26 @@
-"""Commands that read finished runs: report, compare."""
+"""Commands that read finished runs: report, compare, replay."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from cmvsim.cli.base import cli, examples, finish, json_option, say, say_json, shown
+from cmvsim.app import Terminal
+from cmvsim.cli.base import (
+    backend_option,
+    cli,
+    examples,
+    finish,
+    jobs_option,
+    json_option,
+    quiet_option,
+    say,
+    say_json,
+    shown,
+)
+from cmvsim.core.errors import ExitCode
 
 run_argument = click.Path(path_type=Path)
 
@@ -61,5 +75,41 @@ def compare(left: Path, right: Path, ignore: tuple[str, ...], beyond: float, eve
             say_json(tree)
         else:
             say(comparison_text(tree, every_row=every_row))
+
+    finish(work)
+
+
+@cli.command(epilog=examples("cmvsim replay outputs/demo --check"))
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--check", is_flag=True, help="Exit with 3 when a number differs by more than 1e-9.")
+@jobs_option
+@backend_option
+@json_option
+@quiet_option
+def replay(folder: Path, check: bool, jobs: int, backend: Any, as_json: bool, quiet: bool) -> None:
+    """Compute the finished run in RUN again and compare its numbers; RUN is not touched."""
+
+    def work() -> ExitCode:
+        from cmvsim.verbs.place import Place
+        from cmvsim.verbs.replay import replay as verb
+
+        outcome = verb(folder, Place(jobs=jobs or -1, backend=backend), Terminal(quiet=quiet))
+        if as_json:
+            say_json(
+                {
+                    "run": str(outcome.folder),
+                    "verdict": outcome.verdict,
+                    "differences": list(outcome.differences),
+                    "edited": list(outcome.edited),
+                }
+            )
+        else:
+            say(f"{shown(outcome.folder)}: {outcome.verdict}")
+            for line in outcome.differences:
+                say(f"  {line}")
+            for name in outcome.edited:
+                say(f"  {name} was changed after the run")
+        failed = outcome.verdict == "different" or bool(outcome.edited)
+        return ExitCode.VERDICT_NO if check and failed else ExitCode.OK
 
     finish(work)

@@ -1,4 +1,4 @@
-"""Commands that work on studies: power, simulate, trace, accrual, estimate, replay, formula."""
+"""Commands that work on studies: power, simulate, trace, accrual, estimate, formula."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import click
 
 from cmvsim.app import Terminal
 from cmvsim.cli.base import (
-    backend_option,
     cli,
     examples,
     finish,
@@ -27,7 +26,6 @@ from cmvsim.cli.base import (
     set_option,
     shown,
 )
-from cmvsim.core.errors import ExitCode
 
 if TYPE_CHECKING:
     from cmvsim.verbs.place import Place
@@ -334,42 +332,6 @@ def estimate(
             if mapping is None:
                 say("\nPrimary estimators; all others, the participants and the figures are in summary.md.")
             say(f"\nRun folder: {shown(outcome.folder)}")
-
-    finish(work)
-
-
-@cli.command(epilog=examples("cmvsim replay outputs/demo --check"))
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--check", is_flag=True, help="Exit with 3 when a number differs by more than 1e-9.")
-@jobs_option
-@backend_option
-@json_option
-@quiet_option
-def replay(folder: Path, check: bool, jobs: int, backend: Any, as_json: bool, quiet: bool) -> None:
-    """Compute the finished run in RUN again and compare its numbers; RUN is not touched."""
-
-    def work() -> ExitCode:
-        from cmvsim.verbs.place import Place
-        from cmvsim.verbs.replay import replay as verb
-
-        outcome = verb(folder, Place(jobs=jobs or -1, backend=backend), Terminal(quiet=quiet))
-        if as_json:
-            say_json(
-                {
-                    "run": str(outcome.folder),
-                    "verdict": outcome.verdict,
-                    "differences": list(outcome.differences),
-                    "edited": list(outcome.edited),
-                }
-            )
-        else:
-            say(f"{shown(outcome.folder)}: {outcome.verdict}")
-            for line in outcome.differences:
-                say(f"  {line}")
-            for name in outcome.edited:
-                say(f"  {name} was changed after the run")
-        failed = outcome.verdict == "different" or bool(outcome.edited)
-        return ExitCode.VERDICT_NO if check and failed else ExitCode.OK
 
     finish(work)
 

@@ -155,18 +155,23 @@ def information_tree(
             for k, (n, v, e, r) in enumerate(zip(study.sizes, study.value, study.se, study.rising, strict=True))
         ],
         **_net_of_cost(study, plan),
-        "identities": {
-            "singles_above_joint": [
-                row["input"] for row in singles if _above(row["value"], row["se"], float(smooth.value), float(smooth.se))
-            ],
-            "groups_above_joint": [
-                name
-                for name, got in group_values.items()
-                if _above(float(got.value), float(got.se), float(smooth.value), float(smooth.se))
-            ],
-            "evsi_falls_after": list(study.falls),
-            "evsi_above_informed": list(study.exceeds(bound)),
-        },
+        "identities": _identities(singles, group_values, smooth, study, bound),
+    }
+
+
+def _identities(
+    singles: list[dict[str, Any]], groups: dict[str, Evppi], joint: Evppi, study: Evsi, bound: Evppi
+) -> dict[str, Any]:
+    """Where parts came out above their whole, beyond 3 standard errors: the regressions are not to be trusted there."""
+    return {
+        "singles_above_joint": [
+            row["input"] for row in singles if _above(row["value"], row["se"], float(joint.value), float(joint.se))
+        ],
+        "groups_above_joint": [
+            name for name, got in groups.items() if _above(float(got.value), float(got.se), float(joint.value), float(joint.se))
+        ],
+        "evsi_falls_after": list(study.falls),
+        "evsi_above_informed": list(study.exceeds(bound)),
     }
 
 
