@@ -178,11 +178,16 @@ def _occurrences(found: Occurrences, known: FloatArray) -> Occurrences:
     certainty = None
     if found.certainty is not None:
         certainty = np.where(kept, found.certainty, np.int8(-1)).astype(np.int8)
+    later = np.zeros(kept.shape, dtype=bool)
+    if found.severe is not None:
+        later = ~np.isnan(found.severe) & ~_by(found.severe, known)
     return Occurrences(
         day=_day(found.day, kept),
         end=None if found.end is None else _day(found.end, kept & _by(found.end, known)),
-        grade=None if found.grade is None else _day(found.grade, kept),
+        # a worst grade that was reached later was not known
+        grade=None if found.grade is None else _day(found.grade, kept & ~later),
         certainty=certainty,
+        severe=None if found.severe is None else _day(found.severe, kept & ~later),
     )
 
 

@@ -149,6 +149,7 @@ def _events(values: Values, index: PatientIndex, patients: int) -> dict[str, Occ
             end=placed("end_day"),
             grade=placed("grade"),
             certainty=None if certainty is None else np.where(np.isnan(certainty), -1, certainty).astype(np.int8),
+            severe=placed("severe_day"),
         )
     return events
 

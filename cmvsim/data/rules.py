@@ -32,6 +32,8 @@ Numbers = Mapping[str, FloatArray]
 _PROTOCOL, _CLINICAL = 0, 1
 _FAILED, _YOUTH = GENE_RESULTS.index("failed"), INSTRUMENTS.index("eq_5d_y")
 _YOUTH_LEVELS = 3  # of EQ-5D-Y-3L
+SEVERE = 3
+"""Grade from which an event is severe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,20 @@ _FOLLOW_UP_RULES = (
         lambda v: v["end_day"] < v["day"],
         "the event ends on {end_day} and begins on {day}",
         "its last day, that of the beginning or later; empty where it has none",
+    ),
+    Rule(
+        EVENTS_TABLE,
+        ("severe_day", "day"),
+        lambda v: v["severe_day"] < v["day"],
+        "the event was severe on {severe_day} and begins on {day}",
+        "severe_day at or after day",
+    ),
+    Rule(
+        EVENTS_TABLE,
+        ("severe_day", "grade"),
+        lambda v: ~np.isnan(v["severe_day"]) & (v["grade"] < SEVERE),
+        "the event was severe on {severe_day}, but its worst grade is {grade}",
+        f"a worst grade of {SEVERE} or more",
     ),
     Rule(
         DISPOSITION,

@@ -145,12 +145,15 @@ class Occurrences:
         Grade (CTCAE, ASTCT), NaN where it was not graded; None where no event of this kind is graded.
     certainty
         int8 index into :data:`CERTAINTIES`, -1 where it was not said; None where it is not said of this kind.
+    severe
+        First day of grade 3 or more, NaN where not recorded; None where it is not recorded of this kind.
     """
 
     day: FloatArray
     end: FloatArray | None = None
     grade: FloatArray | None = None
     certainty: Int8Array | None = None
+    severe: FloatArray | None = None
 
     @classmethod
     def once(cls, day: FloatArray) -> Occurrences:

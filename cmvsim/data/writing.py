@@ -172,13 +172,14 @@ def _exposures(study: Study, replicate: int, patients: ObjectArray) -> Columns:
 def _events(study: Study, replicate: int, patients: ObjectArray) -> Columns:
     known(study.events, EVENTS, "event")
     parts: list[tuple[FloatArray | IntArray, ...]] = []
-    said = {name: any(getattr(o, name) is not None for o in study.events.values()) for name in ("end", "grade", "certainty")}
+    details = ("end", "grade", "severe", "certainty")
+    said = {name: any(getattr(o, name) is not None for o in study.events.values()) for name in details}
     for name, occurrences in study.events.items():
         all_days = occurrences.day[replicate]
         patient, which = np.nonzero(~np.isnan(all_days))
         more = [_detail(getattr(occurrences, detail), replicate, patient, which) for detail in said]
         parts.append((patient, np.full(patient.size, EVENTS.index(name)), all_days[patient, which], *more))
-    who, event, day, end, grade, certainty = _stacked(parts)
+    who, event, day, end, grade, severe, certainty = _stacked(parts)
     order = np.lexsort((event, day, who))
     columns = {
         "patient": patients[who[order].astype(np.intp)],
@@ -189,6 +190,8 @@ def _events(study: Study, replicate: int, patients: ObjectArray) -> Columns:
         columns["end_day"] = days(end[order], "end_day", empty=True)
     if said["grade"]:
         columns["grade"] = days(grade[order], "grade", empty=True)
+    if said["severe"]:
+        columns["severe_day"] = days(severe[order], "severe_day", empty=True)
     if said["certainty"]:
         sure = certainty[order]
         columns["certainty"] = coded(np.where(sure < 0, np.nan, sure), CERTAINTIES, "certainty", empty=True)

@@ -5,7 +5,8 @@ during spells ("on a course"). A day's state is that of the evening before: with
 toxicities, so what begins on day d may explain a sample from day d + 1 on, and no later one than the day after it ends.
 
 ``corticosteroids`` has begun and stays 1, a course having lasting effects; ``corticosteroids_current`` is 1 during courses
-only, without a carry-over. A grade is reached on the day of an event that was given that grade at its worst.
+only, without a carry-over. A severe grade is reached
+on its `severe_day`; where that was not recorded, on the first day of an event that was given that grade at its worst.
 """
 
 from __future__ import annotations
@@ -190,7 +191,10 @@ def _event(name: str, grade: int, study: Study) -> Spells:
         return _from(found.day)
     if found.grade is None:
         raise _not_recorded(f"the grade of {name}", "events.csv with a column grade")
-    return _from(np.where(found.grade >= grade, found.day, np.nan))
+    reached = found.day
+    if grade == SEVERE and found.severe is not None:
+        reached = np.where(np.isnan(found.severe), found.day, found.severe)
+    return _from(np.where(found.grade >= grade, reached, np.nan))
 
 
 def _intensive_care(study: Study) -> Spells:

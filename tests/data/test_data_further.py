@@ -69,6 +69,12 @@ def _file(table: str) -> str:
     return f"{table}.csv"
 
 
+def severe(row: str) -> Mistake:
+    """A table of events with one CRS: day, end, grade and first severe day."""
+    table = f"patient,event,day,end_day,grade,severe_day\nP1,crs,{row}\n"
+    return lambda folder: (folder / "events.csv").write_text(table, encoding="utf-8")
+
+
 MISTAKES: dict[str, tuple[Mistake, str, str, str]] = {
     "virus misspelt": (
         cell("virome", 2, "virus", "annellovirus"), "virome", "row 2, column virus", "did you mean 'anellovirus'?"
@@ -141,6 +147,12 @@ MISTAKES: dict[str, tuple[Mistake, str, str, str]] = {
     "prices without use": (lambda f: (f / "resources.csv").unlink(), "unit_costs", "", "without the use of resources"),
     "event backwards": (cell("events", 3, "end_day", "2"), "events", "row 3, column end_day", "ends on 2 and begins on 3"),
     "grade 6": (cell("events", 3, "grade", "6"), "events", "row 3, column grade", "from 0 to 5"),
+    "severe before it began": (
+        severe("3,8,4,2"), "events", "row 2, column severe_day", "severe on 2 and begins on 3"
+    ),
+    "severe of a mild grade": (
+        severe("3,8,2,5"), "events", "row 2, column severe_day", "severe on 5, but its worst grade is 2"
+    ),
     "certainty misspelt": (
         cell("events", 4, "certainty", "probably"), "events", "row 4, column certainty", "did you mean 'probable'?"
     ),

@@ -142,6 +142,64 @@ def test_profile_limits_invert_the_likelihood_ratio(method: str) -> None:
         np.testing.assert_allclose(2 * (got.loglik[0] - held), 3.841458820694124, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("n", "seed"), [(8, 0), (12, 1), (12, 2), (20, 3)])
+def test_profile_limits_of_firth_in_small_samples(n: int, seed: int) -> None:
+    """Where hardly anybody has the event no limit is lost: the constrained maximum is found again by scipy."""
+    from scipy.optimize import minimize
+
+    rng = np.random.default_rng(seed)
+    x = np.stack([rng.normal(size=(60, n)), rng.random((60, n)) < 0.2], axis=2).astype(float)
+    y = (rng.random((60, n)) < 0.15).astype(int)
+    got = logistic(y, x, method="firth", interval="profile")
+    fitted = got.status == Status.OK
+    assert fitted.sum() > 30
+    assert np.isfinite(got.ci_low[fitted]).all()
+    assert np.isfinite(got.ci_high[fitted]).all()
+
+    def height(b: np.ndarray, r: int) -> float:
+        X = np.c_[np.ones(n), x[r]]
+        eta = X @ b
+        spread = np.exp(-np.abs(eta)) / (1 + np.exp(-np.abs(eta))) ** 2
+        sign, logdet = np.linalg.slogdet(X.T @ (X * spread[:, None]))
+        return float(y[r] @ eta - np.logaddexp(0, eta).sum() + 0.5 * logdet) if sign > 0 else -1e9
+
+    def held(r: int, term: int, value: float) -> float:
+        """The constrained maximum, followed from the estimate in small steps."""
+        free = [a for a in range(3) if a != term]
+        others, height_there = got.coef[r, free], np.nan
+        options = {"xatol": 1e-9, "fatol": 1e-11, "maxiter": 4000, "maxfev": 4000}
+        for at in np.linspace(got.coef[r, term], value, 13)[1:]:
+
+            def fall(rest: np.ndarray, at: float = at) -> float:
+                b = np.empty(3)
+                b[term], b[free] = at, rest
+                return -height(b, r)
+
+            found = minimize(fall, others, method="Nelder-Mead", options=options)
+            others, height_there = found.x, -found.fun
+        return float(height_there)
+
+    for r in np.flatnonzero(fitted)[:3]:
+        for term in range(3):
+            for limit in (got.ci_low[r, term], got.ci_high[r, term]):
+                np.testing.assert_allclose(2 * (got.loglik[r] - held(r, term, limit)), 3.841458820694124, rtol=1e-5)
+                between = 0.5 * (limit + got.coef[r, term])
+                assert 2 * (got.loglik[r] - held(r, term, between)) < 3.84
+
+
+def test_exponentials_are_those_of_the_library() -> None:
+    from cmvsim.estimators.kernels.exponential import exponentials
+
+    rng = np.random.default_rng(4)
+    values = np.concatenate([rng.normal(size=3000), rng.uniform(-708, 709, 3000), [0.0, -0.0, 1e-300, 1e-17]])
+    out = np.empty(values.size)
+    exponentials(values, values.size, out, np.empty(values.size))
+    assert (np.abs(out - np.exp(values)) <= 2 * np.spacing(np.exp(values))).all()
+    beyond = np.array([np.nan, np.inf, -np.inf, 800.0, -800.0])
+    exponentials(beyond, 5, out, np.empty(5))
+    np.testing.assert_array_equal(out[:5], [np.nan, np.inf, 0.0, np.inf, 0.0])
+
+
 def test_statuses() -> None:
     y = np.array([[0, 1, 0, 1, 1, 0]] * 5)
     x = np.array([[0.0, 1, 2, 3, 4, 5]] * 5)[:, :, None]

@@ -135,6 +135,7 @@ EVENTS_TABLE = Table(
             low=0,
             high=5,
         ),
+        day("severe_day", "First day of grade 3 or more", "not recorded: as on day", required=False, short="SEVDAY"),
         category("certainty", CERTAINTIES, "Certainty of the diagnosis", blank="not said", required=False, short="CERTAIN"),
     ),
     required=False,

@@ -7,7 +7,7 @@ from numba import njit
 
 from cmvsim.core.records import FloatArray, IntArray, Status
 from cmvsim.estimators.kernels.linear import factor, invert, quadratic, sandwich, solve, standardise, wald
-from cmvsim.estimators.kernels.partial_likelihood import partial_likelihood, recedes, score_residuals
+from cmvsim.estimators.kernels.partial_likelihood import death_times, partial_likelihood, recedes, score_residuals
 
 OK = int(Status.OK)
 NO_EVENTS = int(Status.NO_EVENTS)
@@ -60,7 +60,7 @@ def fit_cox(
     late = entry.shape[1] > 0
     weighted = weight.shape[1] > 0
     clustered = cluster.shape[1] > 0
-    x = np.empty((n_patients, p))
+    x = np.empty((p, n_patients))
     t = np.empty(n_patients)
     start_at = np.full(n_patients, -np.inf)
     w = np.ones(n_patients)
@@ -70,7 +70,16 @@ def fit_cox(
     place_of = np.empty(n_patients, dtype=np.int64)
     by_entry = np.empty(n_patients if late else 0, dtype=np.int64)
     risk = np.empty(n_patients)
-    residual = np.empty((n_patients if robust else 0, p))
+    spare = np.empty((6, n_patients))
+    mark = np.empty(n_patients)
+    table = np.empty((6, n_patients), dtype=np.int64)
+    toll = np.empty(n_patients)
+    means = np.empty((p, n_patients))
+    sums = np.empty((2, p))
+    residual = np.empty((p, n_patients if robust else 0))
+    hazards = np.empty((3 * (p + 1), n_patients + 1 if robust else 0))
+    places = np.empty((2, n_patients if robust else 0), dtype=np.int64)
+    together = np.empty(0, dtype=np.int64)
     mean = np.empty(p)
     scale = np.empty(p)
     U = np.empty(p)
@@ -92,8 +101,8 @@ def fit_cox(
                 continue
             finite = True
             for a in range(p):
-                x[n, a] = covariates[r, i, a]
-                finite &= np.isfinite(x[n, a])
+                x[a, n] = covariates[r, i, a]
+                finite &= np.isfinite(x[a, n])
             if not finite:
                 continue
             if n == 0 or (stratum.shape[1] > 0 and stratum[r, i] != level):
@@ -132,8 +141,33 @@ def fit_cox(
                 loglik[r] = 0.0
             continue
         standardise(x, n, p, mean, scale)
+        for i in range(n):
+            mark[i] = w[i] if dead[i] else 0.0
+        n_times = death_times(t, mark, segment, n, table, toll)
         beta[:] = 0.0
-        now = partial_likelihood(beta, x, n, p, t, dead, w, segment, late, start_at, by_entry, efron, risk, U, information)
+        now = partial_likelihood(
+            beta,
+            x,
+            n,
+            p,
+            t,
+            mark,
+            w,
+            segment,
+            n_times,
+            table,
+            toll,
+            late,
+            start_at,
+            by_entry,
+            efron,
+            risk,
+            spare,
+            means,
+            sums,
+            U,
+            information,
+        )
         loglik[r] = now
         rounding = FLAT * n_events * _largest_square(x, n, p)
         if _flat(information, p, rounding) or not factor(information, p, lower):
@@ -141,11 +175,13 @@ def fit_cox(
             continue
         tests[r, 0] = quadratic(lower, p, U)
         if robust:
-            score_residuals(x, n, p, t, dead, w, segment, late, start_at, by_entry, efron, risk, residual)
+            if clustered:
+                together = np.argsort(c[:n])
+            score_residuals(x, n, p, t, dead, w, segment, late, start_at, by_entry, efron, risk, hazards, places, residual)
             bread[:] = 0.0
             for a in range(p):
                 bread[a, a] = 1.0
-            sandwich(bread, residual, c, n, p, meat)
+            sandwich(bread, residual, c, together, n, p, meat)
             if factor(meat, p, bread):
                 tests[r, 3] = quadratic(bread, p, U)
         outcome = NOT_CONVERGED
@@ -166,7 +202,27 @@ def fit_cox(
                 for a in range(p):
                     trial[a] = beta[a] + size * step[a]
                 ahead = partial_likelihood(
-                    trial, x, n, p, t, dead, w, segment, late, start_at, by_entry, efron, risk, U, information
+                    trial,
+                    x,
+                    n,
+                    p,
+                    t,
+                    mark,
+                    w,
+                    segment,
+                    n_times,
+                    table,
+                    toll,
+                    late,
+                    start_at,
+                    by_entry,
+                    efron,
+                    risk,
+                    spare,
+                    means,
+                    sums,
+                    U,
+                    information,
                 )
                 # near the maximum the gain drowns in rounding
                 if ahead >= now - 1e-12 * (abs(now) + 1.0):
@@ -196,8 +252,8 @@ def fit_cox(
             continue
         invert(lower, p, step, bread)
         if robust:
-            score_residuals(x, n, p, t, dead, w, segment, late, start_at, by_entry, efron, risk, residual)
-            sandwich(bread, residual, c, n, p, meat)
+            score_residuals(x, n, p, t, dead, w, segment, late, start_at, by_entry, efron, risk, hazards, places, residual)
+            sandwich(bread, residual, c, together, n, p, meat)
         else:
             meat[:] = bread
         tests[r, 2] = wald(meat, p, beta)
@@ -211,9 +267,9 @@ def fit_cox(
 @njit(cache=True, nogil=True, error_model="numpy")
 def _largest_square(x: FloatArray, n: int, p: int) -> float:
     largest = 0.0
-    for i in range(n):
-        for a in range(p):
-            largest = max(largest, x[i, a] * x[i, a])
+    for a in range(p):
+        for i in range(n):
+            largest = max(largest, x[a, i] * x[a, i])
     return largest
 
 

@@ -49,13 +49,16 @@ def fit_fine_gray(
     `loglik` is (replicates, 2): at 0 and at the estimate; `tests` is (replicates, 3): score, LR, Wald.
     """
     n_replicates, n_patients, p = covariates.shape
-    x = np.empty((n_patients, p))
+    x = np.empty((p, n_patients))
     t = np.empty(n_patients)
     kind = np.empty(n_patients, dtype=np.int64)
     survivor = np.empty(n_patients)
     own = np.empty(n_patients)
     risk = np.empty(n_patients)
-    influence = np.empty((n_patients, p))
+    influence = np.empty((p, n_patients))
+    spare = np.empty((3, n_patients))
+    sums = np.empty((3, p))
+    alone = np.empty(0, dtype=np.int64)
     nobody = np.empty(0)
     mean = np.empty(p)
     scale = np.empty(p)
@@ -76,8 +79,8 @@ def fit_fine_gray(
                 continue
             finite = True
             for a in range(p):
-                x[n, a] = covariates[r, i, a]
-                finite &= np.isfinite(x[n, a])
+                x[a, n] = covariates[r, i, a]
+                finite &= np.isfinite(x[a, n])
             if not finite:
                 continue
             t[n] = time[r, i]
@@ -100,7 +103,7 @@ def fit_fine_gray(
         standardise(x, n, p, mean, scale)
         censoring_survivor(t, kind, n, survivor, own)
         beta[:] = 0.0
-        now = weighted_likelihood(beta, x, n, p, t, kind, survivor, own, risk, U, information)
+        now = weighted_likelihood(beta, x, n, p, t, kind, survivor, own, risk, spare, sums, U, information)
         loglik[r] = now
         if not factor(information, p, lower):
             status[r] = NOT_ESTIMABLE
@@ -123,7 +126,7 @@ def fit_fine_gray(
             for _ in range(30):
                 for a in range(p):
                     trial[a] = beta[a] + size * step[a]
-                ahead = weighted_likelihood(trial, x, n, p, t, kind, survivor, own, risk, U, information)
+                ahead = weighted_likelihood(trial, x, n, p, t, kind, survivor, own, risk, spare, sums, U, information)
                 # near the maximum the gain drowns in rounding
                 if ahead >= now - 1e-12 * (abs(now) + 1.0):
                     break
@@ -149,7 +152,7 @@ def fit_fine_gray(
             continue
         invert(lower, p, step, bread)
         influences(x, n, p, t, kind, survivor, own, risk, influence)
-        sandwich(bread, influence, nobody, n, p, meat)
+        sandwich(bread, influence, nobody, alone, n, p, meat)
         tests[r, 2] = wald(meat, p, beta)
         for a in range(p):
             coef[r, a] = beta[a] / scale[a]

@@ -1,11 +1,16 @@
-"""Small symmetric systems for the regressions' kernels: Cholesky, solve, invert, in the leading p × p block."""
+"""Linear algebra of the regressions' kernels: sums over rows, and small symmetric systems in the leading p × p block.
+
+Design matrices hold a covariate to a row, (p, rows): a sum over patients then runs along memory, and the processor may take
+several terms at once, in an order of its own. Which order depends on the processor and on the number of rows alone, so that the
+same rows give the same bits.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from cmvsim.core.records import FloatArray
+from cmvsim.core.records import FloatArray, IntArray
 
 SINGULAR = 1e-11
 """A pivot below this share of its diagonal entry counts as zero: the column is a combination of earlier ones."""
@@ -68,25 +73,77 @@ def quadratic(lower: FloatArray, p: int, vector: FloatArray) -> float:
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def sandwich(bread: FloatArray, residuals: FloatArray, cluster: FloatArray, n: int, p: int, out: FloatArray) -> None:
-    """A⁻¹ (Σ u u') A⁻¹, u the sum of the first n `residuals` within a cluster; no clusters if `cluster` is empty.
+BLOCK = 512
+"""Rows that pass through the processor's cache together. Blocks are slices: an index that starts from a variable could be
+negative for all that the compiler knows, and it would then take one row at a time."""
 
-    No small-sample factor.
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def linear_predictor(x: FloatArray, beta: FloatArray, n: int, p: int, eta: FloatArray) -> None:
+    """Fill `eta` with xβ of the first n rows."""
+    for begin in range(0, n, BLOCK):
+        rows = min(BLOCK, n - begin)
+        here = eta[begin : begin + rows]
+        for a in range(p):
+            column = x[a][begin : begin + rows]
+            of_a = beta[a]
+            if a == 0:
+                for i in range(rows):
+                    here[i] = column[i] * of_a
+            else:
+                for i in range(rows):
+                    here[i] += column[i] * of_a
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
+def dot(u: FloatArray, v: FloatArray, n: int) -> float:
+    """Σ u v over the first n."""
+    total = 0.0
+    for i in range(n):
+        total += u[i] * v[i]
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def weighted_sums(x: FloatArray, weight: FloatArray, n: int, p: int, out: FloatArray) -> None:
+    """Fill `out` with Σ weight x over the first n rows."""
+    for a in range(p):
+        out[a] = dot(weight, x[a], n)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def cross_product(x: FloatArray, weight: FloatArray, n: int, p: int, spare: FloatArray, out: FloatArray) -> None:
+    """Add Σ weight x x' over the first n rows to the lower triangle of `out`; `spare` is scratch."""
+    for begin in range(0, n, BLOCK):
+        rows = min(BLOCK, n - begin)
+        here = weight[begin : begin + rows]
+        for a in range(p):
+            column = x[a][begin : begin + rows]
+            for i in range(rows):
+                spare[i] = here[i] * column[i]
+            for b in range(a + 1):
+                out[a, b] += dot(spare, x[b][begin : begin + rows], rows)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sandwich(
+    bread: FloatArray, residuals: FloatArray, cluster: FloatArray, order: IntArray, n: int, p: int, out: FloatArray
+) -> None:
+    """A⁻¹ (Σ u u') A⁻¹, u the sum of the first n columns of `residuals` within a cluster; no clusters if `cluster` is empty.
+
+    `order` brings the rows of a cluster together. No small-sample factor.
     """
     meat = np.zeros((p, p))
     total = np.zeros(p)
     if cluster.size == 0:
-        for i in range(n):
-            for a in range(p):
-                for b in range(a + 1):
-                    meat[a, b] += residuals[i, a] * residuals[i, b]
+        for a in range(p):
+            for b in range(a + 1):
+                meat[a, b] = dot(residuals[a], residuals[b], n)
     else:
-        order = np.argsort(cluster[:n])
         for place in range(n):
             i = order[place]
             for a in range(p):
-                total[a] += residuals[i, a]
+                total[a] += residuals[a, i]
             if place + 1 == n or cluster[order[place + 1]] != cluster[i]:
                 for a in range(p):
                     for b in range(a + 1):
@@ -104,29 +161,34 @@ def sandwich(bread: FloatArray, residuals: FloatArray, cluster: FloatArray, n: i
                 out[a, b] += half[a, c] * bread[c, b]
 
 
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
+def _sum(values: FloatArray, n: int) -> float:
+    total = 0.0
+    for i in range(n):
+        total += values[i]
+    return total
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def standardise(x: FloatArray, n: int, p: int, mean: FloatArray, scale: FloatArray) -> None:
-    """Centre the first n rows and divide by the standard deviation, in place; a constant column becomes zeros.
+    """Centre the first n columns of (p, rows) and divide by the standard deviation, in place; a constant row becomes zeros.
 
     Steps and tolerances then mean the same whatever the unit of a covariate, and exp() stays in range.
     """
     for a in range(p):
-        total = 0.0
         largest = 0.0
         for i in range(n):
-            total += x[i, a]
-            largest = max(largest, abs(x[i, a]))
-        mean[a] = total / max(n, 1)
-        squares = 0.0
+            largest = max(largest, abs(x[a, i]))
+        mean[a] = _sum(x[a], n) / max(n, 1)
         for i in range(n):
-            x[i, a] -= mean[a]
-            squares += x[i, a] * x[i, a]
-        scale[a] = np.sqrt(squares / max(n, 1))
+            x[a, i] -= mean[a]
+        scale[a] = np.sqrt(dot(x[a], x[a], n) / max(n, 1))
         constant = not scale[a] > 1e-14 * largest
         if constant:
             scale[a] = 1.0
+        inverse = 0.0 if constant else 1.0 / scale[a]
         for i in range(n):
-            x[i, a] = 0.0 if constant else x[i, a] / scale[a]
+            x[a, i] *= inverse
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

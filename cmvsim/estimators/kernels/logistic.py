@@ -16,11 +16,49 @@ from cmvsim.estimators.kernels.cox import (
     SUSPICIOUS,
     TIGHT,
 )
-from cmvsim.estimators.kernels.linear import factor, invert, sandwich, solve, wald
+from cmvsim.estimators.kernels.exponential import exponentials
+from cmvsim.estimators.kernels.linear import (
+    BLOCK,
+    cross_product,
+    dot,
+    factor,
+    invert,
+    linear_predictor,
+    sandwich,
+    solve,
+    wald,
+    weighted_sums,
+)
 from cmvsim.estimators.kernels.partial_likelihood import RECESSION
 
 SLOW = 20
 """Scoring steps of the penalised likelihood after which every other one is halved."""
+LONGEST = 5.0
+"""Largest change of a coefficient in a step of the penalised likelihood, as in R's logistf: where hardly a patient is
+undecided the information is next to singular, and a whole step would leave for ever."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
+def _probabilities(
+    y: FloatArray, eta: FloatArray, small: FloatArray, probability: FloatArray, spread: FloatArray, error: FloatArray
+) -> float:
+    """Log-likelihood without weights; `small` is exp(-|η|). Fills probabilities, their variances and y less them.
+
+    At most ``BLOCK`` rows: one logarithm serves all, each factor being at most 2.
+    """
+    loglik = 0.0
+    product = 1.0
+    for i in range(y.size):
+        inverse = 1.0 / (1.0 + small[i])
+        share = small[i] * inverse
+        probability[i] = inverse if eta[i] > 0.0 else share
+        spread[i] = share * inverse
+        error[i] = y[i] - probability[i]
+    for i in range(y.size):
+        # |η| is lost where the outcome is the less likely one
+        loglik += (min(0.0, eta[i])) + (y[i] - 1.0) * eta[i]
+        product *= 1.0 + small[i]
+    return loglik - np.log(product)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -33,64 +71,58 @@ def likelihood(
     p: int,
     firth: bool,
     probability: FloatArray,
+    work: FloatArray,
     score: FloatArray,
     information: FloatArray,
     lower: FloatArray,
 ) -> float:
     """(Penalised) log-likelihood at `beta`; fills score and the factor of the information in `lower`.
 
-    NaN where the information is singular. Firth adds half its log-determinant; the score then gains
-    h (1/2 - probability), h the leverages.
+    `x` is (p, rows), `weight` empty where all are 1, `work` (p + 4, rows) scratch. NaN where the information is
+    singular. Firth adds half its log-determinant; the score then gains h (1/2 - probability), h the leverages.
     """
+    eta = work[0]
+    small = work[1]
+    spread = work[2]
+    error = work[3]
+    linear_predictor(x, beta, n, p, eta)
+    for i in range(n):
+        # without overflow whatever the sign
+        spread[i] = -abs(eta[i])
+    exponentials(spread, n, small, error)
     loglik = 0.0
-    product = 1.0
+    for begin in range(0, n, BLOCK):
+        at = slice(begin, min(begin + BLOCK, n))
+        loglik += _probabilities(y[at], eta[at], small[at], probability[at], spread[at], error[at])
+    if weight.size > 0:
+        loglik = 0.0
+        for i in range(n):
+            loglik += weight[i] * (min(eta[i], 0.0) + (y[i] - 1.0) * eta[i] - np.log1p(small[i]))
+            spread[i] *= weight[i]
+            error[i] *= weight[i]
     for a in range(p):
-        score[a] = 0.0
         for b in range(a + 1):
             information[a, b] = 0.0
-    for i in range(n):
-        eta = 0.0
-        for a in range(p):
-            eta += x[i, a] * beta[a]
-        # log(1 + exp(-|eta|)) and the probability without overflow
-        small = np.exp(-abs(eta))
-        inverse = 1.0 / (1.0 + small)
-        if (eta > 0.0) != (y[i] > 0.5):
-            loglik -= weight[i] * abs(eta)
-        if weight[i] == 1.0:
-            # one logarithm serves many rows: each factor is at most 2
-            product *= 1.0 + small
-            if product > 1e200:
-                loglik -= np.log(product)
-                product = 1.0
-        else:
-            loglik -= weight[i] * np.log1p(small)
-        probability[i] = inverse if eta > 0.0 else small * inverse
-        spread = weight[i] * small * inverse * inverse
-        error = weight[i] * (y[i] - probability[i])
-        for a in range(p):
-            score[a] += error * x[i, a]
-            spread_x = spread * x[i, a]
-            for b in range(a + 1):
-                information[a, b] += spread_x * x[i, b]
-    loglik -= np.log(product)
+    cross_product(x, spread, n, p, small, information)
     if not factor(information, p, lower):
         return np.nan
     if firth:
-        half = np.empty(p)
+        half = work[4:]
+        leverage = eta
+        leverage[:n] = 0.0
+        for a in range(p):
+            half[a, :n] = x[a, :n]
+            for b in range(a):
+                for i in range(n):
+                    half[a, i] -= lower[a, b] * half[b, i]
+            for i in range(n):
+                half[a, i] /= lower[a, a]
+                leverage[i] += half[a, i] * half[a, i]
         for i in range(n):
-            leverage = 0.0
-            for a in range(p):
-                z = x[i, a]
-                for b in range(a):
-                    z -= lower[a, b] * half[b]
-                half[a] = z / lower[a, a]
-                leverage += half[a] * half[a]
-            extra = probability[i] * (1.0 - probability[i]) * leverage * (0.5 - probability[i])
-            for a in range(p):
-                score[a] += extra * x[i, a]
+            error[i] += spread[i] * leverage[i] * (0.5 - probability[i])
         for a in range(p):
             loglik += np.log(lower[a, a])
+    weighted_sums(x, error, n, p, score)
     return float(loglik)
 
 
@@ -102,7 +134,7 @@ def separates(direction: FloatArray, x: FloatArray, y: FloatArray, n: int, p: in
     for i in range(n):
         along = 0.0
         for a in range(p):
-            along += x[i, a] * direction[a]
+            along += x[a, i] * direction[a]
         largest = max(largest, abs(along))
         worst = max(worst, -along if y[i] > 0.5 else along)
     return largest > 0.0 and worst <= RECESSION * largest
@@ -120,6 +152,7 @@ def climb(
     firth: bool,
     max_iterations: int,
     probability: FloatArray,
+    work: FloatArray,
     score: FloatArray,
     information: FloatArray,
     lower: FloatArray,
@@ -135,13 +168,14 @@ def climb(
     trial = np.empty(p)
     block = np.empty((p, p))
     held = np.empty((p, p))
-    now = likelihood(beta, x, y, weight, n, p, firth, probability, score, information, lower)
+    now = likelihood(beta, x, y, weight, n, p, firth, probability, work, score, information, lower)
     if np.isnan(now):
         return NOT_ESTIMABLE, 0, np.nan
     if free == 0:
         return OK, 0, now
     outcome = NOT_CONVERGED
     steps = 0
+    decrement = np.inf
     while steps < max_iterations:
         steps += 1
         if fixed < 0:
@@ -171,11 +205,16 @@ def climb(
             break
         # a scoring step may overshoot by its own length for ever: a half one in between ends that
         size = 0.5 if firth and steps > SLOW and steps % 2 == 0 else 1.0
+        if firth:
+            longest = 0.0
+            for a in range(p):
+                longest = max(longest, abs(step[a]))
+            size = min(size, LONGEST / longest) if longest > 0.0 else size
         ahead = -np.inf
         for _ in range(30):
             for a in range(p):
                 trial[a] = beta[a] + size * step[a]
-            ahead = likelihood(trial, x, y, weight, n, p, firth, probability, score, information, lower)
+            ahead = likelihood(trial, x, y, weight, n, p, firth, probability, work, score, information, lower)
             # near the maximum the gain drowns in rounding
             if np.isnan(ahead) or ahead >= now - 1e-12 * (abs(now) + 1.0):
                 break
@@ -186,6 +225,9 @@ def climb(
             break
         beta[:] = trial
         now = ahead
+    if outcome == NOT_CONVERGED and fixed >= 0 and decrement <= AT_SUPREMUM:
+        # of a constrained fit the value alone is asked for, and that is within about as much
+        outcome = OK
     return outcome, steps, now
 
 
@@ -205,6 +247,7 @@ def profile_limit(
     firth: bool,
     max_iterations: int,
     probability: FloatArray,
+    work: FloatArray,
     score: FloatArray,
     information: FloatArray,
     lower: FloatArray,
@@ -212,19 +255,28 @@ def profile_limit(
     """Where the signed root of twice the drop of the profile likelihood is z: ±inf if it never is, NaN if lost.
 
     Safeguarded Newton on the root, which is nearly linear in the coefficient: its derivative comes with the
-    score of the constrained fit.
+    score of the constrained fit. The other coefficients start from the last constrained fit that was reached.
     """
     near = 0.0
     far = np.inf
     distance = z * se
     beta = best.copy()
-    for _ in range(100):
+    reached = best.copy()
+    reached_at = 0.0
+    for _ in range(200):
+        beta[:] = reached
         beta[term] = best[term] + side * distance
         outcome, _steps, value = climb(
-            beta, term, x, y, weight, n, p, firth, max_iterations, probability, score, information, lower
+            beta, term, x, y, weight, n, p, firth, max_iterations, probability, work, score, information, lower
         )
         if outcome != OK:
-            return np.nan
+            # the others are too far from where they belong at this distance: approach it
+            if abs(distance - reached_at) <= 1e-6 * se:
+                return np.nan
+            distance = 0.5 * (reached_at + distance)
+            continue
+        reached[:] = beta
+        reached_at = distance
         root = np.sqrt(max(2.0 * (maximum - value), 0.0))
         if root < z:
             near = distance
@@ -241,6 +293,8 @@ def profile_limit(
             following = 4.0 * distance
         if far == np.inf and following > 1e4 * se:
             return side * np.inf
+        if far < np.inf and far - near <= 1e-10 * se:
+            return float(best[term] + side * far)
         distance = following
     return np.nan
 
@@ -276,12 +330,15 @@ def fit_logistic(
     n_replicates, n_patients, n_covariates = covariates.shape
     first = 1 if intercept else 0
     p = n_covariates + first
-    x = np.empty((n_patients, p))
+    weighted = weight.shape[1] > 0
+    x = np.empty((p, n_patients))
     y = np.empty(n_patients)
-    w = np.ones(n_patients)
+    w = np.empty(n_patients if weighted else 0)
     c = np.empty(n_patients if cluster.shape[1] > 0 else 0)
     probability = np.empty(n_patients)
-    residual = np.empty((n_patients if robust else 0, p))
+    work = np.empty((p + 4, n_patients))
+    residual = np.empty((p, n_patients if robust else 0))
+    together = np.empty(0, dtype=np.int64)
     scale = np.empty(p)
     score = np.empty(p)
     beta = np.empty(p)
@@ -298,22 +355,23 @@ def fit_logistic(
         for i in range(n_patients):
             usable = outcome[r, i] >= 0
             for a in range(n_covariates):
-                x[n, first + a] = covariates[r, i, a]
+                x[first + a, n] = covariates[r, i, a]
                 usable &= np.isfinite(covariates[r, i, a])
-            if weight.shape[1] > 0:
+            if weighted:
                 usable &= weight[r, i] > 0.0 and np.isfinite(weight[r, i])
             if not usable:
                 continue
             if intercept:
-                x[n, 0] = 1.0
-            if weight.shape[1] > 0:
+                x[0, n] = 1.0
+            if weighted:
                 w[n] = weight[r, i]
             if cluster.shape[1] > 0:
                 c[n] = cluster[r, i]
             y[n] = 1.0 if outcome[r, i] > 0 else 0.0
             events[r] += outcome[r, i] > 0
-            total += w[n]
-            positive += w[n] * y[n]
+            each = w[n] if weighted else 1.0
+            total += each
+            positive += each * y[n]
             n += 1
         n_rows[r] = n
         iterations[r] = 0
@@ -328,16 +386,17 @@ def fit_logistic(
             continue
         log_scale = 0.0
         for a in range(p):
-            squares = 0.0
-            for i in range(n):
-                squares += x[i, a] * x[i, a]
+            squares = dot(x[a], x[a], n)
             scale[a] = np.sqrt(squares / n) if squares > 0.0 else 1.0
             log_scale += np.log(scale[a])
             for i in range(n):
-                x[i, a] /= scale[a]
+                x[a, i] /= scale[a]
             beta[a] = 0.0
+        if intercept and 0.0 < positive < total:
+            # where it is if nothing else matters
+            beta[0] = np.log(positive / (total - positive))
         status[r], iterations[r], value = climb(
-            beta, -1, x, y, w, n, p, firth, max_iterations, probability, score, information, lower
+            beta, -1, x, y, w, n, p, firth, max_iterations, probability, work, score, information, lower
         )
         if not firth:
             share = positive / total if intercept else 0.5
@@ -354,10 +413,12 @@ def fit_logistic(
             continue
         invert(lower, p, spare, bread)
         if robust:
-            for i in range(n):
-                for a in range(p):
-                    residual[i, a] = w[i] * (y[i] - probability[i]) * x[i, a]
-            sandwich(bread, residual, c, n, p, meat)
+            if c.size > 0:
+                together = np.argsort(c[:n])
+            for a in range(p):
+                for i in range(n):
+                    residual[a, i] = (w[i] if weighted else 1.0) * (y[i] - probability[i]) * x[a, i]
+            sandwich(bread, residual, c, together, n, p, meat)
         else:
             meat[:] = bread
         if p > first:
@@ -386,6 +447,7 @@ def fit_logistic(
                             firth,
                             max_iterations,
                             probability,
+                            work,
                             score,
                             information,
                             lower,

@@ -25,10 +25,11 @@ def fit_held(
     n_replicates, n_rows, k = covariates.shape
     first = 1 if intercept else 0
     p = k + first
-    x = np.empty((n_rows, p))
+    x = np.empty((p, n_rows))
     event = np.empty(n_rows)
-    weight = np.ones(n_rows)
+    weight = np.empty(0)
     probability = np.empty(n_rows)
+    work = np.empty((p + 4, n_rows))
     score = np.empty(p)
     information = np.empty((p, p))
     lower = np.empty((p, p))
@@ -38,16 +39,16 @@ def fit_held(
         for i in range(n_rows):
             whole = y[r, i] >= 0
             for a in range(k):
-                x[n, a + first] = covariates[r, i, a]
+                x[a + first, n] = covariates[r, i, a]
                 whole &= np.isfinite(covariates[r, i, a])
             if whole:
                 if intercept:
-                    x[n, 0] = 1.0
+                    x[0, n] = 1.0
                 event[n] = 1.0 if y[r, i] > 0 else 0.0
                 n += 1
         beta[:] = 0.0
         outcome, _, reached = climb(
-            beta, term, x, event, weight, n, p, firth, max_iterations, probability, score, information, lower
+            beta, term, x, event, weight, n, p, firth, max_iterations, probability, work, score, information, lower
         )
         status[r] = outcome
         loglik[r] = reached

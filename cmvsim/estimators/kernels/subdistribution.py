@@ -1,8 +1,9 @@
 """Fine and Gray's weighted partial likelihood and the influence of each patient, in O(n p²) sweeps.
 
-Rows come sorted by time and standardised. A patient with a competing event stays in the risk set with weight
-G(t-) / G(T-): at each event time the risk set is a sum over those with T >= t, which grows as the sweep goes
-back, plus G(t-) times a sum over earlier competing rows, which shrinks. Nothing is quadratic in n.
+Rows come sorted by time and standardised, a covariate to a row of `x`. A patient with a competing event stays in the
+risk set with weight G(t-) / G(T-): at each event time the risk set is a sum over those with T >= t, which grows as the
+sweep goes back, plus G(t-) times a sum over earlier competing rows, which shrinks. Nothing is quadratic in n. Second
+moments are one weighted cross-product at the end, as in Cox regression: each row by the hazard of the risk sets it was in.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import numpy as np
 from numba import njit
 
 from cmvsim.core.records import FloatArray, IntArray
-from cmvsim.estimators.kernels.partial_likelihood import RECESSION
+from cmvsim.estimators.kernels.exponential import exponentials
+from cmvsim.estimators.kernels.linear import cross_product, linear_predictor, weighted_sums
+from cmvsim.estimators.kernels.partial_likelihood import LARGE, RECESSION
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -50,41 +53,44 @@ def weighted_likelihood(
     survivor: FloatArray,
     own: FloatArray,
     risk: FloatArray,
+    spare: FloatArray,
+    sums: FloatArray,
     score: FloatArray,
     information: FloatArray,
 ) -> float:
-    """Log weighted partial likelihood (ties as Breslow); fills `risk`, score and the information's triangle."""
-    R1 = np.zeros(p)
-    R2 = np.zeros((p, p))
+    """Log weighted partial likelihood (ties as Breslow); fills `risk`, score and the information's triangle.
+
+    `spare` (3, rows) and `sums` (3, p) are scratch.
+    """
+    exposure = spare[0]
+    eta = spare[1]
+    R1 = sums[0]
+    A1 = sums[1]
+    mean = sums[2]
     A0 = 0.0
-    A1 = np.zeros(p)
-    A2 = np.zeros((p, p))
     staying = 0.0
-    mean = np.empty(p)
     loglik = 0.0
     for a in range(p):
-        score[a] = 0.0
+        R1[a] = 0.0
+        A1[a] = 0.0
         for b in range(a + 1):
             information[a, b] = 0.0
+    linear_predictor(x, beta, n, p, eta)
+    exponentials(eta, n, risk, exposure)
     for i in range(n):
-        eta = 0.0
-        for a in range(p):
-            eta += x[i, a] * beta[a]
-        risk[i] = np.exp(eta)
         if kind[i] == 1:
-            loglik += eta
-            for a in range(p):
-                score[a] += x[i, a]
+            loglik += eta[i]
         elif kind[i] == 2:
             r = risk[i] * own[i]
             staying += 1.0
             A0 += r
             for a in range(p):
-                rx = r * x[i, a]
-                A1[a] += rx
-                for b in range(a + 1):
-                    A2[a, b] += rx * x[i, b]
+                A1[a] += r * x[a, i]
     R0 = 0.0
+    # hazard by the first row of its time, and the sum of those swept so far, times the survivor of the censoring
+    hazard = eta
+    after_weighted = 0.0
+    product = 1.0
     i = n - 1
     while i >= 0:
         t = time[i]
@@ -94,10 +100,9 @@ def weighted_likelihood(
             r = risk[i]
             R0 += r
             for a in range(p):
-                rx = r * x[i, a]
-                R1[a] += rx
-                for b in range(a + 1):
-                    R2[a, b] += rx * x[i, b]
+                R1[a] += r * x[a, i]
+            exposure[i] = 0.0
+            hazard[i] = 0.0
             if kind[i] == 1:
                 events += 1.0
             elif kind[i] == 2:
@@ -107,21 +112,36 @@ def weighted_likelihood(
                 r = risk[i] * own[i]
                 A0 = keep * (A0 - r)
                 for a in range(p):
-                    rx = r * x[i, a]
-                    A1[a] = keep * (A1[a] - rx)
-                    for b in range(a + 1):
-                        A2[a, b] = keep * (A2[a, b] - rx * x[i, b])
+                    A1[a] = keep * (A1[a] - r * x[a, i])
+                exposure[i] = own[i] * after_weighted
             i -= 1
         if events == 0.0:
             continue
         S0 = R0 + survivor[last] * A0
-        loglik -= events * np.log(S0)
+        if events == 1.0 and 1.0 / LARGE < S0 < LARGE:
+            product *= S0
+            if not 1.0 / LARGE < product < LARGE:
+                loglik -= np.log(product)
+                product = 1.0
+        else:
+            loglik -= events * np.log(S0)
+        hazard[i + 1] = events / S0
+        after_weighted += survivor[last] * events / S0
         for a in range(p):
             mean[a] = (R1[a] + survivor[last] * A1[a]) / S0
-            score[a] -= events * mean[a]
             for b in range(a + 1):
-                second = (R2[a, b] + survivor[last] * A2[a, b]) / S0
-                information[a, b] += events * (second - mean[a] * mean[b])
+                information[a, b] -= events * mean[a] * mean[b]
+    loglik -= np.log(product)
+    before = 0.0
+    for i in range(n):
+        before += hazard[i]
+        exposure[i] += before
+    for i in range(n):
+        # expected events, then those observed less them
+        exposure[i] *= risk[i]
+        eta[i] = (1.0 if kind[i] == 1 else 0.0) - exposure[i]
+    weighted_sums(x, eta, n, p, score)
+    cross_product(x, exposure, n, p, spare[2], information)
     return loglik
 
 
@@ -137,7 +157,7 @@ def influences(
     risk: FloatArray,
     influence: FloatArray,
 ) -> None:
-    """Fill `influence` with each patient's η + ψ of Fine and Gray (1999), with cmprsk's rule at ties.
+    """Fill `influence` (p, rows) with each patient's η + ψ of Fine and Gray (1999), with cmprsk's rule at ties.
 
     η is the weighted score residual. ψ is what estimating G adds: with A the sums over competing rows strictly
     before u and H, K the sums of G(s-) dΛ(s) and G(s-) mean(s) dΛ(s) over s >= u, q(u) = A1 H - A0 K, spread
@@ -150,18 +170,17 @@ def influences(
     Y = 0.0
     staying = 0.0
     hazard = np.zeros(n)
-    mean = np.zeros((n, p))
-    jump = np.zeros((n, p))
+    mean = np.zeros((p, n))
+    jump = np.zeros((p, n))
     R0 = 0.0
     R1 = np.zeros(p)
+    influence[:] = 0.0
     for i in range(n):
-        for a in range(p):
-            influence[i, a] = 0.0
         if kind[i] == 2:
             staying += 1.0
             A0 += risk[i] * own[i]
             for a in range(p):
-                A1[a] += risk[i] * own[i] * x[i, a]
+                A1[a] += risk[i] * own[i] * x[a, i]
     i = n - 1
     while i >= 0:
         t = time[i]
@@ -172,7 +191,7 @@ def influences(
             Y += 1.0
             R0 += risk[i]
             for a in range(p):
-                R1[a] += risk[i] * x[i, a]
+                R1[a] += risk[i] * x[a, i]
             if kind[i] == 1:
                 events += 1.0
             elif kind[i] == 0:
@@ -183,25 +202,25 @@ def influences(
                 keep = 1.0 if staying > 0.0 else 0.0
                 A0 = keep * (A0 - r)
                 for a in range(p):
-                    A1[a] = keep * (A1[a] - r * x[i, a])
+                    A1[a] = keep * (A1[a] - r * x[a, i])
                     # event times after the own competing event, at which the weight is G(s-) / G(T-)
-                    influence[i, a] -= r * (x[i, a] * H - K[a])
+                    influence[a, i] -= r * (x[a, i] * H - K[a])
             i -= 1
         if events > 0.0:
             S0 = R0 + survivor[last] * A0
             hazard[last] = events / S0
             for a in range(p):
-                mean[last, a] = (R1[a] + survivor[last] * A1[a]) / S0
+                mean[a, last] = (R1[a] + survivor[last] * A1[a]) / S0
             H += survivor[last] * hazard[last]
             for a in range(p):
-                K[a] += survivor[last] * mean[last, a] * hazard[last]
+                K[a] += survivor[last] * mean[a, last] * hazard[last]
         if censored > 0.0:
             for a in range(p):
                 share = (A1[a] * H - A0 * K[a]) / Y
-                jump[last, a] = share * censored / Y
+                jump[a, last] = share * censored / Y
                 for row in range(i + 1, last + 1):
                     if kind[row] == 0:
-                        influence[row, a] += share
+                        influence[a, row] += share
     # forward: what each patient met up to the own time
     total = 0.0
     total_mean = np.zeros(p)
@@ -214,13 +233,13 @@ def influences(
         last = i - 1
         total += hazard[last]
         for a in range(p):
-            total_mean[a] += hazard[last] * mean[last, a]
-            compensator[a] += jump[last, a]
-        for q in range(first, i):
-            for a in range(p):
-                influence[q, a] -= risk[q] * (x[q, a] * total - total_mean[a]) + compensator[a]
+            total_mean[a] += hazard[last] * mean[a, last]
+            compensator[a] += jump[a, last]
+        for a in range(p):
+            for q in range(first, i):
+                influence[a, q] -= risk[q] * (x[a, q] * total - total_mean[a]) + compensator[a]
                 if kind[q] == 1:
-                    influence[q, a] += x[q, a] - mean[last, a]
+                    influence[a, q] += x[a, q] - mean[a, last]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -233,7 +252,7 @@ def subdistribution_recedes(direction: FloatArray, x: FloatArray, n: int, p: int
     high = -np.inf
     for i in range(n):
         for a in range(p):
-            along[i] += x[i, a] * direction[a]
+            along[i] += x[a, i] * direction[a]
         low = min(low, along[i])
         high = max(high, along[i])
         low_before[i + 1] = min(low_before[i], along[i]) if kind[i] == 2 else low_before[i]
