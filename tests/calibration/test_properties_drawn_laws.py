@@ -89,7 +89,7 @@ def test_independent_amplitude_on_the_basis_itself(redraw: Redraw, scenario: Res
 
 @pytest.mark.parametrize("log_ratio", [-1.0, -0.4, 0.5, 1.0])
 def test_weights_show_what_a_simulation_at_the_other_amplitude_shows(scenario: ResolvedScenario, log_ratio: float) -> None:
-    """4 standard errors of a share of 0.3 in 16,384 patients, were the two not of the same ones: 2 points; it moves by 4 and more."""
+    """2 points: 4 standard errors of a share of 0.3 in 16,384 patients, were these not the same; it moves by 4 and more."""
     basis = basis_of(scenario)
     target, cohort = basis.cmv.incidence, Cohort(basis, range(1), _OTHERS[16_384])
     seen = cohort.detections(target, SOLVED)
