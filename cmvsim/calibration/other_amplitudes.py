@@ -120,6 +120,8 @@ def amplitude_that_shows(
     for _ in range(STEPS):
         seen = look(here)
         low, high = max(-NEAR, -reach - here), min(NEAR, reach - here)
+        if wanted(seen, 0.0) == 0:  # to the last bit where nothing that was observed is another
+            return here, True
         if wanted(seen, low) > 0:
             step, found = low, False
         elif wanted(seen, high) < 0:

@@ -143,11 +143,13 @@ def _add_stays(rows: _Rows, stays: Stays) -> None:
     """Segments of the stays between the times at which ward, ICU or component change."""
     from cmvsim.simulation.kernels.stays import list_segments
 
-    windows = (stays.in_hospital, stays.in_icu, stays.planned)
-    room = 2 * sum(int(np.isfinite(w.start).sum()) for w in windows)
+    hospital, intensive, plan = stays.in_hospital, stays.in_icu, stays.planned
+    room = 2 * sum(int(np.isfinite(windows.start).sum()) for windows in (hospital, intensive, plan))
     patient, kinds = np.empty(room, dtype=np.int64), np.empty((3, room), dtype=np.bool_)
     start, stop = np.empty(room), np.empty(room)
-    n = list_segments(*(part for w in windows for part in (w.start, w.stop)), patient, start, stop, kinds)
+    n = list_segments(
+        hospital.start, hospital.stop, intensive.start, intensive.stop, plan.start, plan.stop, patient, start, stop, kinds
+    )
     patient, start, stop, (icu, planned, initial) = patient[:n], start[:n], stop[:n], kinds[:, :n]
     component = np.where(initial, Component.INITIAL_STAY_PROLONGED.code, Component.ADDITIONAL_STAYS.code)
     component = np.where(planned, Component.INITIAL_STAY_PLANNED.code, component).astype(np.int8)
