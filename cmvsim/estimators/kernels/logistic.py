@@ -46,7 +46,7 @@ def _probabilities(
 
     At most ``BLOCK`` rows: one logarithm serves all, each factor being at most 2.
     """
-    loglik = 0.0
+    loglik: float = 0.0
     product = 1.0
     for i in range(y.size):
         inverse = 1.0 / (1.0 + small[i])
@@ -56,9 +56,10 @@ def _probabilities(
         error[i] = y[i] - probability[i]
     for i in range(y.size):
         # |η| is lost where the outcome is the less likely one
-        loglik += (min(0.0, eta[i])) + (y[i] - 1.0) * eta[i]
+        loglik += min(0.0, eta[i]) + (y[i] - 1.0) * eta[i]
         product *= 1.0 + small[i]
-    return loglik - np.log(product)
+    loglik -= np.log(product)
+    return loglik
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -162,7 +162,7 @@ def partial_likelihood(
     exponentials(eta, n, risk, load)
     for i in range(n):
         load[i] = risk[i] * weight[i]
-    loglik = dot(mark, eta, n)
+    loglik: float = dot(mark, eta, n)
     hazard = eta
     product = 1.0
     S0 = 0.0

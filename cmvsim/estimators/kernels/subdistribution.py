@@ -69,7 +69,7 @@ def weighted_likelihood(
     mean = sums[2]
     A0 = 0.0
     staying = 0.0
-    loglik = 0.0
+    loglik: float = 0.0
     for a in range(p):
         R1[a] = 0.0
         A1[a] = 0.0
