@@ -58,7 +58,7 @@ def _probabilities(
         # |η| is lost where the outcome is the less likely one
         loglik += (min(0.0, eta[i])) + (y[i] - 1.0) * eta[i]
         product *= 1.0 + small[i]
-    return loglik - np.log(product)
+    return float(loglik - np.log(product))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
