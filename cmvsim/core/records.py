@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-NUMBERS_VERSION = 3
+NUMBERS_VERSION = 4
 """Raised when the same request gives other numbers; part of every request, listed in CHANGELOG under Changed numbers."""
 
 

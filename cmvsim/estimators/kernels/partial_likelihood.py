@@ -242,7 +242,7 @@ def partial_likelihood(
             information[a, b] = 0.0
     cross_product(x, exposure, n, p, load, information)
     cross_product(means, lost, terms, p, load, information)
-    return loglik
+    return float(loglik)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -142,7 +142,7 @@ def weighted_likelihood(
         eta[i] = (1.0 if kind[i] == 1 else 0.0) - exposure[i]
     weighted_sums(x, eta, n, p, score)
     cross_product(x, exposure, n, p, spare[2], information)
-    return loglik
+    return float(loglik)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
