@@ -112,7 +112,7 @@ def protocol_paragraph(results: Mapping[str, Any], language: str) -> str:
         return str(words["none"])
     plan, study = results["analysis"], results["study"]
     matrix = words["matrix"][study["matrix"]]
-    event = event_of(results, words, say)
+    event = event_of(results["endpoints"][0], results, words, say)
     among = words["disease"][results["diseases"][results["endpoints"][0]]]
     method = words["method"].format(
         variance=words["variance"][plan["variance"]],
@@ -137,11 +137,11 @@ def protocol_paragraph(results: Mapping[str, Any], language: str) -> str:
     return " ".join([*parts, *(_result(results, n, words, say) for n in _sizes(results)), *_what_if(results, words, say)])
 
 
-def event_of(results: Mapping[str, Any], words: Words, say: Callable[[str], str]) -> str:
-    """What counts as an event, in the language of the words: the definition of the plan, or the name of another endpoint."""
-    first = endpoint(results["endpoints"][0])
+def event_of(name: str, results: Mapping[str, Any], words: Words, say: Callable[[str], str]) -> str:
+    """What counts as an event of an endpoint, in the language of the words: the definition of the plan, or the endpoint's name."""
+    first = endpoint(name)
     if not isinstance(first, Reactivation):
-        return _in_sentence(first.label) if words is EN else _of(first.label_fr)
+        return in_sentence(first.label) if words is EN else _of(first.label_fr)
     plan, study = results["analysis"], results["study"]
     plain = isinstance(plan["definition"], str)
     definition, level = (plan["definition"], "") if plain else ("at_least", f"{plan['definition']['at_least']:g}")
@@ -149,7 +149,7 @@ def event_of(results: Mapping[str, Any], words: Words, say: Callable[[str], str]
     return str(words[definition].format(matrix=matrix, lloq=say(f"{study['lloq']:g}"), level=say(level)))
 
 
-def _in_sentence(label: str) -> str:
+def in_sentence(label: str) -> str:
     """A label within an English sentence."""
     return label if label[:2].isupper() else label[0].lower() + label[1:]
 

@@ -9,7 +9,7 @@ from cmvsim.report.protocol_text import EN as RATE_EN
 from cmvsim.report.protocol_text import FR as RATE_FR
 from cmvsim.report.protocol_text import Words, english, event_of, french
 from cmvsim.report.staged_rows_read import share_of, value_of
-from cmvsim.report.trial_protocol_text import COMPARISONS_EN, COMPARISONS_FR, Say
+from cmvsim.report.trial_protocol_text import COMPARISONS_EN, COMPARISONS_FR, Say, named
 from cmvsim.report.trial_protocol_text import EN as TRIAL_EN
 from cmvsim.report.trial_protocol_text import FR as TRIAL_FR
 
@@ -71,6 +71,7 @@ FR: Words = {
     "endpoint": "Le critère de jugement principal est la survenue {event} à J{day} après la perfusion de cellules CAR-T{among}, {hct}, "
     "{relapse}.",
     "one_arm": "Tous les patients reçoivent « {label} ».",
+    "untranslated": "Le nom de la stratégie est celui du scénario.",
     "rules": {
         "outcome_known": "Les patients perdus de vue avant J{day} sans événement ne sont pas évaluables.",
         "censored_event_free": "Les patients perdus de vue avant J{day} sont comptés comme sans événement.",
@@ -78,9 +79,9 @@ FR: Words = {
     },
     "below": "inférieure à",
     "above": "supérieure à",
-    "exact": "le test binomial exact chez les patients évaluables",
-    "cumulative_incidence_z": "le test de l'incidence cumulée (Aalen-Johansen)",
-    "test": "L'étude doit montrer une incidence {side} {null} : c'est le cas si l'intervalle de confiance à {level} qui correspond à {test} "
+    "exact": "au test binomial exact chez les patients évaluables",
+    "cumulative_incidence_z": "au test de l'incidence cumulée (Aalen-Johansen)",
+    "test": "L'étude doit montrer une incidence {side} {null} : c'est le cas si l'intervalle de confiance à {level} qui correspond {test} "
     "exclut {null} de ce côté (alpha {sides} de {alpha}).",
     "sides": {1: "unilatéral", 2: "bilatéral"},
     "tested": "Avec {n} patients inclus ({evaluable} évaluables en moyenne), la puissance est de {power}{sought} : la conclusion était "
@@ -124,19 +125,25 @@ FR: Words = {
 Results = Mapping[str, Any]
 
 
-def protocol_paragraph(results: Results, language: str) -> str:
+def protocol_paragraph(results: Results, language: str, labels: Mapping[str, str] | None = None) -> str:
     """A paragraph to paste into a protocol.
 
     Parameters
     ----------
     language
         "en" or "fr".
+    labels
+        Of the strategies, in that language; where one is missing, the scenario's own stands there, and the paragraph says so.
     """
     words, say = (FR, french) if language == "fr" else (EN, english)
     if _nothing_found(results):
         return str(words["none"])
+    told, translated = named(results["plan"]["strategy_labels"], labels)
+    results = {**results, "plan": {**results["plan"], "strategy_labels": told}}
     tell = {"single_arm_test": _tested, "simon_two_stage": _two_stages, "group_sequential": _sequential}[results["kind"]]
     parts = tell(results, words, say, language)
+    if language == "fr" and not translated:
+        parts.insert(1, TRIAL_FR["untranslated"] if len(told) > 1 else words["untranslated"])
     return " ".join(part for part in (*parts, _simulation(results, words, say, language)) if part)
 
 
@@ -157,7 +164,7 @@ def _endpoint(results: Results, words: Words, say: Say, language: str) -> str:
     plan, rates = results["analysis"], _rates(language)
     return str(
         words["endpoint"].format(
-            event=event_of(results, rates, say),
+            event=event_of(results["endpoint"], results, rates, say),
             day=plan["window"],
             among=rates["disease"][results["disease"]],
             hct=rates["hct"][plan["hct"]],
@@ -282,7 +289,7 @@ def _sequential(results: Results, words: Words, say: Say, language: str) -> list
     )
     rates = _rates(language)
     endpoint = trial["endpoint"].format(
-        event=event_of(results, rates, say),
+        event=event_of(results["endpoint"], results, rates, say),
         day=results["analysis"]["window"],
         among=rates["disease"][results["disease"]],
         comparison=compared,

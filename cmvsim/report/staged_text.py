@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cmvsim.report.power_text import markdown_table, percent, plain_table
+from cmvsim.report.protocol_text import in_sentence
 from cmvsim.report.rests_on_text import rests_on_lines
 from cmvsim.report.staged_protocol_text import protocol_paragraph
 from cmvsim.report.staged_rows_read import row_of
@@ -14,6 +15,17 @@ __all__ = ["markdown_table", "plain_table", "sentence", "table", "tells", "truth
 
 MOST_SIZES = 12
 """Sample sizes in the table of a summary; rows.csv has all."""
+LEGEND = (
+    "Power, type I error, stopping and incidences are proportions (0.05: 5 points); days count from the first enrolment. At: the "
+    "look, the stage or the incidence. Evaluable: patients whose outcome the rule of the design knows. Exact calculations have no "
+    "Monte Carlo standard error (MCSE)."
+)
+CAPTIONS = {
+    "figures/power.png": "Power by number of patients enrolled, with its Monte Carlo band, beside the exact calculation",
+    "figures/detectable.png": "Power by incidence among evaluable patients, with the smallest difference detected",
+    "figures/enrolled.png": "Patients enrolled until the outcomes of the two stages are known, over the simulated studies",
+    "figures/looks.png": "Stopping by look: shares of simulated trials, with the boundaries",
+}
 KINDS = ("single_arm_test", "simon_two_stage", "group_sequential")
 MEASURES = {
     "power": "power",
@@ -33,6 +45,7 @@ MEASURES = {
     "mean_estimate": "incidence",
     "critical_events": "critical number of events",
 }
+COUNTS = ("critical_events",)
 SHARES = ("power", "type1", "p_stop_efficacy", "p_stop_futility", "p_stop_harm", "mean_estimate")
 ESTIMATORS = {
     "evaluable_proportion": "exact test, simulated",
@@ -67,7 +80,7 @@ def detectable_sentences(results: Mapping[str, Any]) -> list[str]:
     patients = (
         f"{found['n']} {'evaluable patients at most, in two stages,' if results['kind'] == 'simon_two_stage' else 'patients'}"
     )
-    goal, wanted = f"{results['label']} by day {results['analysis']['window']}", f"{found['wanted']:.0%}"
+    goal, wanted = f"{in_sentence(results['label'])} by day {results['analysis']['window']}", f"{found['wanted']:.0%}"
     side = f"{found['direction']} {100 * found['null']:g}%"
     beside = f"With the scenario's own incidence ({percent(_own(results))} of evaluable patients) the power is {shown(own)}."
     if found["incidence"] is None:
@@ -101,7 +114,7 @@ def _own(results: Mapping[str, Any]) -> float:
 
 
 def _tested(results: Mapping[str, Any]) -> list[str]:
-    facts, label = results["facts"], results["label"]
+    facts, label = results["facts"], in_sentence(results["label"])
     goal = f"{label} by day {results['analysis']['window']} {facts['direction']} {100 * facts['null_incidence']:g}%"
     first = results["rows"][0]["estimator"]
     parts = []
@@ -140,7 +153,7 @@ def _two_stages(results: Mapping[str, Any]) -> list[str]:
         ),
         (
             f"In this scenario {percent(row_of(results, 'mean_estimate', own, 'stage 1')['value'])} of evaluable patients have "
-            f"{results['label']}: the design claims in {shown(row_of(results, 'power', own))} and stops after the first stage in "
+            f"{in_sentence(results['label'])}: the design claims in {shown(row_of(results, 'power', own))} and stops after the first stage in "
             f"{shown(row_of(results, 'p_stop_futility', own, 'stage 1'))}."
         ),
     ]
@@ -220,13 +233,14 @@ def table(results: Mapping[str, Any], *, brief: bool = False) -> list[list[str]]
     lines = [["N", "by", "at", "figure", "value", "MCSE"]]
     for row in rows:
         share = row["measure"] in SHARES
+        value = f"{row['value']:.0f}" if row["measure"] in COUNTS and row["value"] is not None else _number(row["value"], share)
         lines.append(
             [
                 str(row["n"]),
                 ESTIMATORS.get(row["estimator"], row["estimator"]),
                 row["term"] or "-",
                 MEASURES.get(row["measure"], row["measure"]),
-                _number(row["value"], share),
+                value,
                 "-" if row["estimator"] in ("enumeration", "integration") else _number(row["mcse"], share),
             ]
         )
@@ -249,15 +263,33 @@ def _number(number: float | None, share: bool) -> str:
     return f"{number:.4f}" if share else f"{number:.2f}"
 
 
-def summary(results: Mapping[str, Any], figures: Sequence[str]) -> str:
-    """``summary.md``."""
+def summary(results: Mapping[str, Any], figures: Sequence[str], french: Mapping[str, str]) -> str:
+    """``summary.md``.
+
+    Parameters
+    ----------
+    figures
+        Files of the figures.
+    french
+        Labels of the strategies in French, "" where the scenario has none.
+    """
     lines = [f"# {results['scenario']}: {results['design']}", "", sentence(results), ""]
-    lines += [f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in figures]
+    lines += [f"![{CAPTIONS.get(name, '')}]({name})" for name in figures]
     lines += [
         "",
         markdown_table(table(results)),
         "",
+        LEGEND,
+        "",
         results["design_sentence"][0].upper() + results["design_sentence"][1:] + ".",
     ]
-    lines += ["", "## For the protocol", "", protocol_paragraph(results, "en"), "", protocol_paragraph(results, "fr"), ""]
+    lines += [
+        "",
+        "## For the protocol",
+        "",
+        protocol_paragraph(results, "en"),
+        "",
+        protocol_paragraph(results, "fr", french),
+        "",
+    ]
     return "\n".join([*lines, *rests_on_lines(results)]) + "\n"

@@ -123,13 +123,11 @@ def protocol_paragraph(results: Mapping[str, Any], language: str, labels: Mappin
     words, rates, say = (FR, RATE_FR, french) if language == "fr" else (EN, RATE_EN, english)
     if results["answers"] and results["answers"][0]["n"] is None:
         return str(words["none"])
-    own = results["trial"]["arm_labels"]
-    told = {arm: (labels or {}).get(arm) or label for arm, label in own.items()}
-    translated = language == "en" or all((labels or {}).get(arm) for arm in own)
+    told, translated = named(results["trial"]["arm_labels"], labels)
     results = {**results, "trial": {**results["trial"], "arm_labels": told}}
     parts = [
         _design(results, words),
-        "" if translated else words["untranslated"],
+        "" if translated or language == "en" else words["untranslated"],
         _endpoint(results, words, rates, say, language),
         _decision(results, words, say),
         _goal(results, words, say, language),
@@ -137,6 +135,12 @@ def protocol_paragraph(results: Mapping[str, Any], language: str, labels: Mappin
         _what_if(results, words, say),
     ]
     return " ".join(part for part in parts if part)
+
+
+def named(own: Mapping[str, str], labels: Mapping[str, str] | None) -> tuple[dict[str, str], bool]:
+    """Labels of arms in another language where there are such, else the scenario's own; and whether each has one."""
+    given = labels or {}
+    return {arm: given.get(arm) or label for arm, label in own.items()}, all(given.get(arm) for arm in own)
 
 
 def _design(results: Mapping[str, Any], words: Words) -> str:
@@ -158,7 +162,7 @@ def _endpoint(results: Mapping[str, Any], words: Words, rates: Words, say: Say, 
     compared = (COMPARISONS_FR if language == "fr" else COMPARISONS_EN)[trial["comparison"]]
     return str(
         words["endpoint"].format(
-            event=event_of(results, rates, say),
+            event=event_of(results["endpoints"][0], results, rates, say),
             day=plan["window"],
             among=rates["disease"][results["diseases"][results["endpoints"][0]]],
             comparison=compared.format(day=plan["window"]),

@@ -151,12 +151,13 @@ def compute(
     result = StagedPlanner(scenario, calibration, question, work).answer()
     results = results_tree(scenario, request, result)
     pictures = figures(result, results)
+    french = {name: scenario.spec.strategies[name].label_fr for name in results["plan"]["strategy_labels"]}
     files: dict[str, str | bytes] = {
         "scenario.resolved.json": pretty_json(scenario.as_dict()),
         "calibration.json": pretty_json(calibration.as_dict()),
         "results.json": pretty_json(results),
         "rows.csv": pd.DataFrame(results["rows"]).to_csv(index=False, lineterminator="\n"),
-        "summary.md": staged_text.summary(results, list(pictures)),
+        "summary.md": staged_text.summary(results, list(pictures), french),
         **pictures,
         **failed_files(scenario, result),
     }

@@ -79,6 +79,8 @@ def test_a_run_is_answered_in_words_with_a_figure_and_meets_its_schema(place: Pa
     protocol = summary.split("## For the protocol")[1].split("## What this rests on")[0]
     assert not {"None", "nan", "?", "{"} & set(protocol.replace("(", " ").replace(")", " ").split())
     assert "{" not in protocol
+    assert "« Létermovir jusqu'à J98" in protocol
+    assert "du scénario" not in protocol  # each strategy has its French name
     (figure,) = (place / name / "figures").iterdir()
     assert f"figures/{figure.name}" in summary
     assert figure.stat().st_size > 5_000

@@ -202,5 +202,5 @@ def test_endpoints_and_the_arms_of_the_catalogue_have_french_names(tmp_path: Any
 )
 def test_the_paragraph_names_the_event_of_its_endpoint(name: str, told: str, dit: str) -> None:
     tree = {"endpoints": [name], "analysis": {"definition": "detected"}, "study": {"matrix": "plasma", "lloq": 35.0}}
-    assert protocol_text.event_of(tree, protocol_text.EN, protocol_text.english) == told
-    assert protocol_text.event_of(tree, protocol_text.FR, protocol_text.french) == dit
+    assert protocol_text.event_of(name, tree, protocol_text.EN, protocol_text.english) == told
+    assert protocol_text.event_of(name, tree, protocol_text.FR, protocol_text.french) == dit

@@ -1,0 +1,5 @@
+"""``python -m cmvsim``."""
+
+from cmvsim.cli import main
+
+main()
