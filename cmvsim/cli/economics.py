@@ -10,6 +10,7 @@ import click
 from cmvsim.app import Terminal
 from cmvsim.cli.base import (
     cli,
+    examples,
     finish,
     force_option,
     json_option,
@@ -48,7 +49,14 @@ strategies_option = click.option(
 )
 
 
-@economics.command("run")
+@economics.command(
+    "run",
+    epilog=examples(
+        "cmvsim economics run letermovir-strategies",
+        "cmvsim economics run letermovir-strategies --psa 1000",
+        "cmvsim economics run letermovir-strategies --quick -n 10000 --strategies universal,steroid_triggered",
+    ),
+)
 @scenario_argument
 @set_option
 @strategies_option
@@ -92,7 +100,7 @@ def economics_run(
     finish(work, resume=True)
 
 
-@economics.command()
+@economics.command(epilog=examples("cmvsim economics table psa.csv --threshold 30000 --currency EUR --effect QALY"))
 @click.argument("file", metavar="PSA.csv", type=click.Path(path_type=Path))
 @click.option("--threshold", "thresholds", type=float, multiple=True, help="Worth of a unit of effect; repeatable.")
 @click.option("--wtp", default="0:100000:5000", show_default=True, metavar="RANGE", help="Thresholds of the curves.")
@@ -131,7 +139,7 @@ def table(output: Path | None, force: bool, as_json: bool, quiet: bool, **option
     finish(work)
 
 
-@economics.command("check")
+@economics.command("check", epilog=examples("cmvsim economics check letermovir-strategies"))
 @scenario_argument
 @set_option
 @strategies_option
@@ -177,7 +185,13 @@ def economics_check(
     finish(work)
 
 
-@economics.command("voi")
+@economics.command(
+    "voi",
+    epilog=examples(
+        "cmvsim economics voi letermovir-breakeven",
+        "cmvsim economics voi letermovir-breakeven -n 60,120,250 --price 60 --threshold 50000",
+    ),
+)
 @scenario_argument
 @set_option
 @strategies_option

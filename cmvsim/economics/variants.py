@@ -175,6 +175,7 @@ def incidence_rows(
     for done, incidence in enumerate(grid):
         varied = vary(scenario, {INCIDENCE: incidence})
         if not redraw.reaches(varied):
+            tick(done + 1, len(grid))
             continue
         outcomes, settings = evaluated(varied, redraw.baseline(varied), strategies, patients, seed)
         significant = float(outcomes.events["clinically_significant"][0].mean())

@@ -13,7 +13,7 @@ from cmvsim.economics import decision_curves
 from cmvsim.economics.probabilistic import PsaDraws, drawn_inputs
 from cmvsim.economics.psa_tables import psa_tree
 from cmvsim.report.economics_figures import COLOURS, Units, acceptability, partial_information, perfect_information
-from cmvsim.report.economics_names import amount_of, euros, inline, input_name, strategy_name
+from cmvsim.report.economics_names import amount_of, enough, euros, inline, input_name, strategy_name
 from cmvsim.report.economics_psa_text import increments
 from cmvsim.report.economics_run_figures import PAID, PARTS
 from cmvsim.report.economics_terms_text import TERMS, terms_section
@@ -150,3 +150,11 @@ def test_terms_are_those_that_the_text_uses() -> None:
     assert all(f"**{term}**" in told for term in ("sensitivity", "EVPI", "threshold"))
     assert "**ENBS**" not in told
     assert all(meaning.strip() == meaning and not meaning.endswith(".") for _, meaning in TERMS.values())
+
+
+@pytest.mark.parametrize("patients", [221, 222, 1557])
+def test_a_price_of_their_own_is_shown_before_and_after_results_are_written(patients: int) -> None:
+    """Five infections averted are five also with the twelve digits of results.json."""
+    for share in (5 / patients, float(f"{5 / patients:.12g}")):
+        assert enough({"infections_averted": {"value": share}}, patients)
+    assert not enough({"infections_averted": {"value": 4 / patients}}, patients)
