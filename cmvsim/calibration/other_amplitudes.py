@@ -29,10 +29,11 @@ from cmvsim.simulation.outcome import history_of
 from cmvsim.simulation.processes import required
 from cmvsim.simulation.recording import record
 
-NEAR = 1.0
-"""Log of the amplitude over the simulated one, at most, either way, at which weights are trusted."""
+NEAR_BELOW, NEAR_ABOVE = 0.5, 1.0
+"""Log of the amplitude over the simulated one, at most, at which weights are trusted. exp((1 - f) E) of an exponential E has a
+variance only if f is above 1/2: farther down one patient with a high hazard may outweigh all others."""
 
-STEPS = 8
+STEPS = 14
 """Simulations at most: farther than the reach is wide."""
 
 
@@ -119,7 +120,7 @@ def amplitude_that_shows(
     here = start
     for _ in range(STEPS):
         seen = look(here)
-        low, high = max(-NEAR, -reach - here), min(NEAR, reach - here)
+        low, high = max(-NEAR_BELOW, -reach - here), min(NEAR_ABOVE, reach - here)
         if wanted(seen, 0.0) == 0:  # to the last bit where nothing that was observed is another
             return here, True
         if wanted(seen, low) > 0:

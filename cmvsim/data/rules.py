@@ -189,6 +189,13 @@ _FOLLOW_UP_RULES = (
     ),
     Rule(
         EVENTS_TABLE,
+        ("severe_day", "end_day"),
+        lambda v: v["severe_day"] > v["end_day"],
+        "the event was severe on {severe_day}, but ends on {end_day}",
+        "severe_day at or before end_day",
+    ),
+    Rule(
+        EVENTS_TABLE,
         ("severe_day", "grade"),
         lambda v: ~np.isnan(v["severe_day"]) & (v["grade"] < SEVERE),
         "the event was severe on {severe_day}, but its worst grade is {grade}",

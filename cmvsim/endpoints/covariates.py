@@ -6,7 +6,8 @@ toxicities, so what begins on day d may explain a sample from day d + 1 on, and 
 
 ``corticosteroids`` has begun and stays 1, a course having lasting effects; ``corticosteroids_current`` is 1 during courses
 only, without a carry-over. A severe grade is reached
-on its `severe_day`; where that was not recorded, on the first day of an event that was given that grade at its worst.
+on its `severe_day`, whether or not the grade was written down; where that day was not recorded, on the first day of an event
+that was given that grade at its worst.
 """
 
 from __future__ import annotations
@@ -189,12 +190,11 @@ def _event(name: str, grade: int, study: Study) -> Spells:
     found = study.events[name]
     if grade == 0:
         return _from(found.day)
-    if found.grade is None:
+    dated = found.severe if grade == SEVERE else None
+    if found.grade is None and dated is None:
         raise _not_recorded(f"the grade of {name}", "events.csv with a column grade")
-    reached = found.day
-    if grade == SEVERE and found.severe is not None:
-        reached = np.where(np.isnan(found.severe), found.day, found.severe)
-    return _from(np.where(found.grade >= grade, reached, np.nan))
+    reached = np.full(found.day.shape, np.nan) if found.grade is None else np.where(found.grade >= grade, found.day, np.nan)
+    return _from(reached if dated is None else np.where(np.isnan(dated), reached, dated))
 
 
 def _intensive_care(study: Study) -> Spells:

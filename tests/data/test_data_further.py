@@ -153,6 +153,9 @@ MISTAKES: dict[str, tuple[Mistake, str, str, str]] = {
     "severe of a mild grade": (
         severe("3,8,2,5"), "events", "row 2, column severe_day", "severe on 5, but its worst grade is 2"
     ),
+    "severe after its end": (
+        severe("3,8,4,9"), "events", "row 2, column severe_day", "severe on 9, but ends on 8"
+    ),
     "certainty misspelt": (
         cell("events", 4, "certainty", "probably"), "events", "row 4, column certainty", "did you mean 'probable'?"
     ),

@@ -30,6 +30,13 @@ def test_severity_counts_from_its_own_day_and_else_from_onset() -> None:
     assert _known(None, 3) == [True, True, False, False]
 
 
+def test_a_severe_day_says_enough_without_a_grade() -> None:
+    for grade in (None, np.where(np.isnan(SEVERE), GRADE, NAN)):
+        study: Any = SimpleNamespace(events={"crs": Occurrences(DAY, grade=grade, severe=SEVERE)})
+        known = [bool(x) for x in known_on(covariate("severe_crs"), study, 9)[0]]
+        assert known == [True, grade is not None, True, False]
+
+
 def test_an_interim_look_does_not_know_a_grade_reached_later() -> None:
     found = _occurrences(Occurrences(DAY, grade=GRADE, severe=SEVERE), np.array([[5.0, 5.0, 20.0, 20.0]]))
     assert found.grade is not None

@@ -77,6 +77,15 @@ def _penalised_likelihood_ratio(check: Check, y: np.ndarray, x: np.ndarray) -> N
     close(check, got.p_value[0], check.expected["p"])
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_properties_a_penalised_test_knows_no_units(unit: float) -> None:
+    y, x, _, _ = _data(5, replicates=3)
+    own, other = (likelihood_ratio_test(y, x * [1.0, scale, 1.0], 1, method="firth") for scale in (1.0, unit))
+    assert (other.status == Status.OK).all()
+    np.testing.assert_allclose(other.statistic, own.statistic, rtol=1e-8)
+    np.testing.assert_allclose(other.constrained_coef * [1.0, 1.0, unit, 1.0], own.constrained_coef, rtol=1e-6, atol=1e-8)
+
+
 def test_the_copy_covers_firth() -> None:
     assert {"firth_arm_z", "firth_all_zero", "penalized_lr_arm", "ml_diverges"} <= copied_ids(("logistic",))
 

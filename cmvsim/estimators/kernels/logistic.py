@@ -63,6 +63,13 @@ def _probabilities(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def root_mean_square(column: FloatArray, n: int) -> float:
+    """Of the first n, 1 where all are 0: what a column is divided by."""
+    squares = dot(column, column, n)
+    return float(np.sqrt(squares / n)) if squares > 0.0 else 1.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def likelihood(
     beta: FloatArray,
     x: FloatArray,
@@ -387,8 +394,7 @@ def fit_logistic(
             continue
         log_scale = 0.0
         for a in range(p):
-            squares = dot(x[a], x[a], n)
-            scale[a] = np.sqrt(squares / n) if squares > 0.0 else 1.0
+            scale[a] = root_mean_square(x[a], n)
             log_scale += np.log(scale[a])
             for i in range(n):
                 x[a, i] /= scale[a]
