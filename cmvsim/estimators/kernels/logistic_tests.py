@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 
 from cmvsim.core.records import FloatArray, IntArray
-from cmvsim.estimators.kernels.logistic import climb, root_mean_square
+from cmvsim.estimators.kernels.logistic import climb
+from cmvsim.estimators.kernels.logistic_likelihood import root_mean_square
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
