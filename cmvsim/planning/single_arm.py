@@ -224,7 +224,8 @@ class StageOutcome:
     first_enrolled, enrolled
         Patients enrolled for the first stage, and in all.
     overrun
-        Patients who would be enrolled while the last outcome of the first stage is awaited, were enrolment not paused.
+        Patients who would be enrolled while the last outcome of the first stage is awaited, were enrolment not paused: at most
+        the rest of both stages, however many are simulated.
     day
         Day from the start of the study on which the last outcome is known, with the pause.
     continued
@@ -274,7 +275,7 @@ def two_stages(
         events,
         first_enrolled,
         enrolled,
-        int((enrolment <= awaited).sum()) - first_enrolled,
+        int((enrolment[: places[n - 1] + 1] <= awaited).sum()) - first_enrolled,
         max(awaited, later),
         goes_on,
         int(event[used].sum()),
