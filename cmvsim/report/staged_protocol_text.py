@@ -60,10 +60,11 @@ EN: Words = {
     "futility": ", and the trial may be given up for futility ({binding} boundary, type II error of {beta} spent in the manner of {spending})",
     "binding": {True: "binding", False: "non-binding"},
     "sequential": "With at most {n} patients ({n0} and {n1}) the power is {power}{sought}: that share of {replicates} simulated trials showed "
-    "the benefit, {early} before the final analysis. On average the trial ends on day {days} with {enrolled} patients enrolled and {events} "
+    "the benefit, and {early} of all did so before the final analysis. On average the trial ends on day {days} with {enrolled} patients enrolled and {events} "
     "events, {overrun} patients not yet followed to the end.",
     "type1": "The simulated type I error is {type1}{overruled}.",
     "overruled": ", and {type1} where stops for futility are overruled",
+    "and": TRIAL_EN["and"],
     "simulation": TRIAL_EN["simulation"],
 }
 FR: Words = {
@@ -116,10 +117,11 @@ FR: Words = {
     "futility": ", et l'essai peut être arrêté pour futilité (borne {binding}, risque bêta de {beta} dépensé {spending})",
     "binding": {True: "contraignante", False: "non contraignante"},
     "sequential": "Avec au plus {n} patients ({n0} et {n1}), la puissance est de {power}{sought} : le bénéfice était montré dans cette part de "
-    "{replicates} essais simulés, dont {early} avant l'analyse finale. En moyenne, l'essai se termine au jour {days}, avec {enrolled} patients "
+    "{replicates} essais simulés, et, dans {early} des essais, avant l'analyse finale. En moyenne, l'essai se termine au jour {days}, avec {enrolled} patients "
     "inclus et {events} événements, {overrun} patients n'étant pas encore suivis jusqu'au bout.",
     "type1": "Le risque de première espèce simulé est de {type1}{overruled}.",
     "overruled": ", et de {type1} si les arrêts pour futilité ne sont pas suivis",
+    "and": TRIAL_FR["and"],
     "simulation": TRIAL_FR["simulation"],
 }
 Results = Mapping[str, Any]
@@ -302,8 +304,9 @@ def _sequential(results: Results, words: Words, say: Say, language: str) -> list
 def _looks(plan: Results, look: Results, words: Words, say: Say) -> str:
     looks, futility = plan["looks"], ""
     if looks["information"]:
-        shares = ", ".join(say(f"{100 * share:g}%") for share in looks["information"][:-1])
-        when = words["by_information"].format(shares=shares, events=look["planned_events"])
+        shares = [say(f"{100 * share:g}%") for share in looks["information"][:-1]]
+        listed = words["and"].join(part for part in (", ".join(shares[:-1]), *shares[-1:]) if part)
+        when = words["by_information"].format(shares=listed, events=look["planned_events"])
     else:
         when = words["by_calendar"].format(days=", ".join(f"{day:g}" for day in looks["calendar"]))
     if plan["futility"] is not None:
