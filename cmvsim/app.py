@@ -130,8 +130,8 @@ def run(work: Callable[[], ExitCode | None], *, resume: str = "") -> int:
         print(f"Error: {error}", file=sys.stderr)  # noqa: T201
         return int(error.exit_code)
     except KeyboardInterrupt:
-        hint = f" What finished is kept; to continue: {resume}" if resume else ""
-        print(f"Interrupted.{hint}", file=sys.stderr)  # noqa: T201
+        hint = f"What finished is kept; to continue: {resume}" if resume else "The same command begins anew."
+        print(f"Interrupted. {hint}", file=sys.stderr)  # noqa: T201
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         return int(ExitCode.OK)

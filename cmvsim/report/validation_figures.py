@@ -221,7 +221,8 @@ def _dots(axes: Axes, line: Line, scenario: str, sizes: Sequence[int], place: fl
             axes.plot([low], [at], marker="<", color=colour, ms=5, clip_on=False)
             axes.annotate(f"{100 * value:.0f}%", (low, at), xytext=(6, 0), textcoords="offset points", va="center", fontsize=7)
         else:
-            axes.errorbar(value, at, xerr=Z95 * mcse, color=colour, marker=MARKERS[rank], ms=4.2, lw=1.1, zorder=3)
+            bar = [[Z95 * mcse], [min(Z95 * mcse, 1 - value)]]  # coverage ends at 1
+            axes.errorbar(value, at, xerr=bar, color=colour, marker=MARKERS[rank], ms=4.2, lw=1.1, zorder=3)
 
 
 def _band(axes: Axes, level: float, replicates: int, allowed: float) -> None:

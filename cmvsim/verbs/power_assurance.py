@@ -209,7 +209,8 @@ def warnings(result: AssuranceResult) -> list[str]:
     if result.unreached > NEAREST:
         told.append(
             f"the targets of {result.unreached:.0%} of the draws are beyond what the model reaches together; they have the "
-            "nearest hazards"
+            "nearest hazards, so that inputs vary less than stated: power is more uncertain than it looks here, and the "
+            "assurance may lie on either side"
         )
     if result.failures:
         told.append(f"{len(result.failures)} studies raised an error and count as not successful")
