@@ -37,6 +37,7 @@ window = 8
 """
 ELSEWHERE = {
     *(
+        "compare",
         "economics",
         "economics-check",
         "economics-voi",
