@@ -50,7 +50,8 @@ def prices(results: Mapping[str, Any]) -> Figure:
     )
     panels[-1].xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     threshold = euros(results["shown_threshold"])
-    figure.suptitle(f"Price worth paying at {threshold} {currency} per QALY, with 95% intervals", fontsize=11, x=0.01, ha="left")
+    title = f"Price worth paying at {threshold} {currency} per QALY, with 95% intervals"
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     return figure
 
 
