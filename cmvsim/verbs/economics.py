@@ -177,7 +177,7 @@ def results_of(
 
     redraw = Redraw(scenario, calibration)
     tree, outcomes = deterministic(scenario, calibration, redraw, asked, work.progress)
-    results = head(scenario, request, asked) | tree | rests_on(scenario)
+    results = head("economics", scenario, request) | _asked_tree(asked) | tree | rests_on(scenario)
     results["checks"] = sums(outcomes)
     drawn, psa = None, int(request.content["psa"])
     if psa:
@@ -208,17 +208,22 @@ def draws_of(scenario: ResolvedScenario, redraw: Redraw, asked: Asked, draws: in
     return drawn
 
 
-def head(scenario: ResolvedScenario, request: Request, asked: Asked) -> dict[str, Any]:
-    """What every results file begins with."""
+def head(verb: str, scenario: ResolvedScenario, request: Request) -> dict[str, Any]:
+    """What every results file of an evaluation begins with."""
     return {
         "format": FORMAT,
-        "verb": "economics",
+        "verb": verb,
         "scenario": scenario.id,
         "title": scenario.spec.title,
         "digest": request.digest,
         "request": request.as_dict(),
         "software_version": software_version(),
         "seed": request.seed,
+    }
+
+
+def _asked_tree(asked: Asked) -> dict[str, Any]:
+    return {
         "patients": asked.patients,
         "thresholds": list(asked.thresholds),
         "shown_threshold": asked.thresholds[asked.middle],

@@ -13,14 +13,13 @@ from cmvsim.core.streams import check_seed
 from cmvsim.economics.black_box import ADVISHE, Checker
 from cmvsim.economics.settings import at_least_two, chosen, economics_of
 from cmvsim.report import economics_check_text
-from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
+from cmvsim.verbs.economics import head
 from cmvsim.verbs.place import Place, RunOutcome, kept_files
 from cmvsim.verbs.power import reachable
 from cmvsim.verbs.running import FolderWork
 from cmvsim.verbs.ui import ProgressContext, Ui, note_compiling
 
-FORMAT = 1
 VERB = "economics-check"
 LEAST, MOST = 128, 100_000
 
@@ -82,14 +81,7 @@ def compute(
     with progress as tick:
         rows = Checker(scenario, calibration, tuple(asked["strategies"]), asked["patients"], request.seed).rows(tick)
     results: dict[str, Any] = {
-        "format": FORMAT,
-        "verb": VERB,
-        "scenario": scenario.id,
-        "title": scenario.spec.title,
-        "digest": request.digest,
-        "request": request.as_dict(),
-        "software_version": software_version(),
-        "seed": request.seed,
+        **head(VERB, scenario, request),
         "patients": asked["patients"],
         "passed": all(row.passed for row in rows),
         "checks": [asdict(row) for row in rows],

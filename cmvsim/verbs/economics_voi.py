@@ -23,15 +23,13 @@ from cmvsim.economics.variants import incidence_rows
 from cmvsim.montecarlo.run import chunks_for, open_store
 from cmvsim.montecarlo.run import run as run_experiment
 from cmvsim.planning.sizes import parse_sizes
-from cmvsim.runs.provenance import software_version
 from cmvsim.scenarios import ResolvedScenario, resolve
-from cmvsim.verbs.economics import EconomicsOptions, ask, draws_of, rests_on
+from cmvsim.verbs.economics import EconomicsOptions, ask, draws_of, head, rests_on
 from cmvsim.verbs.place import Place, RunOutcome
 from cmvsim.verbs.power import reachable
 from cmvsim.verbs.running import FolderWork, kept_run
 from cmvsim.verbs.ui import Ui
 
-FORMAT = 1
 VERB = "economics-voi"
 SIZES = (60, 120, 250, 500, 1000)
 LEAST_DRAWS = 100
@@ -166,14 +164,7 @@ def results_of(
     incidences = incidence_rows(scenario, redraw, strategies, (threshold,), FEW, asked.seed, lambda *_: None)
     with work.progress("value of information") as tick:
         results: dict[str, Any] = {
-            "format": FORMAT,
-            "verb": VERB,
-            "scenario": scenario.id,
-            "title": scenario.spec.title,
-            "digest": request.digest,
-            "request": request.as_dict(),
-            "software_version": software_version(),
-            "seed": request.seed,
+            **head(VERB, scenario, request),
             "labels": {key: scenario.spec.strategies[key].label for key in strategies},
             "strategies": list(strategies),
             "draws": int(psa.draws.size),
