@@ -35,7 +35,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 FLOOR_INPUTS = 24
 """Inputs that the noise floor of single inputs is the mean of."""
 PRICES = np.linspace(0.0, 1.5, 31)
-"""Shares of today's price at which EVPI is shown."""
+"""Shares of today's price at which EVPI is shown, beside the break-even price."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -89,14 +89,15 @@ def highest_price(decision: Decision, inputs: FloatArray) -> float:
 
 
 def perfect_by_price(decision: Decision, inputs: FloatArray) -> list[dict[str, float]]:
-    """EVPI by price of a day, raw and smoothed."""
+    """EVPI by price of a day, raw and smoothed; the break-even price, where it has its peak, is one of them."""
+    _, peak = break_even(decision.psa, decision.today, decision.threshold)
     rows = []
-    for share in PRICES:
-        nb = decision.net_benefit(float(share) * decision.today)
+    for price in np.union1d(PRICES * decision.today, [peak]):
+        nb = decision.net_benefit(float(price))
         smooth = evppi(nb, inputs)
         rows.append(
             {
-                "price": float(share) * decision.today,
+                "price": float(price),
                 "raw": evpi(nb).value,
                 "raw_mcse": evpi(nb).mcse,
                 "smoothed": float(smooth.value),

@@ -179,11 +179,14 @@ def test_information_is_worth_nothing_where_the_choice_is_plain(experiment: PsaE
     by_price = perfect_by_price(Decision(psa, 10 * top, 10 * top, THRESHOLD), inputs)
     assert by_price[-1]["smoothed"] == 0
     assert by_price[-1]["raw"] == 0
+    # of two strategies information is worth most where they are equally good: a grid of prices must not step over it
+    even = break_even(psa, today, THRESHOLD)[1]
+    assert max(perfect_by_price(decision, inputs), key=lambda row: row["raw"])["price"] == even
     spec = experiment.scenario.spec.economics
     assert spec is not None
     rng = np.random.default_rng(1)
     studies = rng.random((psa.draws.size, 2, 3))
-    tree = information_tree(Decision(psa, today, break_even(psa, today, THRESHOLD)[1], THRESHOLD), studies, (50, 100), spec)
+    tree = information_tree(Decision(psa, today, even, THRESHOLD), studies, (50, 100), spec)
     assert tree["evpi"]["raw"] > 0
     assert {row["group"] for row in tree["groups"]} >= {"prices", "letermovir"}
     assert [row["patients"] for row in tree["evsi"]] == [50, 100]
