@@ -37,7 +37,7 @@ def by_size(results: Mapping[str, Any]) -> Figure:
         axes.axvspan(answer["ci_low"], answer["ci_high"], color=ORANGE, alpha=0.2, lw=0)
         axes.axvline(answer["n"], color=ORANGE, lw=1.2, label=f"N = {answer['n']}")
     if n.size == 1:
-        axes.set_xlim(n[0] - 10, n[0] + 10)
+        axes.set(xlim=(n[0] - 10, n[0] + 10), xticks=n)
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     patients = "evaluable patients, at most" if results["of_kind"] == "simon_two_stage" else "patients enrolled"

@@ -41,7 +41,10 @@ def curve_with_band(
     low, high = y - Z95 * se, y + Z95 * se
     if percent:
         low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
-    axes.fill_between(x, low, high, color=BLUE, alpha=0.25, lw=0, label="95% Monte Carlo interval")
+    if x.size == 1:  # a band of no width would not be seen
+        axes.vlines(x, low, high, color=BLUE, alpha=0.4, lw=5, label="95% Monte Carlo interval")
+    else:
+        axes.fill_between(x, low, high, color=BLUE, alpha=0.25, lw=0, label="95% Monte Carlo interval")
     axes.plot(x, y, color=BLUE, lw=1.5, marker="o", ms=3.5, label="simulated" if answer is None else "simulated (search)")
     if target is not None:
         axes.axhline(target, color=GREY, lw=1, ls="--", label="target")
@@ -60,7 +63,7 @@ def curve_with_band(
     else:
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.1f}")
     if x.size == 1:
-        axes.set_xlim(x[0] - 10, x[0] + 10)
+        axes.set(xlim=(x[0] - 10, x[0] + 10), xticks=x)
     axes.set(xlabel="patients enrolled", ylabel=ylabel, title=title)
     axes.grid(axis="y", color="#E5E5E5", lw=0.6)
     if answer is None:
